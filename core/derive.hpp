@@ -1,0 +1,45 @@
+// What follows from an operator's definition for every operator alike.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "core/graph.hpp"
+#include "core/layout.hpp"
+#include "core/op_definition.hpp"
+#include "core/strategy.hpp"
+
+namespace soapstone::core {
+
+// The interval of every axis that device number `index` of an OpStrategy
+// computes (row-major over axes, replicas innermost). Without degrees: whole.
+std::vector<Interval> axis_intervals(const OpDefinition& definition, const OpStrategy& strategy, std::size_t index);
+
+// The part number of device `index` along each axis, and its replica last.
+std::vector<std::int32_t> coordinates(const OpStrategy& strategy, std::size_t index);
+
+// The box of an operand that a part of the iteration space touches.
+Box operand_box(const Operand& operand, std::span<const Interval> axes);
+
+// What an operand looks like on the devices of an OpStrategy.
+//   kRead: what a step reads; parts of an absent axis are copies.
+//   kWritten: what a step that sums over `reduces` writes; parts of an absent
+//   axis in `reduces` are partial sums, overlapping boxes add up.
+enum class Access : std::uint8_t { kRead, kWritten };
+Layout operand_layout(const OpDefinition& definition, int operand, const OpStrategy& strategy, Access access,
+                      AxisSet reduces = {});
+
+// Whether the step is used under a strategy that splits `split`.
+constexpr bool step_is_used(const Step& step, AxisSet split) {
+  if (!step.only_if_split.empty() && (step.only_if_split & split).empty()) return false;
+  return (step.only_if_whole & split).empty();
+}
+
+// Whether the step contributes to the loss or to the gradient of a tensor that needs one.
+bool step_is_needed(const Graph& graph, const OpNode& node, const Step& step);
+
+Flops step_flops(const Step& step, std::span<const Interval> axes);
+// What the step reads and writes, each byte once.
+Bytes step_bytes(const OpDefinition& definition, const Step& step, std::span<const Interval> axes);
+
+}  // namespace soapstone::core

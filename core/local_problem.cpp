@@ -1,0 +1,58 @@
+#include "core/local_problem.hpp"
+
+namespace soapstone::core {
+
+DType LocalProblem::dtype() const {
+  for (const auto& operand : definition->operands)
+    if (operand.differentiable) return operand.desc.dtype;
+  return DType::kF32;
+}
+
+std::string LocalProblem::key() const {
+  std::string out = print(op) + " " + std::string(name_of(dtype()));
+  for (std::size_t a = 0; a < axes.size(); ++a)
+    out += fmt::format(" {}={}", definition->axes[a].name, axes[a].extent());
+  for (std::size_t k = 0; k < definition->operands.size(); ++k) {
+    const Operand& operand = definition->operands[k];
+    if (operand.role != OperandRole::kInput) continue;
+    const Box b = box(static_cast<int>(k));
+    out += fmt::format(" {}={}", operand.name, print(extents(b)));
+    for (std::size_t d = 0; d < b.size(); ++d) {
+      const DimMap& map = operand.dims[d];
+      if (map.axis < 0 || b[d].empty()) continue;
+      const std::int64_t clipped = b[d].begin - (axes[map.axis].begin * map.stride + map.offset);
+      if (clipped > 0) out += fmt::format("+{}@{}", clipped, d);
+    }
+  }
+  for (const auto& operand : definition->operands)
+    for (std::size_t a = 0; a < axes.size(); ++a)
+      if (operand.first_part_of.has(static_cast<int>(a)) && axes[a].begin > 0) out += " without " + operand.name;
+  return out;
+}
+
+std::uint64_t LocalProblem::signature() const {
+  Hasher h;
+  append_hash(h, op);
+  append_hash(h, dtype());
+  for (const auto& a : axes) h.word(static_cast<std::uint64_t>(a.extent()));
+  for (std::size_t k = 0; k < definition->operands.size(); ++k) {
+    const Operand& operand = definition->operands[k];
+    for (std::size_t a = 0; a < axes.size(); ++a)
+      if (operand.first_part_of.has(static_cast<int>(a))) h.word(axes[a].begin > 0);
+    if (operand.role != OperandRole::kInput) continue;
+    const Box b = box(static_cast<int>(k));
+    for (std::size_t d = 0; d < b.size(); ++d) {
+      h.word(static_cast<std::uint64_t>(b[d].extent()));
+      const DimMap& map = operand.dims[d];
+      if (map.axis >= 0 && !b[d].empty())
+        h.word(static_cast<std::uint64_t>(std::max<std::int64_t>(0, b[d].begin - (axes[map.axis].begin * map.stride + map.offset))));
+    }
+  }
+  return h.finish();
+}
+
+LocalProblem local_problem(const OpNode& node, const OpStrategy& strategy, std::size_t index) {
+  return {node.op, &node.definition, axis_intervals(node.definition, strategy, index)};
+}
+
+}  // namespace soapstone::core

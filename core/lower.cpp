@@ -1,0 +1,681 @@
+#include "core/lower.hpp"
+
+#include <algorithm>
+#include <map>
+#include <unordered_map>
+
+namespace soapstone::core {
+
+namespace {
+
+// A layout with its hash.
+struct Cut {
+  Layout layout;
+  std::uint64_t hash = 0;
+};
+using CutPtr = std::shared_ptr<const Cut>;
+
+CutPtr make_cut(Layout layout) {
+  auto cut = std::make_shared<Cut>();
+  cut->hash = hash_of(layout);
+  cut->layout = std::move(layout);
+  return cut;
+}
+
+// Everything about one operator under one OpStrategy.
+struct OpSegment {
+  OpStrategy strategy;
+  AxisSet split;
+  std::vector<Shard> shards;         // per device of the strategy; candidate indexes Lowering's table
+  std::vector<Bytes> workspace;      // per device
+  std::vector<int> steps;            // used and needed, in order
+  std::vector<CutPtr> read;          // per operand
+  std::vector<std::vector<CutPtr>> written;  // per step (definition index), per write
+  std::vector<std::vector<bool>> has;        // per operand, per device: takes part and is not empty
+};
+
+// A reshard ready to be put into a plan.
+struct MoveSegment {
+  Reshard moves;
+  std::vector<Transfer> transfers;            // per group; unused where the pattern is none
+  std::vector<std::vector<Bytes>> staging;    // per group, per member
+};
+
+// A tensor (or gradient, or internal) as it lies in buffers.
+struct Instance {
+  CutPtr cut;
+  std::vector<std::uint32_t> buffers;  // per shard; kNoIndex where the box is empty
+};
+
+struct BufferState {
+  std::uint32_t last_writer = kNoIndex;
+  std::vector<std::uint32_t> readers;  // since
+};
+
+struct DeviceState {
+  DeviceClass program;
+  std::vector<BufferState> buffers;
+  Bytes workspace;
+};
+
+struct GradientSlot {
+  Instance instance;
+  int expected = 0;
+  int contributed = 0;
+};
+
+std::uint64_t combine(std::uint64_t a, std::uint64_t b) {
+  Hasher h;
+  h.word(a);
+  h.word(b);
+  return h.finish();
+}
+
+}  // namespace
+
+struct Lowering::Impl {
+  const Graph& graph;
+  const Cluster& cluster;
+  const KernelCatalog& catalog;
+  LowerOptions options;
+
+  Impl(const Graph& in, const Cluster& on, const KernelCatalog& with, LowerOptions how)
+      : graph(in), cluster(on), catalog(with), options(how) {}
+
+  // Kept between calls.
+  std::map<std::int32_t, Graph> micro_graphs;
+  std::unordered_map<std::uint64_t, std::shared_ptr<const OpSegment>> op_segments;
+  std::unordered_map<std::uint64_t, std::shared_ptr<const MoveSegment>> move_segments;
+  std::vector<std::string> candidate_names;
+  std::unordered_map<std::string, std::uint32_t> candidate_index;
+
+  // Of the plan being made.
+  const Graph* g = nullptr;  // of a micro-batch
+  Plan plan;
+  std::vector<std::uint32_t> class_of_device;
+  std::vector<DeviceState> states;
+  std::vector<std::shared_ptr<const OpSegment>> segments;
+  std::vector<std::uint32_t> first_shard;  // per op, into plan.shards
+  std::unordered_map<const Transfer*, std::uint32_t> transfer_index;
+  std::vector<std::map<std::uint64_t, Instance>> values;            // per tensor, by layout
+  std::vector<std::map<std::uint64_t, GradientSlot>> slots;         // per tensor, by written layout
+  std::vector<std::optional<Instance>> gradients;                   // per tensor, as its producer reads it
+  std::vector<std::map<Ref, Instance>> own;                         // per op: internals and own outputs, as read
+  std::uint32_t order = 0;
+  std::uint16_t micro_batch = 0;
+
+  std::shared_ptr<const OpSegment> op_segment(std::uint32_t op, const OpStrategy& strategy, std::int32_t micro_batches) {
+    const std::uint64_t key = combine(combine(op, static_cast<std::uint64_t>(micro_batches)), hash_of(strategy));
+    auto& entry = op_segments[key];
+    if (entry) return entry;
+    auto s = std::make_shared<OpSegment>();
+    const OpNode& node = g->ops()[op];
+    const OpDefinition& def = node.definition;
+    s->strategy = strategy;
+    s->split = split_axes(strategy);
+    for (std::size_t i = 0; i < strategy.devices.size(); ++i) {
+      const LocalProblem problem = local_problem(node, strategy, i);
+      const KernelChoice choice = catalog.choose(problem, cluster.kind(strategy.devices[i]));
+      const auto [it, is_new] = candidate_index.emplace(choice.candidate, static_cast<std::uint32_t>(candidate_names.size()));
+      if (is_new) candidate_names.push_back(choice.candidate);
+      s->shards.push_back({op, problem.axes, it->second, problem.signature()});
+      s->workspace.push_back(choice.workspace);
+    }
+    for (std::size_t k = 0; k < def.steps.size(); ++k) {
+      const Step& step = def.steps[k];
+      const bool wanted = options.training || step.phase == Phase::kForward;
+      if (wanted && step_is_used(step, s->split) && step_is_needed(*g, node, step)) s->steps.push_back(static_cast<int>(k));
+      std::vector<CutPtr> cuts;
+      for (const Ref& w : step.writes)
+        cuts.push_back(make_cut(operand_layout(def, w.operand, strategy, Access::kWritten, step.reduces)));
+      s->written.push_back(std::move(cuts));
+    }
+    for (std::size_t k = 0; k < def.operands.size(); ++k) {
+      s->read.push_back(make_cut(operand_layout(def, static_cast<int>(k), strategy, Access::kRead)));
+      std::vector<bool> has;
+      for (std::size_t i = 0; i < strategy.devices.size(); ++i) {
+        const auto shard = s->read.back()->layout.shard_on(strategy.devices[i]);
+        has.push_back(shard >= 0 && !is_empty(s->read.back()->layout.box(static_cast<std::size_t>(shard))));
+      }
+      s->has.push_back(std::move(has));
+    }
+    entry = std::move(s);
+    return entry;
+  }
+
+  std::shared_ptr<const MoveSegment> move_segment(const Cut& from, const Cut& to, DType dtype, const DimOrder& dims) {
+    const std::uint64_t key =
+        combine(combine(from.hash, to.hash), combine(static_cast<std::uint64_t>(dtype), hash_of(dims)));
+    auto& entry = move_segments[key];
+    if (entry) return entry;
+    auto m = std::make_shared<MoveSegment>();
+    m->moves = reshard(from.layout, to.layout, options.patterns);
+    for (const ReshardGroup& group : m->moves.groups) {
+      Transfer t;
+      std::vector<Bytes> staging;
+      if (group.pattern != Pattern::kNone) {
+        t.pattern = group.pattern;
+        t.root = group.root;
+        t.sum = group.sum;
+        t.dtype = dtype;
+        t.order = dims;
+        std::unordered_map<std::uint32_t, std::uint32_t> member_of;
+        const Box nothing(from.layout.parts.size(), Interval{});
+        std::vector<bool> gives(group.members.size(), false);
+        for (std::uint32_t k = 0; k < group.members.size(); ++k) member_of[group.members[k].value] = k;
+        for (const BoxMove& move : group.moves) gives[member_of.at(from.layout.devices[move.src].value)] = true;
+        for (std::uint32_t k = 0; k < group.members.size(); ++k) {
+          const DeviceId d = group.members[k];
+          const auto src = from.layout.shard_on(d), dst = to.layout.shard_on(d);
+          t.members.push_back({d, src >= 0 && gives[k] ? from.layout.box(static_cast<std::size_t>(src)) : nothing,
+                               dst >= 0 ? to.layout.box(static_cast<std::size_t>(dst)) : nothing});
+        }
+        if (group.pattern == Pattern::kBoxes) {
+          for (const BoxMove& move : group.moves)
+            t.messages.push_back({member_of.at(from.layout.devices[move.src].value),
+                                  member_of.at(to.layout.devices[move.dst].value), move.box});
+        } else {
+          Bytes total;
+          for (const auto& member : t.members)
+            total = std::max(total, size_of(dtype) * std::max(elements(member.held), elements(member.wanted)));
+          t.algorithm = default_algorithm(t.pattern, static_cast<std::uint32_t>(t.members.size()), total);
+        }
+        for (std::uint32_t k = 0; k < t.members.size(); ++k) staging.push_back(staging_bytes(t, k));
+      }
+      m->transfers.push_back(std::move(t));
+      m->staging.push_back(std::move(staging));
+    }
+    entry = std::move(m);
+    return entry;
+  }
+
+  DeviceState& state(DeviceId device) {
+    std::uint32_t& index = class_of_device[device.value];
+    if (index == kNoIndex) {
+      index = static_cast<std::uint32_t>(states.size());
+      states.emplace_back();
+      states.back().program.members = {device};
+    }
+    return states[index];
+  }
+
+  std::uint32_t new_buffer(DeviceId device, BufferKind kind, std::uint32_t tensor, DType dtype, const Box& box, Bytes size) {
+    DeviceState& s = state(device);
+    s.program.buffers.push_back({kind, tensor, dtype, box, size, Bytes(-1)});
+    s.buffers.emplace_back();
+    return static_cast<std::uint32_t>(s.program.buffers.size()) - 1;
+  }
+
+  Instance new_instance(const CutPtr& cut, BufferKind kind, std::uint32_t tensor, DType dtype) {
+    Instance out{cut, {}};
+    for (std::size_t i = 0; i < cut->layout.size(); ++i) {
+      const Box box = cut->layout.box(i);
+      out.buffers.push_back(is_empty(box) ? kNoIndex
+                                          : new_buffer(cut->layout.devices[i], kind, tensor, dtype, box, size_of(dtype) * elements(box)));
+    }
+    return out;
+  }
+
+  static std::uint32_t buffer_on(const Instance& instance, DeviceId device) {
+    const auto shard = instance.cut->layout.shard_on(device);
+    return shard < 0 ? kNoIndex : instance.buffers[static_cast<std::size_t>(shard)];
+  }
+
+  // Appends a task; its dependencies follow from what it uses.
+  Task& add_task(DeviceId device, TaskKind kind, Phase phase, std::span<const BufferUse> uses) {
+    DeviceState& s = state(device);
+    DeviceClass& p = s.program;
+    const auto index = static_cast<std::uint32_t>(p.tasks.size());
+    Task t;
+    t.kind = kind;
+    t.phase = phase;
+    t.order = order;
+    t.micro_batch = micro_batch;
+    t.first_use = static_cast<std::uint32_t>(p.uses.size());
+    t.use_count = static_cast<std::uint32_t>(uses.size());
+    t.first_dependency = static_cast<std::uint32_t>(p.dependencies.size());
+    const auto depend = [&](std::uint32_t on) {
+      if (on == kNoIndex || on == index) return;
+      const auto begin = p.dependencies.begin() + t.first_dependency;
+      if (std::find(begin, p.dependencies.end(), on) == p.dependencies.end()) p.dependencies.push_back(on);
+    };
+    for (const BufferUse& use : uses) {
+      p.uses.push_back(use);
+      if (use.buffer == kNoIndex) continue;
+      BufferState& b = s.buffers[use.buffer];
+      depend(b.last_writer);
+      if (use.access != UseAccess::kRead)
+        for (const auto r : b.readers) depend(r);
+    }
+    for (const BufferUse& use : uses) {
+      if (use.buffer == kNoIndex) continue;
+      BufferState& b = s.buffers[use.buffer];
+      if (use.access == UseAccess::kRead) {
+        b.readers.push_back(index);
+      } else {
+        b.last_writer = index;
+        b.readers.clear();
+      }
+    }
+    t.dependency_count = static_cast<std::uint32_t>(p.dependencies.size()) - t.first_dependency;
+    p.tasks.push_back(t);
+    return p.tasks.back();
+  }
+
+  std::uint32_t table_row(std::uint32_t entry) {
+    plan.member_table.push_back(entry);
+    return static_cast<std::uint32_t>(plan.member_table.size()) - 1;
+  }
+
+  // Puts one transfer into the programs of its members.
+  void add_transfer(const Transfer& transfer, std::span<const Bytes> staging, std::uint32_t op, std::uint32_t tensor,
+                    Phase phase, const Instance& from, const Instance& to) {
+    const auto [it, is_new] = transfer_index.emplace(&transfer, static_cast<std::uint32_t>(plan.transfers.size()));
+    if (is_new) plan.transfers.push_back(transfer);
+    for (std::uint32_t k = 0; k < transfer.members.size(); ++k) {
+      const TransferMember& member = transfer.members[k];
+      const std::uint32_t held = is_empty(member.held) ? kNoIndex : buffer_on(from, member.device);
+      const std::uint32_t wanted = is_empty(member.wanted) ? kNoIndex : buffer_on(to, member.device);
+      std::uint32_t stage = kNoIndex;
+      if (staging[k].value > 0)
+        stage = new_buffer(member.device, BufferKind::kStaging, kNoIndex, transfer.dtype, {}, staging[k]);
+      const BufferUse uses[] = {{held, UseAccess::kRead},
+                                {wanted, held == wanted ? UseAccess::kReadWrite : UseAccess::kWrite},
+                                {stage, UseAccess::kWrite}};
+      Task& t = add_task(member.device, TaskKind::kTransfer, phase, uses);
+      t.op = op;
+      t.tensor = tensor;
+      t.row = table_row(it->second);
+    }
+    ++order;
+  }
+
+  // Makes `from` available in layout `to`. `consume`: nobody else reads `from`,
+  // so that an all-reduce may run in place.
+  Instance moved(const Instance& from, const CutPtr& to, BufferKind kind, std::uint32_t op, std::uint32_t tensor,
+                 Phase phase, DType dtype, const DimOrder& dims, bool consume) {
+    if (from.cut->hash == to->hash) return from;
+    const auto segment = move_segment(*from.cut, *to, dtype, dims);
+    Instance out{to, std::vector<std::uint32_t>(to->layout.size(), kNoIndex)};
+    for (const ReshardGroup& group : segment->moves.groups) {
+      const bool alias = group.pattern == Pattern::kNone || (consume && group.pattern == Pattern::kAllReduce);
+      for (const DeviceId d : group.members) {
+        const auto shard = to->layout.shard_on(d);
+        if (shard < 0) continue;
+        const Box box = to->layout.box(static_cast<std::size_t>(shard));
+        if (is_empty(box)) continue;
+        out.buffers[static_cast<std::size_t>(shard)] =
+            alias ? buffer_on(from, d) : new_buffer(d, kind, tensor, dtype, box, size_of(dtype) * elements(box));
+      }
+    }
+    for (std::size_t i = 0; i < segment->moves.groups.size(); ++i)
+      if (segment->moves.groups[i].pattern != Pattern::kNone)
+        add_transfer(segment->transfers[i], segment->staging[i], op, tensor, phase, from, out);
+    return out;
+  }
+
+  BufferKind kind_of_value(TensorId t) const {
+    if (t == g->loss() || t == g->correct()) return BufferKind::kScalar;
+    switch (g->tensor(t).role) {
+      case TensorRole::kSource: return BufferKind::kSource;
+      case TensorRole::kWeight: return BufferKind::kWeight;
+      case TensorRole::kActivation: return BufferKind::kActivation;
+    }
+    return BufferKind::kActivation;
+  }
+
+  // The layouts in which a tensor's value is read, each once, in order of first use.
+  std::vector<CutPtr> readers_of(TensorId t, std::uint32_t producer, bool producer_reads) const {
+    std::vector<CutPtr> cuts;
+    const auto add = [&](const CutPtr& cut) {
+      for (const auto& c : cuts)
+        if (c->hash == cut->hash) return;
+      cuts.push_back(cut);
+    };
+    const Tensor& tensor = g->tensor(t);
+    if (producer_reads) add(segments[producer]->read[tensor.producer.operand]);
+    for (const OperandRef& use : tensor.uses) add(segments[use.op.value]->read[use.operand]);
+    return cuts;
+  }
+
+  // Makes a tensor's value available to all its readers.
+  void distribute(TensorId t, const Instance& made, std::uint32_t op, bool producer_reads) {
+    const Tensor& tensor = g->tensor(t);
+    const auto cuts = readers_of(t, op, producer_reads);
+    auto& known = values[t.value];
+    if (tensor.role == TensorRole::kWeight || cuts.empty()) known.emplace(made.cut->hash, made);
+    for (const auto& cut : cuts)
+      if (!known.contains(cut->hash))
+        known.emplace(cut->hash, moved(made, cut, kind_of_value(t) == BufferKind::kWeight ? BufferKind::kActivation : kind_of_value(t),
+                                       op, t.value, Phase::kForward, tensor.desc.dtype, tensor.desc.order, cuts.size() == 1 && tensor.role == TensorRole::kActivation));
+  }
+
+  // The instance that a step reads through `ref`.
+  const Instance* source_of(std::uint32_t op, const Ref& ref) {
+    const OpNode& node = g->ops()[op];
+    const Operand& operand = node.definition.operands[ref.operand];
+    if (operand.role == OperandRole::kInternal) {
+      const auto it = own[op].find(ref);
+      SOAPSTONE_ASSERT(it != own[op].end(), "{}: {} is read before it is written", node.name, operand.name);
+      return &it->second;
+    }
+    const TensorId t = node.tensors[ref.operand];
+    if (ref.gradient) {
+      SOAPSTONE_ASSERT(gradients[t.value], "{}: the gradient of {} is read before it is complete", node.name, g->tensor(t).name);
+      return &*gradients[t.value];
+    }
+    return &values[t.value].at(segments[op]->read[ref.operand]->hash);
+  }
+
+  // A contribution to the gradient of a graph tensor lies in `slot`; when it was the last, the gradient moves to
+  // where its producer (or the weight's owner) wants it.
+  void contributed(TensorId t, GradientSlot& slot, std::uint32_t op) {
+    if (++slot.contributed < slot.expected) return;
+    const Tensor& tensor = g->tensor(t);
+    const CutPtr& goal = segments[tensor.producer.op.value]->read[tensor.producer.operand];
+    const BufferKind kind = tensor.role == TensorRole::kWeight ? BufferKind::kWeightGradient : BufferKind::kActivationGradient;
+    const Instance arrived = moved(slot.instance, goal, kind, op, t.value, Phase::kBackwardInput, tensor.desc.dtype,
+                                   tensor.desc.order, true);
+    if (!gradients[t.value]) {
+      gradients[t.value] = arrived;
+      return;
+    }
+    accumulate(arrived, *gradients[t.value], op, t.value);
+  }
+
+  void accumulate(const Instance& from, const Instance& to, std::uint32_t op, std::uint32_t tensor) {
+    for (std::size_t i = 0; i < to.buffers.size(); ++i) {
+      if (to.buffers[i] == kNoIndex) continue;
+      const DeviceId d = to.cut->layout.devices[i];
+      const BufferUse uses[] = {{buffer_on(from, d), UseAccess::kRead}, {to.buffers[i], UseAccess::kReadWrite}};
+      Task& task = add_task(d, TaskKind::kAccumulate, Phase::kBackwardInput, uses);
+      task.op = op;
+      task.tensor = tensor;
+    }
+    ++order;
+  }
+
+  bool reads_later(const OpSegment& segment, const OpDefinition& def, const Ref& ref) const {
+    for (const int k : segment.steps)
+      for (const Ref& r : def.steps[static_cast<std::size_t>(k)].reads)
+        if (r == ref) return true;
+    return false;
+  }
+
+  void run_step(std::uint32_t op, int step_index) {
+    const OpSegment& segment = *segments[op];
+    const OpNode& node = g->ops()[op];
+    const OpDefinition& def = node.definition;
+    const Step& step = def.steps[static_cast<std::size_t>(step_index)];
+
+    std::vector<const Instance*> read;
+    for (const Ref& r : step.reads) read.push_back(source_of(op, r));
+
+    // Where the writes go: gradients of graph tensors into their slots, or
+    // beside them when the slot has something already.
+    struct Target { Instance instance; GradientSlot* slot = nullptr; bool beside = false; bool dropped = false; };
+    std::vector<Target> targets;
+    for (std::size_t w = 0; w < step.writes.size(); ++w) {
+      const Ref& ref = step.writes[w];
+      const Operand& operand = def.operands[ref.operand];
+      const CutPtr& cut = segment.written[static_cast<std::size_t>(step_index)][w];
+      const TensorId t = node.tensors[ref.operand];
+      Target target;
+      if (operand.role == OperandRole::kInternal) {
+        target.instance = new_instance(cut, BufferKind::kInternal, kNoIndex, operand.desc.dtype);
+      } else if (!ref.gradient) {
+        target.instance = new_instance(cut, kind_of_value(t), t.value, operand.desc.dtype);
+      } else if (g->tensor(t).needs_gradient && operand.differentiable) {
+        target.slot = &slots[t.value].at(cut->hash);
+        target.beside = target.slot->contributed > 0;
+        const BufferKind kind = g->tensor(t).role == TensorRole::kWeight ? BufferKind::kWeightGradient : BufferKind::kActivationGradient;
+        // The slot takes its first contribution directly.
+        if (target.beside || target.slot->instance.buffers.empty()) target.instance = new_instance(cut, kind, t.value, operand.desc.dtype);
+        if (!target.beside) target.slot->instance = target.instance;
+      } else {
+        target.dropped = true;  // nobody wants it: the kernel gets no block and writes nothing
+      }
+      targets.push_back(std::move(target));
+    }
+
+    std::vector<BufferUse> uses;
+    for (std::size_t i = 0; i < segment.strategy.devices.size(); ++i) {
+      const DeviceId d = segment.strategy.devices[i];
+      uses.clear();
+      for (std::size_t r = 0; r < read.size(); ++r) uses.push_back({buffer_on(*read[r], d), UseAccess::kRead});
+      for (const Target& target : targets)
+        uses.push_back({target.dropped ? kNoIndex : buffer_on(target.instance, d), UseAccess::kWrite});
+      Task& task = add_task(d, TaskKind::kCompute, step.phase, uses);
+      task.op = op;
+      task.step = static_cast<std::uint16_t>(step_index);
+      task.row = table_row(first_shard[op] + static_cast<std::uint32_t>(i));
+      DeviceState& s = state(d);
+      s.workspace = std::max(s.workspace, segment.workspace[i]);
+    }
+    ++order;
+
+    for (std::size_t w = 0; w < step.writes.size(); ++w) {
+      const Ref& ref = step.writes[w];
+      Target& target = targets[w];
+      if (target.dropped) continue;
+      const Operand& operand = def.operands[ref.operand];
+      const TensorId t = node.tensors[ref.operand];
+      if (operand.role == OperandRole::kInternal) {
+        if (reads_later(segment, def, ref))
+          own[op].insert_or_assign(ref, moved(target.instance, segment.read[ref.operand], BufferKind::kInternal, op, kNoIndex,
+                                              step.phase, operand.desc.dtype, operand.desc.order, true));
+      } else if (!ref.gradient) {
+        distribute(t, target.instance, op, reads_later(segment, def, ref));
+      } else {
+        if (target.beside) accumulate(target.instance, target.slot->instance, op, t.value);
+        contributed(t, *target.slot, op);
+      }
+    }
+  }
+
+  // How many contributions each gradient will get, by the layout they come in.
+  void expect_gradients(int micro_batches) {
+    for (std::uint32_t op = 0; op < g->ops().size(); ++op) {
+      const OpNode& node = g->ops()[op];
+      const OpSegment& segment = *segments[op];
+      for (const int k : segment.steps) {
+        const Step& step = node.definition.steps[static_cast<std::size_t>(k)];
+        for (std::size_t w = 0; w < step.writes.size(); ++w) {
+          const Ref& ref = step.writes[w];
+          const Operand& operand = node.definition.operands[ref.operand];
+          if (!ref.gradient || operand.role == OperandRole::kInternal || !operand.differentiable) continue;
+          const TensorId t = node.tensors[ref.operand];
+          if (!g->tensor(t).needs_gradient) continue;
+          const CutPtr& cut = segment.written[static_cast<std::size_t>(k)][w];
+          GradientSlot& slot = slots[t.value][cut->hash];
+          slot.expected += g->tensor(t).role == TensorRole::kWeight ? micro_batches : 1;
+        }
+      }
+    }
+  }
+
+  void load_sources() {
+    for (std::uint32_t t = 0; t < g->tensors().size(); ++t) {
+      const Tensor& tensor = g->tensors()[t];
+      if (tensor.role != TensorRole::kSource) continue;
+      for (const CutPtr& cut : readers_of(TensorId(t), 0, false)) {
+        const Instance instance = new_instance(cut, BufferKind::kSource, t, tensor.desc.dtype);
+        for (std::size_t i = 0; i < instance.buffers.size(); ++i) {
+          if (instance.buffers[i] == kNoIndex) continue;
+          const BufferUse uses[] = {{instance.buffers[i], UseAccess::kWrite}};
+          add_task(cut->layout.devices[i], TaskKind::kLoad, Phase::kForward, uses).tensor = t;
+        }
+        values[t].emplace(cut->hash, instance);
+        ++order;
+      }
+    }
+  }
+
+  void place_weights() {
+    for (std::uint32_t t = 0; t < g->tensors().size(); ++t) {
+      const Tensor& tensor = g->tensors()[t];
+      if (tensor.role != TensorRole::kWeight) continue;
+      const CutPtr& home = segments[tensor.producer.op.value]->read[tensor.producer.operand];
+      values[t].emplace(home->hash, new_instance(home, BufferKind::kWeight, t, tensor.desc.dtype));
+    }
+  }
+
+  // A weight that several operators share lives with the first of them; the others read copies made in every step.
+  void distribute_weights() {
+    for (std::uint32_t t = 0; t < g->tensors().size(); ++t) {
+      const Tensor& tensor = g->tensors()[t];
+      if (tensor.role != TensorRole::kWeight || tensor.uses.size() < 2) continue;
+      const CutPtr& home = segments[tensor.producer.op.value]->read[tensor.producer.operand];
+      const Instance made = values[t].at(home->hash);
+      distribute(TensorId(t), made, tensor.producer.op.value, false);
+    }
+  }
+
+  void update_weights() {
+    std::optional<Instance> scalar;
+    if (options.clip_gradient_norm) scalar = gradient_norm();
+    for (std::uint32_t t = 0; t < g->tensors().size(); ++t) {
+      const Tensor& tensor = g->tensors()[t];
+      if (tensor.role != TensorRole::kWeight || !tensor.needs_gradient) continue;
+      const CutPtr& home = segments[tensor.producer.op.value]->read[tensor.producer.operand];
+      const Instance& weight = values[t].at(home->hash);
+      const Instance& gradient = *gradients[t];
+      std::vector<Instance> optimizer;
+      for (int k = 0; k < options.optimizer_states; ++k)
+        optimizer.push_back(new_instance(home, BufferKind::kOptimizerState, t, tensor.desc.dtype));
+      for (std::size_t i = 0; i < weight.buffers.size(); ++i) {
+        if (weight.buffers[i] == kNoIndex) continue;
+        const DeviceId d = home->layout.devices[i];
+        std::vector<BufferUse> uses{{weight.buffers[i], UseAccess::kReadWrite}, {buffer_on(gradient, d), UseAccess::kRead}};
+        for (const auto& o : optimizer) uses.push_back({o.buffers[i], UseAccess::kReadWrite});
+        if (scalar) uses.push_back({buffer_on(*scalar, d), UseAccess::kRead});
+        Task& task = add_task(d, TaskKind::kUpdate, Phase::kUpdate, uses);
+        task.op = tensor.producer.op.value;
+        task.tensor = t;
+      }
+      ++order;
+    }
+  }
+
+  // The squares of all gradients, each counted once, summed over all devices.
+  Instance gradient_norm() {
+    std::vector<DeviceId> devices;
+    for (const auto& s : states) devices.push_back(s.program.members[0]);
+    std::sort(devices.begin(), devices.end());
+    Layout partial;
+    partial.parts = {{Interval{0, 1}}};
+    partial.partials = static_cast<std::int32_t>(devices.size());
+    partial.devices = devices;
+    Layout everywhere = partial;
+    everywhere.partials = 1;
+    everywhere.replicas = static_cast<std::int32_t>(devices.size());
+    const Instance local = new_instance(make_cut(partial), BufferKind::kScalar, kNoIndex, DType::kF64);
+    for (std::size_t i = 0; i < devices.size(); ++i) {
+      std::vector<BufferUse> uses;
+      for (std::uint32_t t = 0; t < g->tensors().size(); ++t) {
+        const Tensor& tensor = g->tensors()[t];
+        if (tensor.role != TensorRole::kWeight || !tensor.needs_gradient) continue;
+        const Instance& gradient = *gradients[t];
+        const auto shard = gradient.cut->layout.shard_on(devices[i]);
+        if (shard < 0 || gradient.cut->layout.replica(static_cast<std::size_t>(shard)) != 0) continue;
+        if (gradient.buffers[static_cast<std::size_t>(shard)] == kNoIndex) continue;
+        uses.push_back({gradient.buffers[static_cast<std::size_t>(shard)], UseAccess::kRead});
+      }
+      uses.push_back({local.buffers[i], UseAccess::kWrite});
+      add_task(devices[i], TaskKind::kNorm, Phase::kUpdate, uses);
+    }
+    ++order;
+    return moved(local, make_cut(everywhere), BufferKind::kScalar, kNoIndex, kNoIndex, Phase::kUpdate, DType::kF64, {}, true);
+  }
+
+  Result<Plan> lower(const Strategy& strategy) {
+    SOAPSTONE_TRY(check(graph, strategy, static_cast<std::uint32_t>(cluster.size())));
+    auto& micro_graph = micro_graphs;
+    if (!micro_graph.contains(strategy.micro_batches)) {
+      SOAPSTONE_ASSIGN(Graph made, graph.micro_batch(strategy.micro_batches));
+      micro_graph.emplace(strategy.micro_batches, std::move(made));
+    }
+    g = &micro_graph.at(strategy.micro_batches);
+    for (std::size_t i = 0; strategy.micro_batches > 1 && i < strategy.ops.size(); ++i)
+      SOAPSTONE_TRY(check(g->ops()[i], strategy.ops[i], static_cast<std::uint32_t>(cluster.size())));
+
+    plan = {};
+    plan.graph = graph.name();
+    plan.graph_hash = graph.hash();
+    plan.strategy_hash = hash_of(strategy);
+    plan.training = options.training;
+    plan.micro_batches = static_cast<std::uint32_t>(strategy.micro_batches);
+    plan.device_count = static_cast<std::uint32_t>(cluster.size());
+    plan.optimizer_states = options.training ? static_cast<std::uint32_t>(options.optimizer_states) : 0;
+    class_of_device.assign(cluster.size(), kNoIndex);
+    states.clear();
+    segments.clear();
+    first_shard.clear();
+    transfer_index.clear();
+    const std::size_t tensor_count = g->tensors().size();
+    values.assign(tensor_count, {});
+    slots.assign(tensor_count, {});
+    gradients.assign(tensor_count, std::nullopt);
+    own.assign(g->ops().size(), {});
+    order = 0;
+
+    // Devices get their programs in ascending order, whatever order they are used in.
+    std::vector<bool> is_used(cluster.size(), false);
+    for (const auto& s : strategy.ops)
+      for (const DeviceId d : s.devices) is_used[d.value] = true;
+    for (std::uint32_t d = 0; d < is_used.size(); ++d)
+      if (is_used[d]) state(DeviceId(d));
+
+    for (std::uint32_t op = 0; op < g->ops().size(); ++op) {
+      segments.push_back(op_segment(op, strategy.ops[op], strategy.micro_batches));
+      first_shard.push_back(static_cast<std::uint32_t>(plan.shards.size()));
+      plan.shards.insert(plan.shards.end(), segments.back()->shards.begin(), segments.back()->shards.end());
+    }
+    if (options.training) expect_gradients(strategy.micro_batches);
+    micro_batch = 0;
+    place_weights();
+    distribute_weights();
+    for (int m = 0; m < strategy.micro_batches; ++m) {
+      micro_batch = static_cast<std::uint16_t>(m);
+      for (std::size_t t = 0; t < tensor_count; ++t) {
+        if (g->tensors()[t].role == TensorRole::kWeight) continue;
+        values[t].clear();
+        gradients[t].reset();
+        for (auto& [hash, slot] : slots[t]) slot.instance = {}, slot.contributed = 0;
+      }
+      for (auto& o : own) o.clear();
+      load_sources();
+      for (std::uint32_t op = 0; op < g->ops().size(); ++op)
+        for (const int k : segments[op]->steps)
+          if (g->ops()[op].definition.steps[static_cast<std::size_t>(k)].phase == Phase::kForward) run_step(op, k);
+      for (std::uint32_t op = static_cast<std::uint32_t>(g->ops().size()); op-- > 0;)
+        for (const int k : segments[op]->steps)
+          if (g->ops()[op].definition.steps[static_cast<std::size_t>(k)].phase != Phase::kForward) run_step(op, k);
+    }
+    if (options.training) update_weights();
+
+    std::vector<int> lanes;
+    for (auto& s : states) {
+      if (s.workspace.value > 0) s.program.buffers.push_back({BufferKind::kWorkspace, kNoIndex, DType::kF32, {}, s.workspace, Bytes(-1)});
+      lanes.push_back(cluster.kind(s.program.members[0]).lanes);
+      plan.classes.push_back(std::move(s.program));
+    }
+    plan.candidates = candidate_names;
+    if (options.place_memory) place_buffers(plan, lanes);
+    return std::move(plan);
+  }
+};
+
+Lowering::Lowering(const Graph& graph, const Cluster& cluster, const KernelCatalog& catalog, LowerOptions options)
+    : impl_(new Impl(graph, cluster, catalog, options)) {}
+Lowering::~Lowering() = default;
+Lowering::Lowering(Lowering&&) noexcept = default;
+
+Result<Plan> Lowering::lower(const Strategy& strategy) { return impl_->lower(strategy); }
+
+Result<Plan> lower(const Graph& graph, const Strategy& strategy, const Cluster& cluster, const KernelCatalog& catalog,
+                   LowerOptions options) {
+  return Lowering(graph, cluster, catalog, options).lower(strategy);
+}
+
+}  // namespace soapstone::core

@@ -1,0 +1,302 @@
+// What an operator declares about itself: its iteration space, how every
+// operand follows it, and the steps of its forward and backward pass.
+// Everything generic (legal degrees, layouts, local shapes, gradient groups,
+// work, memory) is derived from this one value; see derive.hpp.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/reflect.hpp"
+#include "core/result.hpp"
+#include "core/shape.hpp"
+
+namespace soapstone::core {
+
+// What splitting an axis means, after SOAP (FlexFlow, MLSys 2019, §4).
+enum class AxisRole : std::uint8_t {
+  kSample,     // index of a training sample
+  kAttribute,  // a data dimension that no weight follows (height, sequence)
+  kParameter,  // splits weights (output channels, heads)
+  kReduction,  // summed over: a split leaves partial sums
+};
+SOAPSTONE_ENUM_NAMES(AxisRole, {AxisRole::kSample, "sample"}, {AxisRole::kAttribute, "attribute"},
+                     {AxisRole::kParameter, "parameter"}, {AxisRole::kReduction, "reduction"})
+
+// How the parts of a split axis depend on each other inside the operator.
+enum class Coupling : std::uint8_t {
+  kNone,          // parts are independent
+  kHalo,          // parts read overlapping windows of an operand
+  kAllReduce,     // parts exchange sums between two steps (batch_norm)
+  kUnsplittable,  // the axis stays whole
+};
+SOAPSTONE_ENUM_NAMES(Coupling, {Coupling::kNone, "none"}, {Coupling::kHalo, "halo"},
+                     {Coupling::kAllReduce, "all-reduce"}, {Coupling::kUnsplittable, "unsplittable"})
+
+// One axis of an operator's iteration space.
+struct Axis {
+  std::string name;
+  std::int64_t extent = 1;
+  AxisRole role = AxisRole::kAttribute;
+  std::int64_t granularity = 1;  // parts are multiples of this many indices
+  Coupling coupling = Coupling::kNone;
+
+  friend bool operator==(const Axis&, const Axis&) = default;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("name", self.name);
+    visit("extent", self.extent);
+    visit("role", self.role);
+    visit("granularity", self.granularity);
+    visit("coupling", self.coupling);
+  }
+};
+
+// A set of axes, by index.
+struct AxisSet {
+  std::uint32_t bits = 0;
+
+  constexpr bool has(int axis) const { return axis >= 0 && ((bits >> axis) & 1u); }
+  constexpr void insert(int axis) { bits |= 1u << axis; }
+  constexpr bool empty() const { return bits == 0; }
+  friend constexpr AxisSet operator|(AxisSet a, AxisSet b) { return AxisSet{a.bits | b.bits}; }
+  friend constexpr AxisSet operator&(AxisSet a, AxisSet b) { return AxisSet{a.bits & b.bits}; }
+  friend constexpr bool operator==(AxisSet, AxisSet) = default;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("bits", self.bits);
+  }
+};
+
+// How one dimension of an operand follows the axes: index i of `axis` touches
+// [i * stride + offset, i * stride + offset + extent), clipped to the
+// dimension. Without an axis every part touches the whole dimension.
+struct DimMap {
+  std::int32_t axis = -1;
+  std::int64_t stride = 1;
+  std::int64_t offset = 0;
+  std::int64_t extent = 1;
+
+  static constexpr DimMap whole() { return {}; }
+  static constexpr DimMap along(int axis) { return {axis, 1, 0, 1}; }
+  static constexpr DimMap window(int axis, std::int64_t stride, std::int64_t offset, std::int64_t extent) {
+    return {axis, stride, offset, extent};
+  }
+  friend bool operator==(const DimMap&, const DimMap&) = default;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("axis", self.axis);
+    visit("stride", self.stride);
+    visit("offset", self.offset);
+    visit("extent", self.extent);
+  }
+};
+
+// The indices of a dimension of `dim_extent` that the part `part` of the axis touches.
+constexpr Interval image(const DimMap& map, const Interval& part, std::int64_t dim_extent) {
+  if (map.axis < 0) return dim_extent > 0 ? Interval{0, dim_extent} : Interval{};
+  if (part.empty()) return {};
+  return intersect({part.begin * map.stride + map.offset, (part.end - 1) * map.stride + map.offset + map.extent},
+                   {0, dim_extent});
+}
+
+enum class OperandRole : std::uint8_t {
+  kInput,
+  kWeight,
+  kOutput,
+  kInternal,  // passed between the operator's own steps, forward to backward included
+};
+SOAPSTONE_ENUM_NAMES(OperandRole, {OperandRole::kInput, "input"}, {OperandRole::kWeight, "weight"},
+                     {OperandRole::kOutput, "output"}, {OperandRole::kInternal, "internal"})
+
+// How a weight starts. Values come from counter-based random numbers keyed by
+// the global element index, so that they do not depend on the layout.
+enum class InitKind : std::uint8_t { kZeros, kOnes, kUniform, kNormal };
+SOAPSTONE_ENUM_NAMES(InitKind, {InitKind::kZeros, "zeros"}, {InitKind::kOnes, "ones"},
+                     {InitKind::kUniform, "uniform"}, {InitKind::kNormal, "normal"})
+struct Initializer {
+  InitKind kind = InitKind::kZeros;
+  double scale = 0;  // uniform: bound of [-scale, scale); normal: standard deviation
+
+  friend bool operator==(const Initializer&, const Initializer&) = default;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("kind", self.kind);
+    visit("scale", self.scale);
+  }
+};
+
+struct Operand {
+  std::string name;
+  OperandRole role = OperandRole::kInput;
+  TensorDesc desc;
+  std::vector<DimMap> dims;   // one per dimension of desc
+  bool differentiable = true;  // false: indices, labels, counts, internal statistics
+  AxisSet first_part_of;       // exists only on the first part of these axes (bias of a split reduction)
+  Initializer init;            // weights only
+
+  AxisSet followed() const {
+    AxisSet set;
+    for (const auto& d : dims)
+      if (d.axis >= 0) set.insert(d.axis);
+    return set;
+  }
+  friend bool operator==(const Operand&, const Operand&) = default;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("name", self.name);
+    visit("role", self.role);
+    visit("desc", self.desc);
+    visit("dims", self.dims);
+    visit("differentiable", self.differentiable);
+    visit("first_part_of", self.first_part_of);
+    visit("init", self.init);
+  }
+};
+
+enum class Phase : std::uint8_t { kForward, kBackwardInput, kBackwardWeight, kUpdate };
+SOAPSTONE_ENUM_NAMES(Phase, {Phase::kForward, "forward"}, {Phase::kBackwardInput, "backward-input"},
+                     {Phase::kBackwardWeight, "backward-weight"}, {Phase::kUpdate, "update"})
+
+// An operand's value or its gradient.
+struct Ref {
+  std::uint16_t operand = 0;
+  bool gradient = false;
+
+  friend constexpr auto operator<=>(const Ref&, const Ref&) = default;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("operand", self.operand);
+    visit("gradient", self.gradient);
+  }
+};
+
+// coefficient × the product of the local extents of the axes in `over`.
+struct WorkTerm {
+  double coefficient = 0;
+  AxisSet over;
+
+  friend bool operator==(const WorkTerm&, const WorkTerm&) = default;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("coefficient", self.coefficient);
+    visit("over", self.over);
+  }
+};
+
+// One kernel call per device. What it writes is overwritten, never accumulated.
+struct Step {
+  std::string name;
+  Phase phase = Phase::kForward;
+  std::vector<Ref> reads;
+  std::vector<Ref> writes;
+  // Axes that this step sums over: a written operand that does not follow one
+  // of them is a partial sum where that axis is split. An axis that is neither
+  // followed nor summed over computes equal copies.
+  AxisSet reduces;
+  std::vector<WorkTerm> flops;
+  // The step is used only where one of these axes is split, or only where none is.
+  AxisSet only_if_split;
+  AxisSet only_if_whole;
+
+  friend bool operator==(const Step&, const Step&) = default;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("name", self.name);
+    visit("phase", self.phase);
+    visit("reads", self.reads);
+    visit("writes", self.writes);
+    visit("reduces", self.reduces);
+    visit("flops", self.flops);
+    visit("only_if_split", self.only_if_split);
+    visit("only_if_whole", self.only_if_whole);
+  }
+};
+
+// Operands stand in the order inputs, weights, outputs, internals.
+struct OpDefinition {
+  std::vector<Axis> axes;
+  std::vector<Operand> operands;
+  std::vector<Step> steps;
+
+  int axis(std::string_view name) const;     // throws InvariantError where there is none
+  int operand(std::string_view name) const;  // likewise
+  std::vector<int> operands_of(OperandRole role) const;
+
+  friend bool operator==(const OpDefinition&, const OpDefinition&) = default;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("axes", self.axes);
+    visit("operands", self.operands);
+    visit("steps", self.steps);
+  }
+};
+
+// Writes an OpDefinition in the vocabulary of the operators' documentation.
+//
+//   Definer d;
+//   const int n = d.axis("n", 128, AxisRole::kSample);
+//   const int x = d.input("x", desc, {DimMap::along(n), ...});
+//   d.step("forward", Phase::kForward).reads({x, w}).writes({y}).reduces({i}).flops(2, {n, o, i});
+//
+// Operands must be declared in the order inputs, weights, outputs, internals.
+class Definer {
+ public:
+  int axis(std::string name, std::int64_t extent, AxisRole role, Coupling coupling = Coupling::kNone,
+           std::int64_t granularity = 1);
+  // One axis per dimension of `shape`: the first is the sample axis, the others attributes.
+  std::vector<int> axes_of(const Shape& shape);
+
+  int input(std::string name, const TensorDesc& desc, std::vector<DimMap> dims, bool differentiable = true);
+  int weight(std::string name, const TensorDesc& desc, std::vector<DimMap> dims, Initializer init);
+  int output(std::string name, const TensorDesc& desc, std::vector<DimMap> dims, bool differentiable = true);
+  int internal(std::string name, const TensorDesc& desc, std::vector<DimMap> dims);
+
+  // The operand is used by the first part of these axes only.
+  void first_part_of(int operand, std::span<const int> axes);
+
+  // The gradient of an operand, in a step's list of reads or writes.
+  struct Grad { int operand; };
+  static Grad grad(int operand) { return {operand}; }
+  struct AnyRef {
+    Ref ref;
+    AnyRef(int operand) : ref{static_cast<std::uint16_t>(operand), false} {}           // NOLINT: reads as a list
+    AnyRef(Grad g) : ref{static_cast<std::uint16_t>(g.operand), true} {}               // NOLINT
+  };
+
+  class StepDefiner {
+   public:
+    explicit StepDefiner(Step& step) : step_(&step) {}
+    StepDefiner& reads(std::initializer_list<AnyRef> refs);
+    StepDefiner& writes(std::initializer_list<AnyRef> refs);
+    StepDefiner& reads(AnyRef ref) { return reads({ref}); }
+    StepDefiner& writes(AnyRef ref) { return writes({ref}); }
+    StepDefiner& reduces(std::span<const int> axes);
+    StepDefiner& reduces(std::initializer_list<int> axes) { return reduces(std::span(axes.begin(), axes.size())); }
+    StepDefiner& flops(double coefficient, std::span<const int> axes);
+    StepDefiner& flops(double coefficient, std::initializer_list<int> axes) {
+      return flops(coefficient, std::span(axes.begin(), axes.size()));
+    }
+    StepDefiner& only_if_split(std::span<const int> axes);
+    StepDefiner& only_if_whole(std::span<const int> axes);
+
+   private:
+    Step* step_;
+  };
+  // The reference stays valid until the next call of step().
+  StepDefiner step(std::string name, Phase phase);
+
+  OpDefinition take() { return std::move(definition_); }
+
+ private:
+  int add(Operand operand);
+  OpDefinition definition_;
+};
+
+// Maps every dimension to the axis of the same position.
+std::vector<DimMap> along(std::span<const int> axes);
+
+}  // namespace soapstone::core

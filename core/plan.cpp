@@ -1,0 +1,263 @@
+#include "core/plan.hpp"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+
+namespace soapstone::core {
+
+namespace {
+
+constexpr std::int64_t kAlignment = 64;
+
+std::int64_t aligned(std::int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+
+bool uses_own_buffer(Pattern p) { return p == Pattern::kAllReduce || p == Pattern::kBroadcast; }
+
+}  // namespace
+
+Collective collective_of(const Transfer& t) {
+  SOAPSTONE_ASSERT(t.pattern != Pattern::kBoxes && t.pattern != Pattern::kNone, "{} has no schedule", name_of(t.pattern));
+  Collective c{t.pattern, t.algorithm, static_cast<std::uint32_t>(t.members.size()), t.root, {}};
+  switch (t.pattern) {
+    case Pattern::kAllReduce:
+    case Pattern::kBroadcast:
+      c.counts = even_counts(elements(t.members[t.root].held), c.members);
+      break;
+    case Pattern::kAllGather:
+      for (const auto& m : t.members) c.counts.push_back(elements(m.held));
+      break;
+    case Pattern::kReduceScatter:
+      for (const auto& m : t.members) c.counts.push_back(elements(m.wanted));
+      break;
+    case Pattern::kAllToAll:
+      for (const auto& src : t.members)
+        for (const auto& dst : t.members) c.counts.push_back(elements(intersect(src.held, dst.wanted)));
+      break;
+    case Pattern::kNone:
+    case Pattern::kBoxes:
+      break;
+  }
+  return c;
+}
+
+Bytes staging_bytes(const Transfer& t, std::uint32_t member) {
+  std::int64_t count = 0;
+  if (t.pattern == Pattern::kBoxes) {
+    for (const Message& m : t.messages)
+      if (m.src != m.dst && (m.src == member || m.dst == member)) count += elements(m.box);
+    return size_of(t.dtype) * count;
+  }
+  const Collective c = collective_of(t);
+  std::int64_t scratch = 0;
+  for (const auto& step : make_steps(c, member))
+    if (step.reduce) scratch = std::max(scratch, step.receive.extent());
+  if (t.pattern == Pattern::kAllToAll) {
+    for (std::uint32_t k = 0; k < c.members; ++k)
+      count += c.counts[member * c.members + k] + c.counts[k * c.members + member];
+  } else if (!uses_own_buffer(t.pattern)) {
+    count = std::accumulate(c.counts.begin(), c.counts.end(), std::int64_t{0});
+  }
+  return size_of(t.dtype) * (count + scratch);
+}
+
+Bytes bytes_sent(const Transfer& t, std::uint32_t member) {
+  std::int64_t count = 0;
+  if (t.pattern == Pattern::kBoxes) {
+    for (const Message& m : t.messages)
+      if (m.src == member && m.dst != member) count += elements(m.box);
+  } else {
+    for (const auto& step : make_steps(collective_of(t), member)) count += step.send.extent();
+  }
+  return size_of(t.dtype) * count;
+}
+
+PlanPlace place_of(const Plan& plan, DeviceId device) {
+  for (std::uint32_t c = 0; c < plan.classes.size(); ++c)
+    for (std::uint32_t m = 0; m < plan.classes[c].members.size(); ++m)
+      if (plan.classes[c].members[m] == device) return {c, m};
+  return {};
+}
+
+std::string task_label(const Graph& graph, const Plan& plan, const DeviceClass& program, const Task& t) {
+  const auto tensor_name = [&] { return t.tensor == kNoIndex ? std::string("gradient norm") : graph.tensors()[t.tensor].name; };
+  switch (t.kind) {
+    case TaskKind::kLoad: return tensor_name() + " load";
+    case TaskKind::kCompute: {
+      const OpNode& node = graph.ops()[t.op];
+      return node.name + " " + node.definition.steps[t.step].name;
+    }
+    case TaskKind::kTransfer: {
+      const Transfer& transfer = plan.transfers[plan.entry(t, 0)];
+      std::string what;
+      if (t.tensor == kNoIndex)
+        what = t.op == kNoIndex ? "gradient norm" : graph.ops()[t.op].name + " internal";
+      else
+        what = tensor_name() + (t.phase == Phase::kForward ? "" : " gradient");
+      const bool local = transfer.members.size() == 1;
+      return what + " " + (local ? "copy" : std::string(name_of(transfer.pattern)));
+    }
+    case TaskKind::kAccumulate: return tensor_name() + " gradient accumulate";
+    case TaskKind::kNorm: return "gradient norm";
+    case TaskKind::kUpdate: return tensor_name() + " update";
+  }
+  SOAPSTONE_ASSERT(false, "task kind of {}", program.members[0].value);
+}
+
+namespace {
+
+// For every task the number of tasks of each lane that happen before it.
+struct HappensBefore {
+  std::vector<std::array<std::uint32_t, 2>> clock;  // exclusive of the task itself
+  std::vector<int> lane;
+  std::vector<std::uint32_t> place;  // in its lane, from 1
+
+  HappensBefore(const DeviceClass& p, int lanes) {
+    std::array<std::uint32_t, 2> count{};
+    std::array<std::uint32_t, 2> last{kNoIndex, kNoIndex};
+    for (std::uint32_t i = 0; i < p.tasks.size(); ++i) {
+      const int l = lanes > 1 && p.tasks[i].kind == TaskKind::kTransfer ? 1 : 0;
+      std::array<std::uint32_t, 2> c{};
+      const auto after = [&](std::uint32_t other) {
+        for (int k = 0; k < 2; ++k) c[k] = std::max(c[k], clock[other][k]);
+        c[lane[other]] = std::max(c[lane[other]], place[other]);
+      };
+      if (last[l] != kNoIndex) after(last[l]);
+      for (const auto d : p.dependencies_of(p.tasks[i])) after(d);
+      clock.push_back(c);
+      lane.push_back(l);
+      place.push_back(++count[l]);
+      last[l] = i;
+    }
+  }
+};
+
+struct Lifetime {
+  bool always = false;
+  bool unused = true;
+  std::uint32_t first = 0;
+  std::array<std::uint32_t, 2> last{};  // per lane, place of the last use
+};
+
+void place_buffers(DeviceClass& p, int lanes) {
+  const HappensBefore before(p, lanes);
+  std::vector<Lifetime> life(p.buffers.size());
+  for (std::size_t b = 0; b < p.buffers.size(); ++b) {
+    const BufferKind k = p.buffers[b].kind;
+    life[b].always = k == BufferKind::kWeight || k == BufferKind::kOptimizerState || k == BufferKind::kWorkspace ||
+                     k == BufferKind::kScalar;
+  }
+  for (std::uint32_t i = 0; i < p.tasks.size(); ++i)
+    for (const BufferUse& use : p.uses_of(p.tasks[i])) {
+      if (use.buffer == kNoIndex) continue;
+      Lifetime& l = life[use.buffer];
+      if (l.unused) l.first = i, l.unused = false;
+      auto& last = l.last[before.lane[i]];
+      last = std::max(last, before.place[i]);
+    }
+  const auto ends_before = [&](const Lifetime& a, const Lifetime& b) {
+    return a.last[0] <= before.clock[b.first][0] && a.last[1] <= before.clock[b.first][1];
+  };
+  const auto disjoint = [&](const Lifetime& a, const Lifetime& b) {
+    if (a.always || b.always) return false;
+    if (a.unused || b.unused) return true;
+    return ends_before(a, b) || ends_before(b, a);
+  };
+  // Largest first, each at the lowest offset that is free of those it lives beside.
+  std::vector<std::uint32_t> order(p.buffers.size());
+  std::iota(order.begin(), order.end(), 0u);
+  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) {
+    if (life[a].always != life[b].always) return life[a].always;
+    return p.buffers[a].size > p.buffers[b].size;
+  });
+  std::int64_t arena = 0;
+  std::vector<std::uint32_t> placed;
+  std::vector<std::pair<std::int64_t, std::int64_t>> taken;
+  for (const auto b : order) {
+    const std::int64_t size = aligned(p.buffers[b].size.value);
+    taken.clear();
+    for (const auto other : placed)
+      if (!disjoint(life[b], life[other]))
+        taken.emplace_back(p.buffers[other].offset.value, p.buffers[other].offset.value + aligned(p.buffers[other].size.value));
+    std::sort(taken.begin(), taken.end());
+    std::int64_t offset = 0;
+    for (const auto& [begin, end] : taken) {
+      if (offset + size <= begin) break;
+      offset = std::max(offset, end);
+    }
+    p.buffers[b].offset = Bytes(offset);
+    arena = std::max(arena, offset + size);
+    placed.push_back(b);
+  }
+  p.arena = Bytes(arena);
+}
+
+}  // namespace
+
+void place_buffers(Plan& plan, std::span<const int> lanes_of_class) {
+  for (std::size_t c = 0; c < plan.classes.size(); ++c) place_buffers(plan.classes[c], lanes_of_class[c]);
+}
+
+Status check(const Graph& graph, const Plan& plan) {
+  if (plan.graph_hash != graph.hash())
+    return usage_error("the plan was made for graph {} ({}), this is {} ({})", plan.graph, hex(plan.graph_hash),
+                       graph.name(), hex(graph.hash()));
+  std::vector<bool> device_seen(plan.device_count, false);
+  struct Part { std::uint32_t order; DeviceId device; };
+  std::map<std::pair<std::uint32_t, std::uint32_t>, std::vector<DeviceId>> transfer_parts;  // (transfer, order)
+  for (std::size_t c = 0; c < plan.classes.size(); ++c) {
+    const DeviceClass& p = plan.classes[c];
+    const auto bad = [&](std::size_t task, std::string what) {
+      return usage_error("class {} task {}: {}", c, task, what);
+    };
+    if (p.members.empty()) return usage_error("class {} has no members", c);
+    for (const DeviceId d : p.members) {
+      if (d.value >= plan.device_count) return usage_error("class {}: device {} of {}", c, d.value, plan.device_count);
+      if (device_seen[d.value]) return usage_error("device {} is in two classes", d.value);
+      device_seen[d.value] = true;
+    }
+    std::vector<bool> written(p.buffers.size(), false);
+    for (std::size_t b = 0; b < p.buffers.size(); ++b)
+      written[b] = p.buffers[b].kind == BufferKind::kWeight || p.buffers[b].kind == BufferKind::kOptimizerState;
+    for (std::uint32_t i = 0; i < p.tasks.size(); ++i) {
+      const Task& t = p.tasks[i];
+      if (i > 0 && t.order < p.tasks[i - 1].order) return bad(i, "comes before an earlier task in the total order");
+      if (std::uint64_t{t.first_use} + t.use_count > p.uses.size()) return bad(i, "uses are out of range");
+      if (std::uint64_t{t.first_dependency} + t.dependency_count > p.dependencies.size()) return bad(i, "dependencies are out of range");
+      for (const auto d : p.dependencies_of(t))
+        if (d >= i) return bad(i, fmt::format("depends on task {}, which is not earlier", d));
+      for (const BufferUse& use : p.uses_of(t)) {
+        if (use.buffer == kNoIndex) continue;
+        if (use.buffer >= p.buffers.size()) return bad(i, fmt::format("uses buffer {} of {}", use.buffer, p.buffers.size()));
+        if (use.access != UseAccess::kWrite && !written[use.buffer]) return bad(i, fmt::format("reads buffer {} before it is written", use.buffer));
+      }
+      for (const BufferUse& use : p.uses_of(t))
+        if (use.buffer != kNoIndex && use.access != UseAccess::kRead) written[use.buffer] = true;
+      if (t.kind == TaskKind::kCompute) {
+        if (t.op >= graph.ops().size() || t.step >= graph.ops()[t.op].definition.steps.size())
+          return bad(i, fmt::format("computes step {} of operator {}", t.step, t.op));
+      }
+      if (t.kind == TaskKind::kCompute || t.kind == TaskKind::kTransfer) {
+        if (std::uint64_t{t.row} + p.members.size() > plan.member_table.size()) return bad(i, "member table row is out of range");
+        const std::size_t limit = t.kind == TaskKind::kCompute ? plan.shards.size() : plan.transfers.size();
+        for (std::size_t m = 0; m < p.members.size(); ++m) {
+          const std::uint32_t e = plan.entry(t, m);
+          if (e >= limit) return bad(i, fmt::format("member table entry {} of {}", e, limit));
+          if (t.kind == TaskKind::kTransfer) transfer_parts[{e, t.order}].push_back(p.members[m]);
+        }
+      }
+    }
+  }
+  for (auto& [key, devices] : transfer_parts) {
+    std::vector<DeviceId> expected;
+    for (const auto& m : plan.transfers[key.first].members) expected.push_back(m.device);
+    std::sort(expected.begin(), expected.end());
+    std::sort(devices.begin(), devices.end());
+    if (devices != expected)
+      return usage_error("transfer {} at order {}: devices {} take part, its members are {}", key.first, key.second,
+                         print(devices), print(expected));
+  }
+  return {};
+}
+
+}  // namespace soapstone::core

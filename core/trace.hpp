@@ -1,0 +1,120 @@
+// What happened, or was predicted to happen, when.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/cost_model.hpp"
+#include "core/plan.hpp"
+#include "core/quantity.hpp"
+
+namespace soapstone::core {
+
+enum class TraceOrigin : std::uint8_t { kPredicted, kMeasured };
+SOAPSTONE_ENUM_NAMES(TraceOrigin, {TraceOrigin::kPredicted, "predicted"}, {TraceOrigin::kMeasured, "measured"})
+
+enum class LaneKind : std::uint8_t { kCompute, kCommunication };
+SOAPSTONE_ENUM_NAMES(LaneKind, {LaneKind::kCompute, "compute"}, {LaneKind::kCommunication, "communication"})
+
+// A device runs the tasks of a lane one after the other.
+struct Lane {
+  DeviceId device;
+  LaneKind kind = LaneKind::kCompute;
+
+  friend auto operator<=>(const Lane&, const Lane&) = default;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("device", self.device);
+    visit("kind", self.kind);
+  }
+};
+
+// Spans lie in columns: span i is (lane[i], start[i], …), sorted by lane, then
+// start. Times are from the start of the step.
+struct Spans {
+  std::vector<std::uint32_t> lane;   // index into Trace::lanes
+  std::vector<Nanoseconds> start;
+  std::vector<Nanoseconds> end;
+  std::vector<Nanoseconds> waiting;  // part of the span spent waiting for other devices
+  std::vector<std::uint32_t> task;   // index into the program of the lane's device
+  std::vector<TaskKind> kind;
+  std::vector<Phase> phase;
+  std::vector<std::uint32_t> label;  // index into Trace::labels
+  std::vector<Bytes> bytes;          // read and written, or sent
+  std::vector<Flops> flops;
+  std::vector<CostSource> source;    // predicted traces: where the time comes from
+
+  std::size_t size() const { return lane.size(); }
+  friend bool operator==(const Spans&, const Spans&) = default;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("lane", self.lane);
+    visit("start", self.start);
+    visit("end", self.end);
+    visit("waiting", self.waiting);
+    visit("task", self.task);
+    visit("kind", self.kind);
+    visit("phase", self.phase);
+    visit("label", self.label);
+    visit("bytes", self.bytes);
+    visit("flops", self.flops);
+    visit("source", self.source);
+  }
+};
+
+// Bytes alive on a device over time: value[i] from time[i] on.
+struct MemoryCounter {
+  DeviceId device;
+  std::vector<Nanoseconds> time;
+  std::vector<Bytes> value;
+  Bytes live_peak;  // largest value
+  Bytes arena;      // what the device allocates
+
+  friend bool operator==(const MemoryCounter&, const MemoryCounter&) = default;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("device", self.device);
+    visit("time", self.time);
+    visit("value", self.value);
+    visit("live_peak", self.live_peak);
+    visit("arena", self.arena);
+  }
+};
+
+struct Trace {
+  static constexpr std::string_view kFormat = "soapstone.trace";
+  static constexpr int kVersion = 1;
+  TraceOrigin origin = TraceOrigin::kPredicted;
+  std::string graph;
+  std::uint64_t plan_hash = 0;
+  Nanoseconds step_time;  // predicted: end of the last span; measured: median of the steps
+  std::uint32_t steps = 1;  // measured: how many steps the spans are medians of
+  std::vector<std::string> labels;
+  std::vector<Lane> lanes;
+  Spans spans;
+  std::vector<MemoryCounter> memory;
+
+  friend bool operator==(const Trace&, const Trace&) = default;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("origin", self.origin);
+    visit("graph", self.graph);
+    visit("plan_hash", self.plan_hash);
+    visit("step_time", self.step_time);
+    visit("steps", self.steps);
+    visit("labels", self.labels);
+    visit("lanes", self.lanes);
+    visit("spans", self.spans);
+    visit("memory", self.memory);
+  }
+};
+
+// Sorts the spans by lane, then start, then task.
+void sort_spans(Trace& trace);
+
+// Errors if spans of a lane overlap, columns differ in length or an index is out of range.
+Status check(const Trace& trace);
+
+}  // namespace soapstone::core

@@ -1,0 +1,14 @@
+#include "kernels/kernel.hpp"
+
+namespace soapstone::kernels {
+
+std::unique_ptr<PreparedKernel> batch_norm_kokkos(const core::LocalProblem& problem);
+
+std::span<const Candidate> batch_norm_candidates() {
+  static const Candidate kCandidates[] = {
+      {"batch_norm/kokkos", [](const core::LocalProblem&) { return std::string(); }, batch_norm_kokkos},
+  };
+  return kCandidates;
+}
+
+}  // namespace soapstone::kernels

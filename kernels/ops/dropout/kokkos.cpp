@@ -1,0 +1,119 @@
+// dropout: y = x m / (1 - rate), dx = dy m / (1 - rate); see core/ops/dropout.hpp.
+//
+// m is 0 where uniform01_coarse of the element's row-major index in the whole mini-batch is less
+// than rate: four consecutive elements share one Philox call. Any order; overwrites y or dx.
+#include <cmath>
+
+#include "core/ops/dropout.hpp"
+#include "kernels/detail/block_access.hpp"
+#include "kernels/detail/nest.hpp"
+#include "kernels/detail/simd.hpp"
+#include "kernels/detail/step_table.hpp"
+#include "kernels/random.hpp"
+
+namespace soapstone::kernels {
+namespace {
+
+using namespace detail;
+
+constexpr std::int64_t kPiece = 252;  // elements masked at a time; with up to 3 before them, 64 groups
+
+// words[k]: the random word of element first + k · step, for k in [0, count), count <= kPiece.
+void draw(const RandomStream& stream, std::uint64_t first, std::uint64_t step, std::int64_t count,
+          std::uint32_t* words) {
+  if (step == 1) {
+    std::uint32_t groups[kPiece + 4];
+    const std::int64_t skip = static_cast<std::int64_t>(first % 4), n = (skip + count + 3) / 4;
+    SOAPSTONE_SIMD
+    for (std::int64_t g = 0; g < n; ++g) {
+      const RandomWords r = random_words(stream, first / 4 + static_cast<std::uint64_t>(g));
+      groups[4 * g] = r.word[0];
+      groups[4 * g + 1] = r.word[1];
+      groups[4 * g + 2] = r.word[2];
+      groups[4 * g + 3] = r.word[3];
+    }
+    for (std::int64_t k = 0; k < count; ++k) words[k] = groups[skip + k];
+  } else {
+    SOAPSTONE_SIMD
+    for (std::int64_t k = 0; k < count; ++k) {
+      const std::uint64_t element = first + static_cast<std::uint64_t>(k) * step;
+      const RandomWords r = random_words(stream, element / 4);
+      const std::uint32_t low = element & 1 ? r.word[1] : r.word[0];
+      const std::uint32_t high = element & 1 ? r.word[3] : r.word[2];
+      words[k] = element & 2 ? high : low;
+    }
+  }
+}
+
+template <class T>
+class DropoutKernel final : public PreparedKernel {
+ public:
+  explicit DropoutKernel(const core::LocalProblem& problem)
+      : steps_(*problem.definition),
+        rate_(problem.op.get_if<core::Dropout>()->rate),
+        shape_(problem.definition->operands[problem.definition->operand("x")].desc.shape) {}
+
+  void execute(const StepCall& call) const override {
+    if (steps_.name(call) == "forward")
+      return apply("soapstone::dropout::forward", call, steps_.value(call, "x"),
+                   steps_.value(call, "y"));
+    if (steps_.name(call) == "backward_input")
+      return apply("soapstone::dropout::backward_input", call, steps_.gradient(call, "y"),
+                   steps_.gradient(call, "x"));
+    unknown_step("dropout/kokkos", steps_.name(call));
+  }
+
+ private:
+  void apply(const char* label, const StepCall& call, const Block& from_block,
+             const Block& to_block) const {
+    if (to_block.data == nullptr) return;
+    // The element's index follows the dimensions by the strides of the whole tensor.
+    const core::Shape index_strides = core::packed_strides(shape_, {});
+    std::int64_t origin = shape_.empty() ? 0 : call.random.sample_offset * index_strides[0];
+    for (std::size_t d = 0; d < shape_.size(); ++d)
+      origin += to_block.box[d].begin * index_strides[d];
+    const auto nest = make_nest<3>(core::extents(to_block.box),
+                                   {strides_of(to_block), strides_of(from_block), index_strides});
+    const RandomStream stream{call.random.seed, RandomUse::kDropout, call.random.op,
+                              static_cast<std::uint32_t>(call.random.step)};
+    // word · 2^-32 < rate, in integers.
+    const auto threshold = static_cast<std::uint32_t>(std::min(std::ceil(rate_ * 0x1p32), 0x1p32 - 1));
+    const T scale = static_cast<T>(1 / (1 - rate_));
+    T* to = data_of<T>(to_block);
+    const T* from = data_of<T>(from_block);
+    for_tiles(Space(), label, nest, [=](const Tile<3>& tile) {
+      const std::int64_t to_step = nest.stride[0][0], from_step = nest.stride[0][1],
+                         index_step = nest.stride[0][2];
+      std::uint32_t words[kPiece];
+      for (std::int64_t r = 0; r < tile.rows; ++r)
+        for (std::int64_t first = 0; first < tile.count; first += kPiece) {
+          const std::int64_t count = std::min(kPiece, tile.count - first);
+          T* t = to + tile.offset[0] + r * nest.stride[1][0] + first * to_step;
+          const T* f = from + tile.offset[1] + r * nest.stride[1][1] + first * from_step;
+          draw(stream,
+               static_cast<std::uint64_t>(origin + tile.offset[2] + r * nest.stride[1][2] + first * index_step),
+               static_cast<std::uint64_t>(index_step), count, words);
+          if (to_step == 1 && from_step == 1) {
+            SOAPSTONE_SIMD
+            for (std::int64_t j = 0; j < count; ++j)
+              t[j] = words[j] >= threshold ? f[j] * scale : T(0);
+          } else {
+            for (std::int64_t j = 0; j < count; ++j)
+              t[j * to_step] = words[j] >= threshold ? f[j * from_step] * scale : T(0);
+          }
+        }
+    });
+  }
+
+  StepTable steps_;
+  double rate_;
+  core::Shape shape_;  // of the whole tensor
+};
+
+}  // namespace
+
+std::unique_ptr<PreparedKernel> dropout_kokkos(const core::LocalProblem& problem) {
+  return detail::prepare_floating<DropoutKernel>(problem);
+}
+
+}  // namespace soapstone::kernels

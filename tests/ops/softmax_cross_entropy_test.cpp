@@ -1,0 +1,43 @@
+#include "core/ops/softmax_cross_entropy.hpp"
+
+#include <cmath>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/conformance/op_case.hpp"
+
+namespace soapstone::conformance {
+
+using core::SoftmaxCrossEntropy;
+
+std::vector<OpCase> softmax_cross_entropy_cases() {
+  return {
+      {.name = "one_class", .op = SoftmaxCrossEntropy{}, .inputs = {floats({2, 1}), integers({2})}},
+      {.name = "few_classes", .op = SoftmaxCrossEntropy{}, .inputs = {floats({7, 5}), integers({7})}, .classes = 5},
+      {.name = "sequences", .op = SoftmaxCrossEntropy{}, .inputs = {floats({3, 5, 11}), integers({3, 5})}, .classes = 11},
+      {.name = "many_classes", .op = SoftmaxCrossEntropy{}, .inputs = {floats({3, 1009}), integers({3})}, .classes = 1009},
+      {.name = "largest_logits_tied", .op = SoftmaxCrossEntropy{}, .inputs = {floats({31, 6}), integers({31})}, .values = Values::kTied, .classes = 6},
+      {.name = "large_logits", .op = SoftmaxCrossEntropy{}, .inputs = {floats({5, 4}), integers({5})}, .offset = 200, .classes = 4},
+      {.name = "part_of_a_mini_batch", .op = SoftmaxCrossEntropy{.mean_over = 24}, .inputs = {floats({6, 4}), integers({6})}, .classes = 4},
+      {.name = "empty_micro_batch", .op = SoftmaxCrossEntropy{.mean_over = 24}, .inputs = {floats({0, 4}), integers({0})}, .classes = 4},
+  };
+}
+
+namespace {
+
+using testing::DoubleNear;
+using testing::ElementsAre;
+
+TEST(SoftmaxCrossEntropy, AveragesTheNegativeLogProbabilities) {
+  const double l = std::log(3.0);  // probabilities 1/4, 3/4 and 1/2, 1/2
+  const auto r = evaluate(SoftmaxCrossEntropy{}, {floats({2, 2}), integers({2})},
+                          {{"logits", {0, l, 7, 7}}, {"labels", {0, 0}}});
+  EXPECT_THAT(r.at("loss"), ElementsAre(DoubleNear((std::log(4.0) + std::log(2.0)) / 2, 1e-15)));
+  EXPECT_THAT(r.at("correct"), ElementsAre(1));  // the first of equals counts
+  EXPECT_THAT(r.at("grad logits"), ElementsAre(DoubleNear(-0.375, 1e-15), DoubleNear(0.375, 1e-15),
+                                               DoubleNear(-0.25, 1e-15), DoubleNear(0.25, 1e-15)));
+}
+
+}  // namespace
+}  // namespace soapstone::conformance
