@@ -52,7 +52,7 @@ class ConcatKernel final : public PreparedKernel {
     return block;
   }
 
-  StepTable steps_;
+  detail::StepTable steps_;
   std::size_t dim_;
   std::vector<Input> inputs_;
 };

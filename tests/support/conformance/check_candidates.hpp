@@ -12,6 +12,8 @@
 
 namespace soapstone::conformance {
 
+inline constexpr std::size_t kMostSplits = 24;  // of one case
+
 // What became of one candidate in one dtype.
 struct Tally {
   int splits = 0;     // (shape × split) pairs that ran
@@ -33,10 +35,10 @@ struct Report {
 
 // Each step of each part on the inputs that the reference has: every candidate × f32 and f64 × a
 // selection of splits. What a candidate keeps for itself (i32 internals) is its own from step to step.
-Report check_parts(const OpCase& c, std::span<const kernels::Candidate> candidates);
+Report check_parts(const OpCase& c, std::span<const kernels::Candidate> candidates, std::size_t most_splits = kMostSplits);
 
 // The whole chain of steps by the kernels alone, put together and compared with the unsharded
 // reference. A split of which a part is refused does not run.
-Report check_splits(const OpCase& c, std::span<const kernels::Candidate> candidates);
+Report check_splits(const OpCase& c, std::span<const kernels::Candidate> candidates, std::size_t most_splits = kMostSplits);
 
 }  // namespace soapstone::conformance

@@ -38,6 +38,8 @@ TEST(ConformanceSuite, AcceptsTheReference) {
   }
 }
 
+
+
 class AFalseCandidate : public testing::TestWithParam<Flaw> {};
 INSTANTIATE_TEST_SUITE_P(Flaws, AFalseCandidate, testing::ValuesIn(kFlaws), [](const auto& flaw) {
   std::string name(name_of(flaw.param));
@@ -46,22 +48,21 @@ INSTANTIATE_TEST_SUITE_P(Flaws, AFalseCandidate, testing::ValuesIn(kFlaws), [](c
   return name;
 });
 
-// A copy of the input is right for some cases of operators that only move data: one case of each
-// operator must tell. The other flaws must show in every case that writes anything.
+// Operators that only move data are right to copy their input in some cases: one case of each operator must tell.
+// The other flaws must show in every case that writes anything.
 TEST_P(AFalseCandidate, IsCaughtInEveryOperator) {
   const Flaw flaw = GetParam();
   const kernels::Candidate candidates[] = {reference_candidate(flaw)};
+  constexpr std::size_t kFewSplits = 3;
   for (const auto& [op, cases] : all_cases()) {
-    int caught = 0, wanted = 0;
+    int caught = 0;
     for (const OpCase& c : cases) {
       if (!writes_anything(c)) continue;
-      ++wanted;
-      const bool parts = !check_parts(c, candidates).failures.empty();
-      // Copies of the input have the gradient's shape by chance, no more.
-      if (flaw != Flaw::kCopiesInput) EXPECT_TRUE(parts) << op << " " << c.name;
-      caught += parts;
+      const bool is_caught = !check_parts(c, candidates, kFewSplits).failures.empty();
+      caught += is_caught;
+      EXPECT_TRUE(is_caught || flaw == Flaw::kCopiesInput) << op << " " << c.name;
     }
-    EXPECT_GE(caught, std::min(wanted, 1)) << op;
+    EXPECT_GE(caught, 1) << op;
   }
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <ostream>
 #include <utility>
 #include <vector>
 
@@ -105,5 +106,7 @@ kernels::Candidate reference_candidate(Flaw flaw) {
 }
 
 std::string_view name_of(Flaw flaw) { return entry(flaw).name; }
+
+void PrintTo(Flaw flaw, std::ostream* out) { *out << name_of(flaw); }
 
 }  // namespace soapstone::conformance

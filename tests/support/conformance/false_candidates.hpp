@@ -1,7 +1,7 @@
 // Candidates made of the reference, right and wrong: what the conformance suite must tell apart.
 #pragma once
 
-#include <span>
+#include <iosfwd>
 #include <string_view>
 
 #include "kernels/kernel.hpp"
@@ -26,5 +26,6 @@ inline constexpr Flaw kFlaws[] = {Flaw::kZeros,       Flaw::kCopiesInput,  Flaw:
 
 kernels::Candidate reference_candidate(Flaw flaw);
 std::string_view name_of(Flaw flaw);
+void PrintTo(Flaw flaw, std::ostream* out);
 
 }  // namespace soapstone::conformance

@@ -1,0 +1,56 @@
+// Arguments that several verbs share: a model, a cluster, a strategy.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include "core/cluster.hpp"
+#include "core/graph.hpp"
+#include "core/result.hpp"
+#include "core/strategy.hpp"
+
+namespace soapstone::cli {
+
+enum class Presence { kOptional, kRequired };
+
+struct ModelArguments {
+  std::string name;        // of the zoo, or a soapstone.graph document
+  std::int64_t batch = 0;  // 0: the model's default
+  core::DType dtype = core::DType::kF32;
+};
+void declare_model(CLI::App& app, ModelArguments& model, Presence presence = Presence::kRequired);
+core::Result<core::Graph> build_graph(const ModelArguments& model);
+
+struct ClusterArguments {
+  std::string name = "local";  // a preset, a .toml or .json file, or this machine
+  int ranks = 0;               // with `local`: how many; 0: 2, or what the file says
+};
+void declare_cluster(CLI::App& app, ClusterArguments& cluster);
+// `local` is the file that `soapstone clusters local` wrote, if it has the ranks asked for;
+// otherwise this machine as far as it can be read off without measuring, with a note on stderr.
+core::Result<core::Cluster> load_cluster(const ClusterArguments& cluster);
+
+void declare_strategy(CLI::App& app, std::string& strategy);
+// A file, `ranked.json#2`, or single | data-parallel | expert. Checked against graph and cluster.
+core::Result<core::Strategy> load_strategy(const core::Graph& graph, const core::Cluster& cluster,
+                                           const std::string& strategy);
+
+// Where measurements of this machine are kept: $XDG_CACHE_HOME/soapstone or ~/.cache/soapstone.
+std::filesystem::path cache_folder();
+std::filesystem::path default_database();
+std::filesystem::path local_cluster_file(int ranks);
+
+// This machine as `ranks` devices with assumed figures, each saying so in its source.
+core::ClusterSpec assumed_local_cluster(int ranks);
+
+// "10s", "500ms", "2min": a time; a bare integer: a number of proposals.
+struct BudgetArguments {
+  double seconds = 0;
+  std::int64_t proposals = 0;
+};
+core::Result<BudgetArguments> parse_budget(const std::string& text);
+
+}  // namespace soapstone::cli

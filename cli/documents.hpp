@@ -1,0 +1,135 @@
+// What verbs print with --json. Names are stable; docs/schema/ describes each.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/quantity.hpp"
+#include "core/reflect.hpp"
+
+namespace soapstone::cli {
+
+struct ModelEntry {
+  std::string name, description, data;
+  std::int64_t default_batch = 0;
+  std::int64_t parameters = 0;
+  double flops_per_step = 0;
+  std::int64_t operators = 0;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("name", self.name);
+    visit("description", self.description);
+    visit("data", self.data);
+    visit("default_batch", self.default_batch);
+    visit("parameters", self.parameters);
+    visit("flops_per_step", self.flops_per_step);
+    visit("operators", self.operators);
+  }
+};
+struct ModelsOutput {
+  static constexpr std::string_view kFormat = "soapstone.models";
+  static constexpr int kVersion = 1;
+  std::vector<ModelEntry> models;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("models", self.models);
+  }
+};
+
+struct ClusterEntry {
+  std::string name, description;
+  std::int64_t devices = 0, nodes = 0;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("name", self.name);
+    visit("description", self.description);
+    visit("devices", self.devices);
+    visit("nodes", self.nodes);
+  }
+};
+struct ClustersOutput {
+  static constexpr std::string_view kFormat = "soapstone.clusters";
+  static constexpr int kVersion = 1;
+  std::vector<ClusterEntry> clusters;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("clusters", self.clusters);
+  }
+};
+
+struct KernelEntry {
+  std::string op, candidate, problem;
+  bool accepts = false;
+  std::string reason;  // why it does not accept; empty if it does
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("op", self.op);
+    visit("candidate", self.candidate);
+    visit("problem", self.problem);
+    visit("accepts", self.accepts);
+    visit("reason", self.reason);
+  }
+};
+struct KernelsOutput {
+  static constexpr std::string_view kFormat = "soapstone.kernels";
+  static constexpr int kVersion = 1;
+  std::vector<KernelEntry> kernels;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("kernels", self.kernels);
+  }
+};
+
+// A predicted step.
+struct SimulateOutput {
+  static constexpr std::string_view kFormat = "soapstone.prediction";
+  static constexpr int kVersion = 1;
+  std::string model, cluster, strategy;
+  std::int64_t batch = 0;
+  std::int64_t step_time_ns = 0;
+  std::int64_t peak_memory_bytes = 0;   // live, on the fullest device
+  std::int64_t arena_memory_bytes = 0;  // allocated, on the fullest device
+  double samples_per_second = 0;
+  double tflops_per_device = 0;
+  double share_of_peak = 0;
+  double measured_share = 0;  // of computing time that comes from measurements
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("model", self.model);
+    visit("cluster", self.cluster);
+    visit("strategy", self.strategy);
+    visit("batch", self.batch);
+    visit("step_time_ns", self.step_time_ns);
+    visit("peak_memory_bytes", self.peak_memory_bytes);
+    visit("arena_memory_bytes", self.arena_memory_bytes);
+    visit("samples_per_second", self.samples_per_second);
+    visit("tflops_per_device", self.tflops_per_device);
+    visit("share_of_peak", self.share_of_peak);
+    visit("measured_share", self.measured_share);
+  }
+};
+
+struct CheckEntry {
+  std::string name, found, gives;
+  bool ok = false;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("name", self.name);
+    visit("ok", self.ok);
+    visit("found", self.found);
+    visit("gives", self.gives);
+  }
+};
+struct DoctorOutput {
+  static constexpr std::string_view kFormat = "soapstone.doctor";
+  static constexpr int kVersion = 1;
+  std::vector<CheckEntry> checks;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("checks", self.checks);
+  }
+};
+
+}  // namespace soapstone::cli

@@ -1,0 +1,90 @@
+// soapstone: searches, simulates and runs parallel training strategies.
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <map>
+
+#include <fmt/core.h>
+
+#include "cli/command.hpp"
+#include "core/suggest.hpp"
+#include "core/version_text.hpp"
+
+namespace {
+
+using namespace soapstone;
+
+constexpr const cli::Verb* kVerbs[] = {
+    &cli::kModelsVerb,   &cli::kClustersVerb, &cli::kKernelsVerb,
+#ifdef SOAPSTONE_HAS_KERNELS
+    &cli::kProfileVerb,
+#endif
+    &cli::kSearchVerb,   &cli::kSimulateVerb,
+#ifdef SOAPSTONE_HAS_KERNELS
+    &cli::kTrainVerb,    &cli::kVerifyVerb,
+#endif
+    &cli::kDiffVerb,     &cli::kDoctorVerb,
+};
+
+int exit_code(core::ErrorKind kind) {
+  switch (kind) {
+    case core::ErrorKind::kFailed: return 1;
+    case core::ErrorKind::kUsage: return 2;
+    case core::ErrorKind::kRefused: return 3;
+  }
+  return 1;
+}
+
+int complain(const std::string& message, int code) {
+  std::fflush(stdout);
+  fmt::print(stderr, "soapstone: {}\n", message);
+  return code;
+}
+
+std::string executable(const char* called_as) {
+  std::error_code error;
+  const auto path = std::filesystem::read_symlink("/proc/self/exe", error);
+  return error ? std::string(called_as) : path.string();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"Finds the fastest way to train a neural network on a cluster, shows why, and runs it.", "soapstone"};
+  app.set_version_flag("--version", std::string(core::version_text()));
+  app.require_subcommand(1);
+  app.failure_message(CLI::FailureMessage::simple);
+
+  cli::Invocation invocation;
+  invocation.program = executable(argv[0]);
+  invocation.arguments.assign(argv + 1, argv + argc);
+  std::vector<std::string_view> names;
+  std::map<const CLI::App*, cli::Action> actions;
+  for (const cli::Verb* verb : kVerbs) {
+    names.push_back(verb->name);
+    CLI::App* sub = app.add_subcommand(std::string(verb->name), std::string(verb->description));
+    sub->footer(fmt::format("Example:\n  {}", verb->example));
+    sub->add_flag("--json", invocation.json, "Print one JSON document (docs/schema) instead of text");
+    actions[sub] = verb->declare(*sub);
+  }
+
+  // The parser calls an unknown verb an unexpected argument; people want to know which verbs there are.
+  if (argc > 1 && argv[1][0] != '-' && std::find(names.begin(), names.end(), argv[1]) == names.end())
+    return complain(fmt::format("unknown verb `{}`; {}", argv[1], core::accepted_names(argv[1], names)), 2);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    const auto given = app.get_subcommands();
+    return complain(fmt::format("{}\n  soapstone {}--help lists what is accepted", error.what(),
+                                given.empty() ? "" : given[0]->get_name() + " "), 2);
+  }
+  try {
+    const core::Status status = actions.at(app.get_subcommands()[0])(invocation);
+    if (!status) return complain(status.error().message, exit_code(status.error().kind));
+    if (std::fflush(stdout) != 0) return complain("cannot write to stdout", 1);
+    return cli::kExitOk;
+  } catch (const std::exception& error) {
+    return complain(error.what(), 1);
+  }
+}

@@ -1,0 +1,50 @@
+#include "kernels/detail/relu.hpp"
+
+#include "kernels/detail/block_access.hpp"
+#include "kernels/detail/simd.hpp"
+
+namespace soapstone::kernels::detail {
+
+namespace {
+
+constexpr std::int64_t kGrain = 16384;
+
+void check_alike(const Block& a, const Block& b) {
+  SOAPSTONE_ASSERT(same_layout(a, b), "relu: boxes {} and {} lie differently", core::print(a.box),
+                   core::print(b.box));
+}
+
+}  // namespace
+
+void relu_forward(const Space& space, const char* label, const Block& x, const Block& y) {
+  check_alike(x, y);
+  dispatch_floating(y.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    const T* from = data_of<T>(x);
+    T* to = data_of<T>(y);
+    parallel_for_chunks(space, label, y.size(), kGrain, [=](std::int64_t begin, std::int64_t end) {
+      SOAPSTONE_SIMD
+      for (std::int64_t i = begin; i < end; ++i) to[i] = from[i] < T(0) ? T(0) : from[i];
+    });
+  });
+}
+
+void relu_backward(const Space& space, const char* label, const Block& y, const Block& dy,
+                   const Block& dx) {
+  check_alike(y, dy);
+  check_alike(y, dx);
+  dispatch_floating(y.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    const T *out = data_of<T>(y), *from = data_of<T>(dy);
+    T* to = data_of<T>(dx);
+    parallel_for_chunks(space, label, y.size(), kGrain, [=](std::int64_t begin, std::int64_t end) {
+      SOAPSTONE_SIMD
+      for (std::int64_t i = begin; i < end; ++i) {
+        const T g = from[i];  // read in any case, so that the loop vectorises
+        to[i] = out[i] > T(0) ? g : T(0);
+      }
+    });
+  });
+}
+
+}  // namespace soapstone::kernels::detail
