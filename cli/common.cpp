@@ -15,7 +15,7 @@
 #include "core/ranked_strategies.hpp"
 #include "core/suggest.hpp"
 #include "core/units.hpp"
-#include "search/baselines.hpp"
+#include "search/expert.hpp"
 
 namespace soapstone::cli {
 
@@ -161,18 +161,6 @@ core::Result<core::Strategy> load_strategy(const core::Graph& graph, const core:
   }
   SOAPSTONE_ASSIGN(const auto document, core::document_from_text<core::StrategyDocument>(content, file));
   return checked(core::from_document(graph, document), file);
-}
-
-core::Result<BudgetArguments> parse_budget(const std::string& text) {
-  BudgetArguments budget;
-  if (!text.empty() && text.size() < 16 && text.find_first_not_of("0123456789") == std::string::npos) {
-    budget.proposals = std::stoll(text);
-    if (budget.proposals > 0) return budget;
-  } else if (const auto time = core::parse_quantity<core::Nanoseconds>(text); time && time->value > 0) {
-    budget.seconds = core::seconds(*time);
-    return budget;
-  }
-  return core::usage_error("--budget `{}`: a time such as 10s or 2min, or a number of proposals such as 1000, is accepted", text);
 }
 
 }  // namespace soapstone::cli

@@ -46,11 +46,4 @@ std::filesystem::path local_cluster_file(int ranks);
 // This machine as `ranks` devices with assumed figures, each saying so in its source.
 core::ClusterSpec assumed_local_cluster(int ranks);
 
-// "10s", "500ms", "2min": a time; a bare integer: a number of proposals.
-struct BudgetArguments {
-  double seconds = 0;
-  std::int64_t proposals = 0;
-};
-core::Result<BudgetArguments> parse_budget(const std::string& text);
-
 }  // namespace soapstone::cli

@@ -17,6 +17,7 @@ struct ModelEntry {
   std::int64_t parameters = 0;
   double flops_per_step = 0;
   std::int64_t operators = 0;
+  friend bool operator==(const ModelEntry&, const ModelEntry&) = default;
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
     visit("name", self.name);
@@ -32,6 +33,7 @@ struct ModelsOutput {
   static constexpr std::string_view kFormat = "soapstone.models";
   static constexpr int kVersion = 1;
   std::vector<ModelEntry> models;
+  friend bool operator==(const ModelsOutput&, const ModelsOutput&) = default;
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
     visit("models", self.models);
@@ -41,6 +43,7 @@ struct ModelsOutput {
 struct ClusterEntry {
   std::string name, description;
   std::int64_t devices = 0, nodes = 0;
+  friend bool operator==(const ClusterEntry&, const ClusterEntry&) = default;
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
     visit("name", self.name);
@@ -53,6 +56,7 @@ struct ClustersOutput {
   static constexpr std::string_view kFormat = "soapstone.clusters";
   static constexpr int kVersion = 1;
   std::vector<ClusterEntry> clusters;
+  friend bool operator==(const ClustersOutput&, const ClustersOutput&) = default;
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
     visit("clusters", self.clusters);
@@ -63,6 +67,7 @@ struct KernelEntry {
   std::string op, candidate, problem;
   bool accepts = false;
   std::string reason;  // why it does not accept; empty if it does
+  friend bool operator==(const KernelEntry&, const KernelEntry&) = default;
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
     visit("op", self.op);
@@ -76,6 +81,7 @@ struct KernelsOutput {
   static constexpr std::string_view kFormat = "soapstone.kernels";
   static constexpr int kVersion = 1;
   std::vector<KernelEntry> kernels;
+  friend bool operator==(const KernelsOutput&, const KernelsOutput&) = default;
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
     visit("kernels", self.kernels);
@@ -95,6 +101,7 @@ struct SimulateOutput {
   double tflops_per_device = 0;
   double share_of_peak = 0;
   double measured_share = 0;  // of computing time that comes from measurements
+  friend bool operator==(const SimulateOutput&, const SimulateOutput&) = default;
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
     visit("model", self.model);
@@ -114,6 +121,7 @@ struct SimulateOutput {
 struct CheckEntry {
   std::string name, found, gives;
   bool ok = false;
+  friend bool operator==(const CheckEntry&, const CheckEntry&) = default;
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
     visit("name", self.name);
@@ -126,6 +134,7 @@ struct DoctorOutput {
   static constexpr std::string_view kFormat = "soapstone.doctor";
   static constexpr int kVersion = 1;
   std::vector<CheckEntry> checks;
+  friend bool operator==(const DoctorOutput&, const DoctorOutput&) = default;
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
     visit("checks", self.checks);

@@ -156,7 +156,14 @@ Result<Graph> Graph::micro_batch(std::int64_t count) const {
     for (std::size_t k = 0; k < spec.ops[i].inputs.size(); ++k) inputs.push_back(tensor(ops_[i].tensors[k]).desc);
     spec.ops[i].op = spec.ops[i].op.for_micro_batches(count, inputs);
   }
-  return build(std::move(spec));
+  SOAPSTONE_ASSIGN(Graph part, build(std::move(spec)));
+  for (std::size_t t = 0; t < tensors_.size(); ++t) {
+    const Tensor &here = tensors_[t], &there = part.tensors_[t];
+    if (here.role == TensorRole::kWeight && here.desc != there.desc)
+      return usage_error("micro_batches = {}: {} would be {} instead of {}: an operator before it fixes the number of samples",
+                         count, here.name, print(there.desc.shape), print(here.desc.shape));
+  }
+  return part;
 }
 
 GraphBuilder::GraphBuilder(std::string name) { spec_.name = std::move(name); }

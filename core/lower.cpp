@@ -31,7 +31,6 @@ struct OpSegment {
   std::vector<int> steps;            // used and needed, in order
   std::vector<CutPtr> read;          // per operand
   std::vector<std::vector<CutPtr>> written;  // per step (definition index), per write
-  std::vector<std::vector<bool>> has;        // per operand, per device: takes part and is not empty
 };
 
 // A reshard ready to be put into a plan.
@@ -130,15 +129,8 @@ struct Lowering::Impl {
         cuts.push_back(make_cut(operand_layout(def, w.operand, strategy, Access::kWritten, step.reduces)));
       s->written.push_back(std::move(cuts));
     }
-    for (std::size_t k = 0; k < def.operands.size(); ++k) {
+    for (std::size_t k = 0; k < def.operands.size(); ++k)
       s->read.push_back(make_cut(operand_layout(def, static_cast<int>(k), strategy, Access::kRead)));
-      std::vector<bool> has;
-      for (std::size_t i = 0; i < strategy.devices.size(); ++i) {
-        const auto shard = s->read.back()->layout.shard_on(strategy.devices[i]);
-        has.push_back(shard >= 0 && !is_empty(s->read.back()->layout.box(static_cast<std::size_t>(shard))));
-      }
-      s->has.push_back(std::move(has));
-    }
     entry = std::move(s);
     return entry;
   }
@@ -154,32 +146,7 @@ struct Lowering::Impl {
       Transfer t;
       std::vector<Bytes> staging;
       if (group.pattern != Pattern::kNone) {
-        t.pattern = group.pattern;
-        t.root = group.root;
-        t.sum = group.sum;
-        t.dtype = dtype;
-        t.order = dims;
-        std::unordered_map<std::uint32_t, std::uint32_t> member_of;
-        const Box nothing(from.layout.parts.size(), Interval{});
-        std::vector<bool> gives(group.members.size(), false);
-        for (std::uint32_t k = 0; k < group.members.size(); ++k) member_of[group.members[k].value] = k;
-        for (const BoxMove& move : group.moves) gives[member_of.at(from.layout.devices[move.src].value)] = true;
-        for (std::uint32_t k = 0; k < group.members.size(); ++k) {
-          const DeviceId d = group.members[k];
-          const auto src = from.layout.shard_on(d), dst = to.layout.shard_on(d);
-          t.members.push_back({d, src >= 0 && gives[k] ? from.layout.box(static_cast<std::size_t>(src)) : nothing,
-                               dst >= 0 ? to.layout.box(static_cast<std::size_t>(dst)) : nothing});
-        }
-        if (group.pattern == Pattern::kBoxes) {
-          for (const BoxMove& move : group.moves)
-            t.messages.push_back({member_of.at(from.layout.devices[move.src].value),
-                                  member_of.at(to.layout.devices[move.dst].value), move.box});
-        } else {
-          Bytes total;
-          for (const auto& member : t.members)
-            total = std::max(total, size_of(dtype) * std::max(elements(member.held), elements(member.wanted)));
-          t.algorithm = default_algorithm(t.pattern, static_cast<std::uint32_t>(t.members.size()), total);
-        }
+        t = transfer_of(group, from.layout, to.layout, dtype, dims);
         for (std::uint32_t k = 0; k < t.members.size(); ++k) staging.push_back(staging_bytes(t, k));
       }
       m->transfers.push_back(std::move(t));
@@ -427,10 +394,11 @@ struct Lowering::Impl {
         target.instance = new_instance(cut, kind_of_value(t), t.value, operand.desc.dtype);
       } else if (g->tensor(t).needs_gradient && operand.differentiable) {
         target.slot = &slots[t.value].at(cut->hash);
-        target.beside = target.slot->contributed > 0;
+        // The slot takes its first contribution directly; an operator that reads one tensor twice makes two at once.
+        target.beside = target.slot->contributed > 0 ||
+                        std::any_of(targets.begin(), targets.end(), [&](const Target& other) { return other.slot == target.slot; });
         const BufferKind kind = g->tensor(t).role == TensorRole::kWeight ? BufferKind::kWeightGradient : BufferKind::kActivationGradient;
-        // The slot takes its first contribution directly.
-        if (target.beside || target.slot->instance.buffers.empty()) target.instance = new_instance(cut, kind, t.value, operand.desc.dtype);
+        target.instance = new_instance(cut, kind, t.value, operand.desc.dtype);
         if (!target.beside) target.slot->instance = target.instance;
       } else {
         target.dropped = true;  // nobody wants it: the kernel gets no block and writes nothing
@@ -660,7 +628,16 @@ struct Lowering::Impl {
       lanes.push_back(cluster.kind(s.program.members[0]).lanes);
       plan.classes.push_back(std::move(s.program));
     }
-    plan.candidates = candidate_names;
+    // Numbered as this plan uses them, whatever was lowered before.
+    std::vector<std::uint32_t> renumbered(candidate_names.size(), kNoIndex);
+    for (Shard& shard : plan.shards) {
+      std::uint32_t& number = renumbered[shard.candidate];
+      if (number == kNoIndex) {
+        number = static_cast<std::uint32_t>(plan.candidates.size());
+        plan.candidates.push_back(candidate_names[shard.candidate]);
+      }
+      shard.candidate = number;
+    }
     if (options.place_memory) place_buffers(plan, lanes);
     return std::move(plan);
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
+#include <unordered_map>
 
 namespace soapstone::core {
 
@@ -15,6 +16,37 @@ std::int64_t aligned(std::int64_t bytes) { return (bytes + kAlignment - 1) / kAl
 bool uses_own_buffer(Pattern p) { return p == Pattern::kAllReduce || p == Pattern::kBroadcast; }
 
 }  // namespace
+
+Transfer transfer_of(const ReshardGroup& group, const Layout& from, const Layout& to, DType dtype, const DimOrder& order) {
+  SOAPSTONE_ASSERT(group.pattern != Pattern::kNone, "nothing moves in this group");
+  Transfer t;
+  t.pattern = group.pattern;
+  t.root = group.root;
+  t.sum = group.sum;
+  t.dtype = dtype;
+  t.order = order;
+  std::unordered_map<std::uint32_t, std::uint32_t> member_of;
+  const Box nothing(from.parts.size(), Interval{});
+  std::vector<bool> gives(group.members.size(), false);
+  for (std::uint32_t k = 0; k < group.members.size(); ++k) member_of[group.members[k].value] = k;
+  for (const BoxMove& move : group.moves) gives[member_of.at(from.devices[move.src].value)] = true;
+  for (std::uint32_t k = 0; k < group.members.size(); ++k) {
+    const DeviceId d = group.members[k];
+    const auto src = from.shard_on(d), dst = to.shard_on(d);
+    t.members.push_back({d, src >= 0 && gives[k] ? from.box(static_cast<std::size_t>(src)) : nothing,
+                         dst >= 0 ? to.box(static_cast<std::size_t>(dst)) : nothing});
+  }
+  if (group.pattern == Pattern::kBoxes) {
+    for (const BoxMove& move : group.moves)
+      t.messages.push_back({member_of.at(from.devices[move.src].value), member_of.at(to.devices[move.dst].value), move.box});
+    return t;
+  }
+  Bytes total;
+  for (const auto& member : t.members)
+    total = std::max(total, size_of(dtype) * std::max(elements(member.held), elements(member.wanted)));
+  t.algorithm = default_algorithm(t.pattern, static_cast<std::uint32_t>(t.members.size()), total);
+  return t;
+}
 
 Collective collective_of(const Transfer& t) {
   SOAPSTONE_ASSERT(t.pattern != Pattern::kBoxes && t.pattern != Pattern::kNone, "{} has no schedule", name_of(t.pattern));

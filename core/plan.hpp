@@ -233,6 +233,8 @@ struct Transfer {
   }
 };
 
+// The group of a reshard between two layouts as a transfer, with the default algorithm of its size.
+Transfer transfer_of(const ReshardGroup& group, const Layout& from, const Layout& to, DType dtype, const DimOrder& order);
 // The collective that a transfer's schedule comes from (any pattern but boxes and none).
 Collective collective_of(const Transfer& transfer);
 // Bytes of the staging buffer of one member: packed working buffers and scratch.

@@ -56,6 +56,14 @@ std::uint32_t nearest_replica(const Layout& from, std::size_t unit, DeviceId dev
   return static_cast<std::uint32_t>(best);
 }
 
+bool parts_overlap(const Layout& layout) {
+  for (const auto& parts : layout.parts)
+    for (std::size_t i = 0; i < parts.size(); ++i)
+      for (std::size_t j = 0; j < i; ++j)
+        if (!intersect(parts[i], parts[j]).empty()) return true;
+  return false;
+}
+
 std::uint32_t find_root(std::vector<std::uint32_t>& parent, std::uint32_t i) {
   while (parent[i] != i) i = parent[i] = parent[parent[i]];
   return i;
@@ -72,6 +80,7 @@ void choose_pattern(ReshardGroup& group, const Layout& from, const Layout& to, c
     if (same) group.pattern = Pattern::kNone, group.sum = false;
     return;
   }
+  if (std::any_of(group.moves.begin(), group.moves.end(), [](const BoxMove& m) { return is_empty(m.box); })) return;
   std::vector<std::int64_t> sources, destinations;
   for (const DeviceId d : group.members) {
     sources.push_back(in_from.find(d));
@@ -151,56 +160,77 @@ Reshard reshard(const Layout& from, const Layout& to, Patterns patterns) {
   std::vector<Box> unit_boxes;
   unit_boxes.reserve(units);
   for (std::size_t u = 0; u < units; ++u) unit_boxes.push_back(from.box(u * static_cast<std::size_t>(from.replicas)));
+  // Otherwise the parts that cover an index are copies, of which one is taken.
+  const bool takes_every_unit = from.overlap == Overlap::kSum || !parts_overlap(from);
 
   // Same cut, same partials, same places: partial sums may stay partial.
-  const bool keeps_partials = to.partials > 1 && to == from;
+  const bool keeps_sums = to == from && (to.partials > 1 || to.overlap == Overlap::kSum);
 
   std::vector<BoxMove> moves;
-  std::vector<bool> filled(to.size(), false);
-  std::vector<Box> missing, rest;
+  std::vector<Box> wanted, missing, rest;
   for (std::uint32_t dst = 0; dst < to.size(); ++dst) {
     const Box goal = to.box(dst);
     if (is_empty(goal)) continue;
     const DeviceId device = to.devices[dst];
     const std::int64_t own = in_from.find(device);
-    if (keeps_partials) {
+    if (keeps_sums) {
       moves.push_back({dst, dst, goal});
       continue;
     }
-    if (to.partial(dst) > 0) {
-      // The value stands in the first partial; a move of nothing from the device itself leaves zeros here.
+    // A move of nothing, from the device itself if it can be, leaves zeros.
+    const auto leave_zeros = [&] {
       moves.push_back({own >= 0 ? static_cast<std::uint32_t>(own) : 0u, dst, Box(goal.size(), Interval{})});
-      continue;
-    }
-    if (sum) {
-      bool any = false;
-      for (std::size_t u = 0; u < units; ++u) {
-        const Box common = intersect(unit_boxes[u], goal);
-        if (is_empty(common)) continue;
-        moves.push_back({nearest_replica(from, u, device, own), dst, common});
-        any = true;
-      }
-      if (!any) moves.push_back({own >= 0 ? static_cast<std::uint32_t>(own) : 0u, dst, Box(goal.size(), Interval{})});
-      continue;
-    }
-    missing.assign(1, goal);
-    const auto take = [&](std::size_t u) {
-      const Box common = intersect(unit_boxes[u], goal);
-      if (is_empty(common)) return;
-      rest.clear();
-      const std::uint32_t src = nearest_replica(from, u, device, own);
-      for (const Box& m : missing) {
-        const Box piece = intersect(m, common);
-        if (!is_empty(piece)) moves.push_back({src, dst, piece});
-        subtract(m, common, rest);
-      }
-      std::swap(missing, rest);
     };
-    const auto own_unit = own >= 0 ? static_cast<std::size_t>(own) / static_cast<std::size_t>(from.replicas) : units;
-    if (own_unit < units) take(own_unit);
-    for (std::size_t u = 0; u < units && !missing.empty(); ++u)
-      if (u != own_unit) take(u);
-    SOAPSTONE_ASSERT(missing.empty(), "no shard of {} holds {}", print(from), print(missing.front()));
+    wanted.clear();
+    if (to.partial(dst) == 0) wanted.push_back(goal);
+    if (to.overlap == Overlap::kSum) {
+      // What an earlier part has is zero here.
+      const auto per_part = static_cast<std::size_t>(to.partials) * static_cast<std::size_t>(to.replicas);
+      for (std::size_t earlier = 0; earlier < dst / per_part * per_part; earlier += per_part) {
+        rest.clear();
+        for (const Box& w : wanted) subtract(w, to.box(earlier), rest);
+        std::swap(wanted, rest);
+      }
+    }
+    std::int64_t count = 0;
+    for (const Box& w : wanted) count += elements(w);
+    bool any = false;
+    if (takes_every_unit) {
+      std::int64_t found = 0;
+      for (std::size_t u = 0; u < units; ++u)
+        for (const Box& w : wanted) {
+          const Box common = intersect(unit_boxes[u], w);
+          if (is_empty(common)) continue;
+          moves.push_back({nearest_replica(from, u, device, own), dst, common});
+          found += elements(common);
+          any = true;
+        }
+      SOAPSTONE_ASSERT(from.overlap == Overlap::kSum || found == count * from.partials, "not all of {} is in {}",
+                       print(goal), print(from));
+    } else {
+      const auto own_unit = own >= 0 ? static_cast<std::size_t>(own) / static_cast<std::size_t>(from.replicas) : units;
+      for (std::int32_t partial = 0; partial < from.partials; ++partial) {
+        missing = wanted;
+        const auto take = [&](std::size_t u) {
+          if (u % static_cast<std::size_t>(from.partials) != static_cast<std::size_t>(partial)) return;
+          const Box common = intersect(unit_boxes[u], goal);
+          if (is_empty(common)) return;
+          rest.clear();
+          const std::uint32_t src = nearest_replica(from, u, device, own);
+          for (const Box& m : missing) {
+            const Box piece = intersect(m, common);
+            if (!is_empty(piece)) moves.push_back({src, dst, piece}), any = true;
+            subtract(m, common, rest);
+          }
+          std::swap(missing, rest);
+        };
+        if (own_unit < units) take(own_unit);
+        for (std::size_t u = 0; u < units && !missing.empty(); ++u)
+          if (u != own_unit) take(u);
+        SOAPSTONE_ASSERT(missing.empty(), "no shard of {} holds {}", print(from), print(missing.front()));
+      }
+    }
+    if (!any || (!sum && count < elements(goal))) leave_zeros();
   }
 
   // Connected devices form a group.
@@ -222,7 +252,7 @@ Reshard reshard(const Layout& from, const Layout& to, Patterns patterns) {
     const auto [it, is_new] = group_of_root.emplace(root, result.groups.size());
     if (is_new) {
       result.groups.emplace_back();
-      result.groups.back().sum = sum && !keeps_partials;
+      result.groups.back().sum = sum && !keeps_sums;
     }
     result.groups[it->second].members.push_back(DeviceId(device));
   }

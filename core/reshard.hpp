@@ -52,7 +52,8 @@ struct ReshardGroup {
 // A destination with several sources for an index takes the one on its own
 // device, else the replica of its own index in `from`, else the nearest device
 // number. Where `to` has partials, the first gets the value and the others
-// zeros. Groups stand in the order of their smallest device.
+// zeros; where its overlaps are sums, the first part that covers an index.
+// Groups stand in the order of their smallest device.
 struct Reshard {
   std::vector<ReshardGroup> groups;
 

@@ -21,7 +21,8 @@ struct Block {
   core::Box box;
   core::DimOrder order;
 
-  std::int64_t size() const { return core::elements(box); }
+  // A block without dimensions is one that is absent.
+  std::int64_t size() const { return box.empty() ? 0 : core::elements(box); }
 };
 
 // What random numbers are keyed by besides the global element index.

@@ -132,6 +132,7 @@ struct SumNest {
 
   // What `sum_tiles` needs for `sums` sums of each of `outputs` outputs.
   static core::Bytes workspace(std::int64_t outputs, int sums) {
+    if (outputs >= kTasks * kColumns) return core::Bytes(0);  // enough outputs: no sum is cut
     const std::int64_t partials = std::min(kTasks * outputs, kTasks * kColumns + outputs);
     return core::Bytes(partials * sums * static_cast<std::int64_t>(sizeof(double)));
   }

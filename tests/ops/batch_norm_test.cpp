@@ -18,7 +18,10 @@ std::vector<OpCase> batch_norm_cases() {
       {.name = "channels_last_image", .op = BatchNorm{}, .inputs = {image({3, 4, 5, 3})}},
       {.name = "row_major_image", .op = BatchNorm{}, .inputs = {floats({3, 4, 3, 5})}},
       {.name = "one_sample", .op = BatchNorm{}, .inputs = {image({1, 3, 4, 4})}},
-      {.name = "mean_far_from_zero", .op = BatchNorm{}, .inputs = {image({3, 3, 4, 4})}, .offset = 300},
+      {.name = "mean_far_from_zero",
+       .op = BatchNorm{},
+       .inputs = {image({3, 3, 4, 4})},
+       .offset = 300},
       {.name = "large_epsilon", .op = BatchNorm{.epsilon = 0.5}, .inputs = {image({2, 3, 3, 5})}},
       {.name = "many_channels", .op = BatchNorm{}, .inputs = {image({2, 37, 2, 2})}},
   };
@@ -31,11 +34,13 @@ using testing::ElementsAre;
 
 TEST(BatchNorm, EveryChannelGetsMeanBetaAndDeviationGamma) {
   // Channel 0: 1, 3 (mean 2, variance 1); channel 1: 10, 50 (mean 30, variance 400).
-  const auto r = evaluate(BatchNorm{.epsilon = 1e-12}, {floats({2, 2})},
-                          {{"x", {1, 10, 3, 50}}, {"gamma", {5, 7}}, {"beta", {100, 200}}, {"grad y", {1, 2, 3, 4}}});
+  const auto r = evaluate(
+      BatchNorm{.epsilon = 1e-12}, {floats({2, 2})},
+      {{"x", {1, 10, 3, 50}}, {"gamma", {5, 7}}, {"beta", {100, 200}}, {"grad y", {1, 2, 3, 4}}});
   EXPECT_THAT(r.at("sums"), ElementsAre(4, 60, 10, 2600));
   constexpr double kNear = 1e-10;  // epsilon moves the deviation
-  EXPECT_THAT(r.at("y"), ElementsAre(DoubleNear(95, kNear), DoubleNear(193, kNear), DoubleNear(105, kNear), DoubleNear(207, kNear)));
+  EXPECT_THAT(r.at("y"), ElementsAre(DoubleNear(95, kNear), DoubleNear(193, kNear),
+                                     DoubleNear(105, kNear), DoubleNear(207, kNear)));
   EXPECT_THAT(r.at("grad beta"), ElementsAre(4, 6));
   EXPECT_THAT(r.at("grad gamma"), ElementsAre(DoubleNear(2, kNear), DoubleNear(2, kNear)));
 }

@@ -32,22 +32,27 @@ using testing::ElementsAreArray;
 // Known answers of Random123's kat_vectors for philox4x32-10.
 TEST(Dropout, ThePhiloxOfTheReferenceGivesTheKnownAnswers) {
   using Words = std::array<std::uint32_t, 4>;
-  EXPECT_EQ(reference::philox4x32_10({0, 0, 0, 0}, {0, 0}), (Words{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
+  EXPECT_EQ(reference::philox4x32_10({0, 0, 0, 0}, {0, 0}),
+            (Words{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
   const std::uint32_t f = 0xffffffff;
-  EXPECT_EQ(reference::philox4x32_10({f, f, f, f}, {f, f}), (Words{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
-  EXPECT_EQ(reference::philox4x32_10({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}),
+  EXPECT_EQ(reference::philox4x32_10({f, f, f, f}, {f, f}),
+            (Words{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
+  EXPECT_EQ(reference::philox4x32_10({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344},
+                                     {0xa4093822, 0x299f31d0}),
             (Words{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));
 }
 
 std::vector<double> kept(std::int64_t samples, double rate, const reference::RandomKey& key) {
   const auto n = static_cast<std::size_t>(samples) * 10;
   return evaluate(Dropout{rate}, {floats({samples, 10})},
-                  {{"x", std::vector<double>(n, 1)}, {"grad y", std::vector<double>(n, 1)}}, key).at("y");
+                  {{"x", std::vector<double>(n, 1)}, {"grad y", std::vector<double>(n, 1)}}, key)
+      .at("y");
 }
 
 TEST(Dropout, ScalesWhatItKeepsAndDropsAtItsRate) {
   const auto y = kept(1000, 0.75, {});
-  const auto scaled = std::count(y.begin(), y.end(), 4.0), dropped = std::count(y.begin(), y.end(), 0.0);
+  const auto scaled = std::count(y.begin(), y.end(), 4.0),
+             dropped = std::count(y.begin(), y.end(), 0.0);
   EXPECT_EQ(scaled + dropped, 10000);
   // The standard deviation of the count is √(10000 · 0.75 · 0.25) = 43; five of them.
   EXPECT_NEAR(static_cast<double>(dropped), 7500, 5 * 43);

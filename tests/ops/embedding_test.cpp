@@ -40,8 +40,11 @@ namespace {
 using testing::ElementsAre;
 
 TEST(Embedding, LooksRowsUpAndAddsTheirGradients) {
-  const auto r = evaluate(Embedding{.vocab = 3, .features = 2, .dtype = DType::kF64}, {integers({3})},
-                          {{"ids", {2, 0, 2}}, {"table", {1, 2, 3, 4, 5, 6}}, {"grad y", {1, 10, 100, 1000, 10000, 100000}}});
+  const auto r =
+      evaluate(Embedding{.vocab = 3, .features = 2, .dtype = DType::kF64}, {integers({3})},
+               {{"ids", {2, 0, 2}},
+                {"table", {1, 2, 3, 4, 5, 6}},
+                {"grad y", {1, 10, 100, 1000, 10000, 100000}}});
   EXPECT_THAT(r.at("y"), ElementsAre(5, 6, 1, 2, 5, 6));
   EXPECT_THAT(r.at("grad table"), ElementsAre(100, 1000, 0, 0, 10001, 100010));
 }

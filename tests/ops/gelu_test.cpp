@@ -29,9 +29,11 @@ using testing::ElementsAre;
 TEST(Gelu, WeighsByTheNormalDistribution) {
   const auto r = evaluate(core::Gelu{}, {floats({3})}, {{"x", {-1, 0, 1}}, {"grad y", {1, 1, 1}}});
   constexpr double kLast = 1e-15;
-  EXPECT_THAT(r.at("y"), ElementsAre(DoubleNear(-0.158655253931457, kLast), 0, DoubleNear(0.841344746068543, kLast)));
-  EXPECT_THAT(r.at("grad x"), ElementsAre(DoubleNear(0.158655253931457 - 0.241970724519143, kLast), 0.5,
-                                          DoubleNear(0.841344746068543 + 0.241970724519143, kLast)));
+  EXPECT_THAT(r.at("y"), ElementsAre(DoubleNear(-0.158655253931457, kLast), 0,
+                                     DoubleNear(0.841344746068543, kLast)));
+  EXPECT_THAT(r.at("grad x"),
+              ElementsAre(DoubleNear(0.158655253931457 - 0.241970724519143, kLast), 0.5,
+                          DoubleNear(0.841344746068543 + 0.241970724519143, kLast)));
 }
 
 }  // namespace

@@ -20,15 +20,16 @@ class AddKernel final : public PreparedKernel {
       : steps_(*problem.definition), whole_(shape_of(problem, "y")) {
     for (const char* name : {"a", "b"}) {
       const core::Shape shape = shape_of(problem, name);
-      outputs_ = std::max(outputs_, core::elements(problem.box(problem.definition->operand(name))));
-      repeats_[name[0] - 'a'] = shape != whole_;
-      shapes_[name[0] - 'a'] = shape;
+      const int k = name[0] - 'a';
+      shapes_[k] = shape;
+      repeats_[k] = shape != whole_;
+      if (!repeats_[k]) continue;
+      const core::Box box = problem.box(problem.definition->operand(name));
+      workspace_ = std::max(workspace_, SumNest<2>::workspace(core::elements(box), 1));
     }
   }
 
-  core::Bytes workspace() const override {
-    return repeats_[0] || repeats_[1] ? SumNest<2>::workspace(outputs_, 1) : core::Bytes(0);
-  }
+  core::Bytes workspace() const override { return workspace_; }
 
   void execute(const StepCall& call) const override {
     const Space space;
@@ -151,7 +152,7 @@ class AddKernel final : public PreparedKernel {
   core::Shape whole_;      // of y
   core::Shape shapes_[2];  // of a and b
   bool repeats_[2] = {};   // whether y is larger
-  std::int64_t outputs_ = 1;
+  core::Bytes workspace_;
 };
 
 }  // namespace

@@ -25,6 +25,7 @@ LinearShape::LinearShape(const core::LocalProblem& problem)
     y_o.push_back(batches + k);
   }
   for (int k = 0; k < contracted; ++k) {
+    whole &= problem.axes[axis].extent() == problem.definition->axes[axis].extent;
     i *= problem.axes[axis++].extent();
     x_i.push_back(batches + k);
     w_i.push_back(outs + k);

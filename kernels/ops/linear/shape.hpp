@@ -12,6 +12,7 @@ struct LinearShape {
   std::int64_t b = 1, o = 1, i = 1;  // local extents
   bool bias = false;                 // this part adds it
   bool relu = false;
+  bool whole = true;  // no part of the sums is elsewhere: the activation is fused
   std::vector<int> x_b, x_i, w_o, w_i, y_b, y_o;  // dimensions of the operands
   detail::LocalOperand x, w, y;
   core::Shape bias_strides;

@@ -79,10 +79,11 @@ std::optional<Common> common_dimensions(const Block& a, const Block& b) {
   }
 }
 
-// Transposes matrices: the innermost level is contiguous in `to`, level `other` in `from`.
+// Transposes matrices: the innermost level is contiguous in `to`, level `other` in `from`. In blocks
+// that read and write whole cache lines, several lines of a page at a time.
 template <class T>
 void transpose(const Space& space, const char* label, const Nest<2>& nest, int other, T* to, const T* from) {
-  constexpr std::int64_t kBlock = 64 / sizeof(T);  // a cache line
+  constexpr std::int64_t kWide = 64 / sizeof(T), kHigh = 4 * kWide;
   const std::int64_t columns = nest.extent[0], rows = nest.extent[other];
   const std::int64_t from_step = nest.stride[0][1], to_step = nest.stride[other][0];
   Nest<2> outer;
@@ -93,31 +94,23 @@ void transpose(const Space& space, const char* label, const Nest<2>& nest, int o
     for (int o = 0; o < 2; ++o) outer.stride[outer.depth][o] = nest.stride[k][o];
     ++outer.depth;
   }
-  const std::int64_t down = (rows + kBlock - 1) / kBlock;
-  const std::int64_t grain = std::max<std::int64_t>(1, 8192 / (kBlock * columns));
-  parallel_for_chunks(space, label, outer.size() * down, grain, [=](std::int64_t begin, std::int64_t end) {
+  const std::int64_t down = (rows + kHigh - 1) / kHigh, across = (columns + kWide - 1) / kWide;
+  parallel_for_chunks(space, label, outer.size() * down * across, 8, [=](std::int64_t begin, std::int64_t end) {
+    T block[kHigh][kWide];
     for (std::int64_t t = begin; t < end; ++t) {
-      const std::int64_t row = t % down * kBlock, height = std::min(kBlock, rows - row);
-      std::int64_t offset[2] = {row * to_step, row};
-      outer.locate(t / down, 0, offset);
+      const std::int64_t column = t % across * kWide, width = std::min(kWide, columns - column);
+      const std::int64_t row = t / across % down * kHigh, height = std::min(kHigh, rows - row);
+      std::int64_t offset[2] = {row * to_step + column, row + column * from_step};
+      outer.locate(t / (across * down), 0, offset);
       T* target = to + offset[0];
       const T* source = from + offset[1];
-      T block[kBlock][kBlock];
-      std::int64_t column = 0;
-      if (height == kBlock)
-        for (; column + kBlock <= columns; column += kBlock) {
-          for (std::int64_t j = 0; j < kBlock; ++j)
-            for (std::int64_t i = 0; i < kBlock; ++i) block[i][j] = source[(column + j) * from_step + i];
-          for (std::int64_t i = 0; i < kBlock; ++i)
-            std::memcpy(target + i * to_step + column, block[i], sizeof block[i]);
-        }
-      for (; column < columns; column += kBlock) {
-        const std::int64_t width = std::min(kBlock, columns - column);
-        for (std::int64_t j = 0; j < width; ++j)
-          for (std::int64_t i = 0; i < height; ++i) block[i][j] = source[(column + j) * from_step + i];
+      for (std::int64_t j = 0; j < width; ++j)
+        for (std::int64_t i = 0; i < height; ++i) block[i][j] = source[j * from_step + i];
+      if (width == kWide)
+        for (std::int64_t i = 0; i < height; ++i) std::memcpy(target + i * to_step, block[i], sizeof block[i]);
+      else
         for (std::int64_t i = 0; i < height; ++i)
-          for (std::int64_t j = 0; j < width; ++j) target[i * to_step + column + j] = block[i][j];
-      }
+          for (std::int64_t j = 0; j < width; ++j) target[i * to_step + j] = block[i][j];
     }
   });
 }

@@ -34,11 +34,14 @@ struct Report {
 };
 
 // Each step of each part on the inputs that the reference has: every candidate × f32 and f64 × a
-// selection of splits. What a candidate keeps for itself (i32 internals) is its own from step to step.
-Report check_parts(const OpCase& c, std::span<const kernels::Candidate> candidates, std::size_t most_splits = kMostSplits);
+// selection of splits. What a candidate keeps for itself (i32 internals) is its own from step to
+// step.
+Report check_parts(const OpCase& c, std::span<const kernels::Candidate> candidates,
+                   std::size_t most_splits = kMostSplits);
 
 // The whole chain of steps by the kernels alone, put together and compared with the unsharded
 // reference. A split of which a part is refused does not run.
-Report check_splits(const OpCase& c, std::span<const kernels::Candidate> candidates, std::size_t most_splits = kMostSplits);
+Report check_splits(const OpCase& c, std::span<const kernels::Candidate> candidates,
+                    std::size_t most_splits = kMostSplits);
 
 }  // namespace soapstone::conformance

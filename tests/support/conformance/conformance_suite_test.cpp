@@ -38,8 +38,6 @@ TEST(ConformanceSuite, AcceptsTheReference) {
   }
 }
 
-
-
 class AFalseCandidate : public testing::TestWithParam<Flaw> {};
 INSTANTIATE_TEST_SUITE_P(Flaws, AFalseCandidate, testing::ValuesIn(kFlaws), [](const auto& flaw) {
   std::string name(name_of(flaw.param));
@@ -48,8 +46,8 @@ INSTANTIATE_TEST_SUITE_P(Flaws, AFalseCandidate, testing::ValuesIn(kFlaws), [](c
   return name;
 });
 
-// Operators that only move data are right to copy their input in some cases: one case of each operator must tell.
-// The other flaws must show in every case that writes anything.
+// Operators that only move data are right to copy their input in some cases: one case of each
+// operator must tell. The other flaws must show in every case that writes anything.
 TEST_P(AFalseCandidate, IsCaughtInEveryOperator) {
   const Flaw flaw = GetParam();
   const kernels::Candidate candidates[] = {reference_candidate(flaw)};
@@ -67,7 +65,9 @@ TEST_P(AFalseCandidate, IsCaughtInEveryOperator) {
 }
 
 TEST(ShardedRun, AForgottenReductionIsCaught) {
-  OpProblem problem = make_problem({.name = "x", .op = core::Linear{.out_features = {4}}, .inputs = {floats({3, 4})}}, core::DType::kF64);
+  OpProblem problem = make_problem(
+      {.name = "x", .op = core::Linear{.out_features = {4}}, .inputs = {floats({3, 4})}},
+      core::DType::kF64);
   const core::OpStrategy split{{1, 1, 2}, 1, {core::DeviceId(0), core::DeviceId(1)}};
   EXPECT_NO_THROW(run_op(problem, split, run_reference));
   problem.definition.steps[0].reduces = {};
@@ -75,15 +75,21 @@ TEST(ShardedRun, AForgottenReductionIsCaught) {
 }
 
 TEST(ShardedRun, AWindowThatIsTooSmallIsCaught) {
-  OpProblem problem = make_problem({.name = "x", .op = core::Conv2D{.out_channels = 1, .kernel = {3, 1}}, .inputs = {image({1, 1, 6, 1})}}, core::DType::kF64);
+  OpProblem problem = make_problem({.name = "x",
+                                    .op = core::Conv2D{.out_channels = 1, .kernel = {3, 1}},
+                                    .inputs = {image({1, 1, 6, 1})}},
+                                   core::DType::kF64);
   const core::OpStrategy split{{1, 1, 2, 1, 1}, 1, {core::DeviceId(0), core::DeviceId(1)}};
   EXPECT_NO_THROW(run_op(problem, split, run_reference));
   problem.definition.operands[0].dims[2].extent = 2;
-  EXPECT_THROW(run_op(problem, split, run_reference), core::InvariantError);  // read outside its box
+  EXPECT_THROW(run_op(problem, split, run_reference),
+               core::InvariantError);  // read outside its box
 }
 
 TEST(ShardedRun, ADimensionThatFollowsTheWrongAxisIsCaught) {
-  OpProblem problem = make_problem({.name = "x", .op = core::Linear{.out_features = {4}}, .inputs = {floats({4, 4})}}, core::DType::kF64);
+  OpProblem problem = make_problem(
+      {.name = "x", .op = core::Linear{.out_features = {4}}, .inputs = {floats({4, 4})}},
+      core::DType::kF64);
   const core::OpStrategy split{{1, 2, 1}, 1, {core::DeviceId(0), core::DeviceId(1)}};
   problem.definition.operands[1].dims[0].axis = 0;
   EXPECT_THROW(run_op(problem, split, run_reference), core::InvariantError);

@@ -28,26 +28,34 @@ class ReferenceKernel final : public kernels::PreparedKernel {
   explicit ReferenceKernel(const core::LocalProblem& problem) : problem_(problem) {}
 
   void execute(const kernels::StepCall& call) const override {
-    const std::size_t reads = problem_.definition->steps[static_cast<std::size_t>(call.step)].reads.size();
+    const std::size_t reads =
+        problem_.definition->steps[static_cast<std::size_t>(call.step)].reads.size();
     std::vector<std::vector<double>> values;
     std::vector<reference::View> views;
-    for (const kernels::Block& block : call.operands) values.emplace_back(static_cast<std::size_t>(block.size()));
+    for (const kernels::Block& block : call.operands)
+      values.emplace_back(static_cast<std::size_t>(block.size()));
     for (std::size_t k = 0; k < values.size(); ++k) {
       views.push_back({call.operands[k].box, values[k].data()});
-      if (k < reads) for_each_index(views[k].box, [&](Index p) { views[k].at(p) = load(call.operands[k], p); });
+      if (k < reads)
+        for_each_index(views[k].box, [&](Index p) { views[k].at(p) = load(call.operands[k], p); });
     }
-    reference::run_step(problem_, call.step, views,
-                        {call.random.seed, call.random.step, call.random.op, call.random.sample_offset});
-    for (std::size_t k = reads; k < values.size(); ++k) write(call.operands[k], call.operands[0], views[k]);
-    if (flaw == Flaw::kSpoilsInput && bytes_of(call.operands[0]) > 0) ++*static_cast<char*>(call.operands[0].data);
+    reference::run_step(
+        problem_, call.step, views,
+        {call.random.seed, call.random.step, call.random.op, call.random.sample_offset});
+    for (std::size_t k = reads; k < values.size(); ++k)
+      write(call.operands[k], call.operands[0], views[k]);
+    if (flaw == Flaw::kSpoilsInput && bytes_of(call.operands[0]) > 0)
+      ++*static_cast<char*>(call.operands[0].data);
     ++calls_;
   }
 
  private:
-  void write(const kernels::Block& to, const kernels::Block& first_read, const reference::View& result) const {
+  void write(const kernels::Block& to, const kernels::Block& first_read,
+             const reference::View& result) const {
     std::int64_t left = to.size();
     double* const end = result.data + left;
-    double* const largest = std::max_element(result.data, end, [](double a, double b) { return std::abs(a) < std::abs(b); });
+    double* const largest = std::max_element(
+        result.data, end, [](double a, double b) { return std::abs(a) < std::abs(b); });
     for_each_index(to.box, [&](Index p) {
       double value = result.at(p);
       if (flaw == Flaw::kMissesLast && --left == 0) return;
@@ -57,7 +65,8 @@ class ReferenceKernel final : public kernels::PreparedKernel {
       if (flaw == Flaw::kRemembers && calls_ % 2 == 1) value = -value;
       store(to, p, value);
     });
-    if (flaw == Flaw::kCopiesInput) std::memcpy(to.data, first_read.data, std::min(bytes_of(to), bytes_of(first_read)));
+    if (flaw == Flaw::kCopiesInput)
+      std::memcpy(to.data, first_read.data, std::min(bytes_of(to), bytes_of(first_read)));
     if (flaw == Flaw::kWritesBeside && to.size() > 0) static_cast<char*>(to.data)[bytes_of(to)] = 0;
   }
 
@@ -68,7 +77,9 @@ class ReferenceKernel final : public kernels::PreparedKernel {
 template <Flaw flaw>
 constexpr kernels::Candidate kCandidate{
     .name = "",
-    .why_not = [](const core::LocalProblem&) -> std::string { return flaw == Flaw::kRefusesAll ? "takes nothing" : ""; },
+    .why_not = [](const core::LocalProblem&) -> std::string {
+      return flaw == Flaw::kRefusesAll ? "takes nothing" : "";
+    },
     .prepare = [](const core::LocalProblem& problem) -> std::unique_ptr<kernels::PreparedKernel> {
       return std::make_unique<ReferenceKernel<flaw>>(problem);
     }};

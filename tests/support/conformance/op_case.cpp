@@ -23,7 +23,8 @@ double uniform(std::string_view name, core::Ref ref, std::size_t element) {
 
 double value_of(const OpCase& c, const core::Operand& operand, core::Ref ref, std::size_t element) {
   const double u = uniform(c.name, ref, element);
-  if (operand.desc.dtype == core::DType::kI32) return std::floor(u * static_cast<double>(c.classes));
+  if (operand.desc.dtype == core::DType::kI32)
+    return std::floor(u * static_cast<double>(c.classes));
   const double offset = operand.role == core::OperandRole::kInput && !ref.gradient ? c.offset : 0;
   if (c.values == Values::kTied) return offset + std::floor(u * 4) / 2 - 0.75;
   const double v = 2 * u - 1;
@@ -32,20 +33,27 @@ double value_of(const OpCase& c, const core::Operand& operand, core::Ref ref, st
 
 }  // namespace
 
-void PrintTo(const OpCase& c, std::ostream* out) { *out << c.op.name(); }
+void PrintTo(const OpCase& c, std::ostream* out) { *out << core::print(c.op); }
 
 core::TensorDesc floats(core::Shape shape) { return {shape, core::DType::kF32, {}}; }
 core::TensorDesc integers(core::Shape shape) { return {shape, core::DType::kI32, {}}; }
-core::TensorDesc image(core::Shape shape) { return {shape, core::DType::kF32, core::channels_last(4)}; }
+core::TensorDesc image(core::Shape shape) {
+  return {shape, core::DType::kF32, core::channels_last(4)};
+}
 
 std::string OpProblem::name_of(core::Ref ref) const {
   return (ref.gradient ? "gradient of " : "") + operand(ref).name;
 }
 
+bool is_private(const core::Operand& operand) {
+  return operand.role == core::OperandRole::kInternal && operand.desc.dtype == core::DType::kI32;
+}
+
 std::vector<core::Ref> given_refs(const core::OpDefinition& definition) {
   std::vector<core::Ref> refs;
   for (std::size_t k = 0; k < definition.operands.size(); ++k)
-    if (definition.operands[k].role <= core::OperandRole::kWeight) refs.push_back({static_cast<std::uint16_t>(k), false});
+    if (definition.operands[k].role <= core::OperandRole::kWeight)
+      refs.push_back({static_cast<std::uint16_t>(k), false});
   std::set<core::Ref> read, written;
   for (const auto& step : definition.steps) {
     read.insert(step.reads.begin(), step.reads.end());
@@ -67,7 +75,7 @@ OpProblem make_problem(const OpCase& c, core::DType dtype) {
   auto definition = problem.op.define(inputs);
   SOAPSTONE_ASSERT(definition.has_value(), "case {}: {}", c.name, definition.error().message);
   problem.definition = std::move(*definition);
-  problem.random = {.seed = 0x1234567890abcdef, .step = 3, .op = 5, .sample_offset = 0};
+  problem.random = {.seed = 0x1234567890abcdef, .step = 3, .op = 5, .sample_offset = 7};
   for (const core::Ref& ref : given_refs(problem.definition)) {
     const core::Operand& operand = problem.operand(ref);
     auto& values = problem.given[ref];
@@ -84,26 +92,32 @@ double rounded_to(core::DType dtype, double value) {
 
 double epsilon_of(core::DType dtype) {
   switch (dtype) {
-    case core::DType::kF32: return std::numeric_limits<float>::epsilon();
-    case core::DType::kF64: return std::numeric_limits<double>::epsilon();
-    case core::DType::kI32: return 0;
+    case core::DType::kF32:
+      return std::numeric_limits<float>::epsilon();
+    case core::DType::kF64:
+      return std::numeric_limits<double>::epsilon();
+    case core::DType::kI32:
+      return 0;
   }
   return 0;
 }
 
-std::map<std::string, std::vector<double>> evaluate(const core::Op& op, std::vector<core::TensorDesc> inputs,
-                                                    const std::map<std::string, std::vector<double>>& given,
-                                                    const reference::RandomKey& random) {
+std::map<std::string, std::vector<double>> evaluate(
+    const core::Op& op, std::vector<core::TensorDesc> inputs,
+    const std::map<std::string, std::vector<double>>& given, const reference::RandomKey& random) {
   for (auto& desc : inputs)
     if (desc.dtype == core::DType::kF32) desc.dtype = core::DType::kF64;
   auto definition = op.define(inputs);
   SOAPSTONE_ASSERT(definition.has_value(), "{}", definition.error().message);
   OpProblem problem{op, std::move(*definition), core::DType::kF64, Values::kDistinct, {}, random};
-  const auto short_name = [&](core::Ref ref) { return (ref.gradient ? "grad " : "") + problem.operand(ref).name; };
+  const auto short_name = [&](core::Ref ref) {
+    return (ref.gradient ? "grad " : "") + problem.operand(ref).name;
+  };
   for (const core::Ref& ref : given_refs(problem.definition)) {
     const auto values = given.find(short_name(ref));
     SOAPSTONE_ASSERT(values != given.end(), "{} is not given", short_name(ref));
-    SOAPSTONE_ASSERT(static_cast<std::int64_t>(values->second.size()) == core::elements(problem.operand(ref).desc.shape),
+    SOAPSTONE_ASSERT(static_cast<std::int64_t>(values->second.size()) ==
+                         core::elements(problem.operand(ref).desc.shape),
                      "{} has shape {}, {} values are given", short_name(ref),
                      core::print(problem.operand(ref).desc.shape), values->second.size());
     problem.given[ref] = values->second;

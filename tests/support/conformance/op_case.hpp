@@ -24,8 +24,8 @@ struct OpCase {
   std::vector<core::TensorDesc> inputs;  // f32 stands for the dtype under test
   core::Op op_in_f64 = {};               // where the dtype is an attribute
   Values values = Values::kDistinct;
-  double offset = 0;                     // added to the inputs
-  std::int64_t classes = 1;              // i32 inputs are in [0, classes)
+  double offset = 0;         // added to the inputs
+  std::int64_t classes = 1;  // i32 inputs are in [0, classes)
 };
 void PrintTo(const OpCase& c, std::ostream* out);
 
@@ -55,6 +55,9 @@ struct OpProblem {
   const core::Operand& operand(core::Ref ref) const { return definition.operands[ref.operand]; }
 };
 
+// What a candidate remembers between its own steps in a form of its own: not compared.
+bool is_private(const core::Operand& operand);
+
 // What is given: inputs, weights, and the gradients that steps read but none writes.
 std::vector<core::Ref> given_refs(const core::OpDefinition& definition);
 
@@ -67,8 +70,9 @@ double epsilon_of(core::DType dtype);
 
 // For tests in mental arithmetic: runs the reference of the unsharded operator in f64 on tensors
 // given by name, "grad y" for a gradient, and returns what its steps write, by name.
-std::map<std::string, std::vector<double>> evaluate(const core::Op& op, std::vector<core::TensorDesc> inputs,
-                                                    const std::map<std::string, std::vector<double>>& given,
-                                                    const reference::RandomKey& random = {});
+std::map<std::string, std::vector<double>> evaluate(
+    const core::Op& op, std::vector<core::TensorDesc> inputs,
+    const std::map<std::string, std::vector<double>>& given,
+    const reference::RandomKey& random = {});
 
 }  // namespace soapstone::conformance

@@ -16,7 +16,8 @@ class Reference : public testing::TestWithParam<OpCase> {};
 
 std::string name_of_case(const testing::TestParamInfo<OpCase>& c) { return c.param.name; }
 
-#define SOAPSTONE_OP(Type, op) INSTANTIATE_TEST_SUITE_P(op, Reference, testing::ValuesIn(op##_cases()), name_of_case);
+#define SOAPSTONE_OP(Type, op) \
+  INSTANTIATE_TEST_SUITE_P(op, Reference, testing::ValuesIn(op##_cases()), name_of_case);
 #include "core/ops/all.def"
 #undef SOAPSTONE_OP
 
@@ -29,7 +30,8 @@ double scalar_of(const OpProblem& problem, const Tensors& results) {
     const auto operand = static_cast<std::uint16_t>(k);
     const auto& y = results.at({operand, false});
     const auto weight = problem.given.find({operand, true});
-    for (std::size_t i = 0; i < y.size(); ++i) sum += weight == problem.given.end() ? y[i] : y[i] * weight->second[i];
+    for (std::size_t i = 0; i < y.size(); ++i)
+      sum += weight == problem.given.end() ? y[i] : y[i] * weight->second[i];
   }
   return sum;
 }
@@ -37,18 +39,23 @@ double scalar_of(const OpProblem& problem, const Tensors& results) {
 TEST_P(Reference, BackwardIsTheDerivativeOfForward) {
   if (GetParam().values == Values::kTied) return;  // a maximum that is met twice has no derivative
   OpCase c = GetParam();
-  c.offset = std::clamp(c.offset, -1.0, 1.0);  // differences of large numbers would drown in rounding
+  c.offset =
+      std::clamp(c.offset, -1.0, 1.0);  // differences of large numbers would drown in rounding
   OpProblem problem = make_problem(c, core::DType::kF64);
   const auto whole = unsharded(problem.definition);
   const Tensors results = run_op(problem, whole, run_reference);
-  const auto forward = [&] { return scalar_of(problem, run_op(problem, whole, run_reference, {.forward_only = true})); };
+  const auto forward = [&] {
+    return scalar_of(problem, run_op(problem, whole, run_reference, {.forward_only = true}));
+  };
 
   constexpr double kStep = 1e-5;
-  constexpr double kTolerance = 1e-8;  // of the largest gradient: rounding gives eps / kStep = 2e-11 of the scalar
+  constexpr double kTolerance =
+      1e-8;  // of the largest gradient: rounding gives eps / kStep = 2e-11 of the scalar
   constexpr std::size_t kMostElements = 60;  // of one tensor
   for (std::size_t k = 0; k < problem.definition.operands.size(); ++k) {
     const core::Operand& operand = problem.definition.operands[k];
-    const core::Ref value{static_cast<std::uint16_t>(k), false}, gradient{static_cast<std::uint16_t>(k), true};
+    const core::Ref value{static_cast<std::uint16_t>(k), false},
+        gradient{static_cast<std::uint16_t>(k), true};
     if (operand.role > core::OperandRole::kWeight || !operand.differentiable) continue;
     ASSERT_TRUE(results.contains(gradient)) << "no step writes the gradient of " << operand.name;
     const auto& backward = results.at(gradient);
@@ -66,8 +73,10 @@ TEST_P(Reference, BackwardIsTheDerivativeOfForward) {
         return y;
       };
       // Five-point stencil.
-      const double difference = (8 * (at(kStep) - at(-kStep)) - (at(2 * kStep) - at(-2 * kStep))) / (12 * kStep);
-      EXPECT_NEAR(backward[i], difference, kTolerance * largest) << "gradient of " << operand.name << ", element " << i;
+      const double difference =
+          (8 * (at(kStep) - at(-kStep)) - (at(2 * kStep) - at(-2 * kStep))) / (12 * kStep);
+      EXPECT_NEAR(backward[i], difference, kTolerance * largest)
+          << "gradient of " << operand.name << ", element " << i;
     }
   }
 }
@@ -83,10 +92,12 @@ TEST_P(Reference, EverySplitGivesTheUnshardedResult) {
     ASSERT_NO_THROW(got = run_op(problem, split, run_reference));
     for (const auto& [ref, values] : want) {
       ASSERT_TRUE(got.contains(ref)) << problem.name_of(ref) << " is not written";
-      const double tolerance = kChainCoefficient * epsilon_of(problem.operand(ref).desc.dtype) * growth.at(ref);
+      const double tolerance =
+          kChainCoefficient * epsilon_of(problem.operand(ref).desc.dtype) * growth.at(ref);
       const Comparison c = compare(got.at(ref), values, tolerance);
-      EXPECT_TRUE(c.passed) << problem.name_of(ref) << ", element " << c.element << ": " << got.at(ref)[c.element]
-                            << ", unsharded " << values[c.element] << ", tolerance " << tolerance;
+      EXPECT_TRUE(c.passed) << problem.name_of(ref) << ", element " << c.element << ": "
+                            << got.at(ref)[c.element] << ", unsharded " << values[c.element]
+                            << ", tolerance " << tolerance;
     }
   }
   RecordProperty("splits", static_cast<int>(splits.size()));

@@ -21,7 +21,9 @@ struct Held {
   std::vector<double> values;
 
   explicit Held(core::Box b)
-      : box(b), values(static_cast<std::size_t>(core::elements(b)), std::numeric_limits<double>::quiet_NaN()) {}
+      : box(b),
+        values(static_cast<std::size_t>(core::elements(b)),
+               std::numeric_limits<double>::quiet_NaN()) {}
   reference::View view() { return {box, values.data()}; }
 };
 
@@ -44,11 +46,13 @@ struct Parts {
                        problem.name_of(ref), i, present ? "holds" : "does not hold");
       if (!present) continue;
       const core::Box box = locals[i].box(ref.operand);
-      SOAPSTONE_ASSERT(layout.box(static_cast<std::size_t>(shard)) == box, "{}: part {} touches {}, the layout says {}",
-                       problem.name_of(ref), i, core::print(box), core::print(layout.box(static_cast<std::size_t>(shard))));
+      SOAPSTONE_ASSERT(layout.box(static_cast<std::size_t>(shard)) == box,
+                       "{}: part {} touches {}, the layout says {}", problem.name_of(ref), i,
+                       core::print(box), core::print(layout.box(static_cast<std::size_t>(shard))));
     }
     for (const core::DeviceId device : layout.devices)
-      SOAPSTONE_ASSERT(std::find(strategy.devices.begin(), strategy.devices.end(), device) != strategy.devices.end(),
+      SOAPSTONE_ASSERT(std::find(strategy.devices.begin(), strategy.devices.end(), device) !=
+                           strategy.devices.end(),
                        "{}: the layout names device {}", problem.name_of(ref), core::print(device));
   }
 
@@ -60,7 +64,8 @@ struct Parts {
   }
 
   // `pieces` holds one per part.
-  std::vector<double> put_together(core::Ref ref, const core::Layout& layout, std::vector<Held*> pieces) const {
+  std::vector<double> put_together(core::Ref ref, const core::Layout& layout,
+                                   std::vector<Held*> pieces) const {
     const core::Shape& shape = problem.operand(ref).desc.shape;
     std::vector<double> whole(static_cast<std::size_t>(core::elements(shape)), 0);
     std::vector<int> covered(whole.size(), 0);
@@ -73,9 +78,11 @@ struct Parts {
       Held& piece = *piece_on(layout.devices[shard]);
       const Held& original = *piece_on(layout.devices[first]);
       if (shard != first) {
-        const auto equal_bits = [](double a, double b) { return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b); };
-        SOAPSTONE_ASSERT(std::equal(piece.values.begin(), piece.values.end(), original.values.begin(),
-                                    original.values.end(), equal_bits),
+        const auto equal_bits = [](double a, double b) {
+          return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
+        };
+        SOAPSTONE_ASSERT(std::equal(piece.values.begin(), piece.values.end(),
+                                    original.values.begin(), original.values.end(), equal_bits),
                          "{}: replicas {} and {} differ", problem.name_of(ref), first, shard);
         continue;
       }
@@ -87,7 +94,8 @@ struct Parts {
     }
     if (layout.overlap == core::Overlap::kCopy)
       for (std::size_t i = 0; i < whole.size(); ++i)
-        SOAPSTONE_ASSERT(covered[i] == layout.partials, "{}: element {} is written {} times for {} partial sums",
+        SOAPSTONE_ASSERT(covered[i] == layout.partials,
+                         "{}: element {} is written {} times for {} partial sums",
                          problem.name_of(ref), i, covered[i], layout.partials);
     return whole;
   }
@@ -102,10 +110,14 @@ Tensors run_op(const OpProblem& problem, const core::OpStrategy& strategy, const
   const core::AxisSet split = core::split_axes(strategy);
   for (std::size_t s = 0; s < problem.definition.steps.size(); ++s) {
     const core::Step& step = problem.definition.steps[s];
-    if (!core::step_is_used(step, split) || (options.forward_only && step.phase != core::Phase::kForward)) continue;
+    if (!core::step_is_used(step, split) ||
+        (options.forward_only && step.phase != core::Phase::kForward))
+      continue;
     for (const core::Ref& ref : step.reads) {
-      SOAPSTONE_ASSERT(tensors.contains(ref), "step {} reads {}, which no step before it wrote", step.name, problem.name_of(ref));
-      parts.check_layout(ref, core::operand_layout(problem.definition, ref.operand, strategy, core::Access::kRead));
+      SOAPSTONE_ASSERT(tensors.contains(ref), "step {} reads {}, which no step before it wrote",
+                       step.name, problem.name_of(ref));
+      parts.check_layout(ref, core::operand_layout(problem.definition, ref.operand, strategy,
+                                                   core::Access::kRead));
     }
     std::vector<std::vector<Held>> held(parts.locals.size());
     for (std::size_t i = 0; i < parts.locals.size(); ++i) {
@@ -115,13 +127,15 @@ Tensors run_op(const OpProblem& problem, const core::OpStrategy& strategy, const
         held[i].emplace_back(reference::present_box(local, ref.operand));
         parts.cut(ref, tensors[ref], held[i].back());
       }
-      for (const core::Ref& ref : step.writes) held[i].emplace_back(reference::present_box(local, ref.operand));
+      for (const core::Ref& ref : step.writes)
+        held[i].emplace_back(reference::present_box(local, ref.operand));
       for (Held& h : held[i]) views.push_back(h.view());
       run({local, static_cast<int>(s), views, problem.random});
     }
     for (std::size_t k = 0; k < step.writes.size(); ++k) {
       const core::Ref ref = step.writes[k];
-      const auto layout = core::operand_layout(problem.definition, ref.operand, strategy, core::Access::kWritten, step.reduces);
+      const auto layout = core::operand_layout(problem.definition, ref.operand, strategy,
+                                               core::Access::kWritten, step.reduces);
       parts.check_layout(ref, layout);
       std::vector<Held*> pieces;
       for (auto& h : held) pieces.push_back(&h[step.reads.size() + k]);
@@ -139,7 +153,8 @@ core::OpStrategy unsharded(const core::OpDefinition& definition) {
   return {std::vector<std::int32_t>(definition.axes.size(), 1), 1, {core::DeviceId(0)}};
 }
 
-std::vector<core::OpStrategy> splits_of(const core::OpDefinition& definition, int most_devices, std::size_t most_splits) {
+std::vector<core::OpStrategy> splits_of(const core::OpDefinition& definition, int most_devices,
+                                        std::size_t most_splits) {
   std::vector<core::OpStrategy> found;
   core::OpStrategy s;
   s.degrees.assign(definition.axes.size(), 1);
@@ -148,12 +163,14 @@ std::vector<core::OpStrategy> splits_of(const core::OpDefinition& definition, in
       for (s.replicas = 1; s.replicas <= 2 && devices * s.replicas <= most_devices; ++s.replicas) {
         s.devices.clear();
         // Neither from 0 nor ascending, so that a device is not taken for a part.
-        for (int i = 0; i < devices * s.replicas; ++i) s.devices.emplace_back(static_cast<std::uint32_t>(20 - 3 * i));
+        for (int i = 0; i < devices * s.replicas; ++i)
+          s.devices.emplace_back(static_cast<std::uint32_t>(20 - 3 * i));
         found.push_back(s);
       }
       return;
     }
-    for (const std::int32_t degree : core::legal_degrees(definition.axes[axis], most_devices / devices)) {
+    for (const std::int32_t degree :
+         core::legal_degrees(definition.axes[axis], most_devices / devices)) {
       s.degrees[axis] = degree;
       self(self, axis + 1, devices * degree);
     }
@@ -161,11 +178,13 @@ std::vector<core::OpStrategy> splits_of(const core::OpDefinition& definition, in
   };
   extend(extend, 0, 1);
   const auto rank = [](const core::OpStrategy& strategy) {
-    const auto axes = std::count_if(strategy.degrees.begin(), strategy.degrees.end(), [](int d) { return d > 1; });
+    const auto axes = std::count_if(strategy.degrees.begin(), strategy.degrees.end(),
+                                    [](int d) { return d > 1; });
     const bool simple = axes <= 1 && strategy.replicas == 1;
     return std::pair(!simple, simple ? 0 : core::hash_of(strategy));
   };
-  std::stable_sort(found.begin(), found.end(), [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
+  std::stable_sort(found.begin(), found.end(),
+                   [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
   if (found.size() > most_splits) found.resize(most_splits);
   return found;
 }
@@ -173,7 +192,8 @@ std::vector<core::OpStrategy> splits_of(const core::OpDefinition& definition, in
 std::string describe(const core::OpDefinition& definition, const core::OpStrategy& strategy) {
   std::string out;
   for (std::size_t a = 0; a < strategy.degrees.size(); ++a)
-    if (strategy.degrees[a] > 1) out += fmt::format("{}={} ", definition.axes[a].name, strategy.degrees[a]);
+    if (strategy.degrees[a] > 1)
+      out += fmt::format("{}={} ", definition.axes[a].name, strategy.degrees[a]);
   if (strategy.replicas > 1) out += fmt::format("replicas={} ", strategy.replicas);
   if (out.empty()) return "whole";
   out.pop_back();
@@ -183,7 +203,8 @@ std::string describe(const core::OpDefinition& definition, const core::OpStrateg
 std::string describe(const core::LocalProblem& problem) {
   std::string out;
   for (std::size_t a = 0; a < problem.axes.size(); ++a)
-    out += fmt::format("{}{}={}", a ? " " : "", problem.definition->axes[a].name, core::print(problem.axes[a]));
+    out += fmt::format("{}{}={}", a ? " " : "", problem.definition->axes[a].name,
+                       core::print(problem.axes[a]));
   return out;
 }
 

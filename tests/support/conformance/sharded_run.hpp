@@ -32,8 +32,9 @@ struct RunOptions {
   bool round_between_steps = false;
 };
 
-// What the used steps wrote, whole: partial sums added up, overlaps too. Throws core::InvariantError
-// where boxes and layouts contradict each other, parts do not tile the tensor, or copies differ.
+// What the used steps wrote, whole: partial sums added up, overlaps too. Throws
+// core::InvariantError where boxes and layouts contradict each other, parts do not tile the tensor,
+// or copies differ.
 Tensors run_op(const OpProblem& problem, const core::OpStrategy& strategy, const StepRunner& run,
                const RunOptions& options = {});
 

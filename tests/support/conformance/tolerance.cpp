@@ -23,15 +23,18 @@ double nudge(int draw, core::Ref ref, std::size_t element, double amount) {
   return 1 + (h.finish() >> 63 ? amount : -amount);
 }
 
-// How far a rounding moves a value of this operand, in units of one in the operator's dtype.
-double scale_of(const OpProblem& problem, core::Ref ref) {
+// A rounding of this operand in units of one in `unit`. Where the operand is the coarser one it is
+// exact.
+double scale_of(const OpProblem& problem, core::Ref ref, core::DType unit) {
   // A small move breaks ties, and then the result is another one.
   if (problem.values == Values::kTied) return 0;
-  return epsilon_of(problem.operand(ref).desc.dtype) / epsilon_of(problem.dtype);
+  return std::min(1.0, epsilon_of(problem.operand(ref).desc.dtype) / epsilon_of(unit));
 }
 
-void include_difference(double& spread, std::span<const double> there, std::span<const double> here) {
-  for (std::size_t i = 0; i < here.size(); ++i) spread = std::max(spread, std::abs(there[i] - here[i]) / kMove);
+void include_difference(double& spread, std::span<const double> there,
+                        std::span<const double> here) {
+  for (std::size_t i = 0; i < here.size(); ++i)
+    spread = std::max(spread, std::abs(there[i] - here[i]) / kMove);
 }
 
 double largest_of(std::span<const double> values) {
@@ -46,15 +49,18 @@ std::map<core::Ref, double> growth_of_step(const OpProblem& problem, const PartC
   const core::Step& step = problem.definition.steps[static_cast<std::size_t>(call.step)];
   const auto writes = call.operands.subspan(step.reads.size());
   std::vector<double> spread(writes.size(), 0);
+  const core::DType unit = problem.operand(step.writes[0]).desc.dtype;
   for (int draw = 0; draw < kDraws; ++draw) {
     std::vector<std::vector<double>> moved;
     std::vector<reference::View> views(call.operands.begin(), call.operands.end());
-    for (const auto& view : views) moved.emplace_back(view.data, view.data + core::elements(view.box));
+    for (const auto& view : views)
+      moved.emplace_back(view.data, view.data + core::elements(view.box));
     for (std::size_t k = 0; k < views.size(); ++k) {
       views[k].data = moved[k].data();
       if (k >= step.reads.size()) continue;
-      const double amount = kMove * scale_of(problem, step.reads[k]);
-      for (std::size_t i = 0; i < moved[k].size(); ++i) moved[k][i] *= nudge(draw, step.reads[k], i, amount);
+      const double amount = kMove * scale_of(problem, step.reads[k], unit);
+      for (std::size_t i = 0; i < moved[k].size(); ++i)
+        moved[k][i] *= nudge(draw, step.reads[k], i, amount);
     }
     run_reference({call.problem, call.step, views, call.random});
     for (std::size_t k = 0; k < writes.size(); ++k)
@@ -64,7 +70,8 @@ std::map<core::Ref, double> growth_of_step(const OpProblem& problem, const PartC
   std::map<core::Ref, double> growth;
   for (std::size_t k = 0; k < writes.size(); ++k)
     growth[step.writes[k]] =
-        spread[k] + largest_of({writes[k].data, static_cast<std::size_t>(core::elements(writes[k].box))});
+        spread[k] +
+        largest_of({writes[k].data, static_cast<std::size_t>(core::elements(writes[k].box))});
   return growth;
 }
 
@@ -72,7 +79,7 @@ std::map<core::Ref, double> growth_of(const OpProblem& problem, const Tensors& r
   std::map<core::Ref, double> growth;
   for (int draw = 0; draw < kDraws; ++draw) {
     const auto move = [&](core::Ref ref, std::span<double> values) {
-      const double amount = kMove * scale_of(problem, ref);
+      const double amount = kMove * scale_of(problem, ref, problem.dtype);
       for (std::size_t i = 0; i < values.size(); ++i) values[i] *= nudge(draw, ref, i, amount);
     };
     OpProblem there = problem;
@@ -85,7 +92,8 @@ std::map<core::Ref, double> growth_of(const OpProblem& problem, const Tensors& r
         move(step.writes[k], {view.data, static_cast<std::size_t>(core::elements(view.box))});
       }
     });
-    for (const auto& [ref, values] : results) include_difference(growth[ref], moved.at(ref), values);
+    for (const auto& [ref, values] : results)
+      include_difference(growth[ref], moved.at(ref), values);
   }
   for (const auto& [ref, values] : results) growth[ref] += largest_of(values);
   return growth;

@@ -2,10 +2,11 @@
 //
 //   |got - want| <= coefficient × eps(dtype) × growth
 //
-// growth = max |want| + max over elements of |f(x (1 ± d)) - f(x)| / d for random signs and a small d: how much
-// one relative rounding of every input moves the result. For a sum of R terms of magnitude m it is m √R, for a
-// difference of large numbers it is the large numbers; it is measured with the double-precision reference
-// and not declared, so an operator cannot declare itself a generous one.
+// growth = max |want| + max over elements of |f(x (1 ± d)) - f(x)| / d for random signs and a small
+// d: how much one relative rounding of every input moves the result. For a sum of R terms of
+// magnitude m it is m √R, for a difference of large numbers it is the large numbers; it is measured
+// with the double-precision reference and not declared, so an operator cannot declare itself a
+// generous one.
 #pragma once
 
 #include <map>
@@ -18,14 +19,15 @@ namespace soapstone::conformance {
 
 // Of a kernel's step on the inputs that the reference had: a few roundings per term.
 inline constexpr double kStepCoefficient = 8;
-// Of a chain of steps, where the roundings of one are inputs of the next, and of sums in another order.
+// Of a chain of steps, where the roundings of one are inputs of the next, and of sums in another
+// order.
 inline constexpr double kChainCoefficient = 32;
 
 // Of what one step of one part wrote, with regard to what it reads.
 std::map<core::Ref, double> growth_of_step(const OpProblem& problem, const PartCall& call);
 
-// Of every tensor that the steps of the unsharded operator wrote, `results`, with regard to what is given and to
-// what one step passes to another.
+// Of every tensor that the steps of the unsharded operator wrote, `results`, with regard to what is
+// given and to what one step passes to another.
 std::map<core::Ref, double> growth_of(const OpProblem& problem, const Tensors& results);
 
 struct Comparison {

@@ -64,8 +64,8 @@ struct OneDevice {
           written.emplace_back(static_cast<std::size_t>(core::elements(problem.box(w.operand))));
         for (std::size_t w = 0; w < written.size(); ++w)
           views.push_back({problem.box(definition.writes[w].operand), written[w].data()});
-        reference::run_step(problem, static_cast<int>(s), views,
-                            {data.seed, static_cast<std::uint64_t>(step_number), op, index * graph.batch()});
+        const std::int64_t rows_before = index * node.definition.operands[0].desc.shape[0];
+        reference::run_step(problem, static_cast<int>(s), views, {data.seed, static_cast<std::uint64_t>(step_number), op, rows_before});
         for (std::size_t w = 0; w < written.size(); ++w) {
           const core::Ref& ref = definition.writes[w];
           const core::Operand& operand = node.definition.operands[ref.operand];

@@ -14,7 +14,9 @@ void batch_norm_step(const StepCall& c) {
   const auto inverse_deviation = [&](std::int64_t ch) {
     return 1 / std::sqrt(c.value("sums")(1, ch) / count - mean(ch) * mean(ch) + epsilon);
   };
-  const auto normalized = [&](Index p) { return (c.value("x").at(p) - mean(p[1])) * inverse_deviation(p[1]); };
+  const auto normalized = [&](Index p) {
+    return (c.value("x").at(p) - mean(p[1])) * inverse_deviation(p[1]);
+  };
 
   if (c.name() == "statistics") {
     for_each_index(c.axes(), [&](Index p) {
@@ -35,7 +37,8 @@ void batch_norm_step(const StepCall& c) {
     const View& grad_sums = c.value("grad_sums");
     for_each_index(c.axes(), [&](Index p) {
       c.gradient("x").at(p) = c.value("gamma")(p[1]) * inverse_deviation(p[1]) *
-                              (c.gradient("y").at(p) - grad_sums(0, p[1]) / count - normalized(p) * grad_sums(1, p[1]) / count);
+                              (c.gradient("y").at(p) - grad_sums(0, p[1]) / count -
+                               normalized(p) * grad_sums(1, p[1]) / count);
     });
   } else if (c.name() == "backward_weight") {
     for (auto ch = c.axis("c").begin; ch < c.axis("c").end; ++ch) {

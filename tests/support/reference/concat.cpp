@@ -10,7 +10,8 @@ void concat_step(const StepCall& c) {
     // Input k holds the index, at `within`.
     std::vector<std::int64_t> within(p.begin(), p.end());
     std::string x = "x0";
-    for (int k = 0; within[dim] >= c.shape(x)[dim]; x = "x" + std::to_string(++k)) within[dim] -= c.shape(x)[dim];
+    for (int k = 0; within[dim] >= c.shape(x)[dim]; x = "x" + std::to_string(++k))
+      within[dim] -= c.shape(x)[dim];
     if (c.name() == "forward")
       c.value("y").at(p) = c.value(x).at(within);
     else if (c.name() == "backward_input")

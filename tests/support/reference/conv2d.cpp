@@ -12,8 +12,11 @@ struct Conv {
   const core::Shape& x = c.shape("x");
   std::int64_t ci_per_group = x[1] / a.groups;
   std::int64_t co_per_group = a.out_channels / a.groups;
-  core::Interval co = a.groups == 1 ? c.axis("co") : core::Interval{c.axis("g").begin * co_per_group, c.axis("g").end * co_per_group};
-  core::Interval ci = a.groups == 1 ? c.axis("ci") : core::Interval{0, ci_per_group};  // inside a group
+  core::Interval co = a.groups == 1 ? c.axis("co")
+                                    : core::Interval{c.axis("g").begin * co_per_group,
+                                                     c.axis("g").end* co_per_group};
+  core::Interval ci =
+      a.groups == 1 ? c.axis("ci") : core::Interval{0, ci_per_group};  // inside a group
 
   // visit(n, co, oh, ow) for every output element of this part.
   template <class Visit>
@@ -46,13 +49,15 @@ void conv2d_step(const StepCall& c) {
   if (c.name() == "forward" || c.name() == "product") {
     const View &x = c.value("x"), &w = c.value("weight");
     const View& y = c.name() == "product" ? c.value("pre") : c.value("y");
-    conv.for_each_product([&](auto n, auto o, auto oh, auto ow, auto i, auto r, auto s, auto xc, auto xh, auto xw) {
-      y(n, o, oh, ow) += w(o, i, r, s) * x(n, xc, xh, xw);
-    });
+    conv.for_each_product([&](auto n, auto o, auto oh, auto ow, auto i, auto r, auto s, auto xc,
+                              auto xh,
+                              auto xw) { y(n, o, oh, ow) += w(o, i, r, s) * x(n, xc, xh, xw); });
     if (c.is_present("bias"))
-      conv.for_each_output([&](auto n, auto o, auto oh, auto ow) { y(n, o, oh, ow) += c.value("bias")(o); });
+      conv.for_each_output(
+          [&](auto n, auto o, auto oh, auto ow) { y(n, o, oh, ow) += c.value("bias")(o); });
     if (c.name() == "forward" && activated)
-      conv.for_each_output([&](auto n, auto o, auto oh, auto ow) { y(n, o, oh, ow) = relu(y(n, o, oh, ow)); });
+      conv.for_each_output(
+          [&](auto n, auto o, auto oh, auto ow) { y(n, o, oh, ow) = relu(y(n, o, oh, ow)); });
   } else if (c.name() == "activate") {
     conv.for_each_output([&](auto... p) { c.value("y")(p...) = relu(c.value("pre")(p...)); });
   } else if (c.name() == "backward_activation") {
@@ -60,17 +65,20 @@ void conv2d_step(const StepCall& c) {
       c.gradient("pre")(p...) = c.value("y")(p...) > 0 ? c.gradient("y")(p...) : 0;
     });
   } else if (c.name() == "backward_input") {
-    const View &dy = c.gradient(activated ? "pre" : "y"), &w = c.value("weight"), &dx = c.gradient("x");
-    conv.for_each_product([&](auto n, auto o, auto oh, auto ow, auto i, auto r, auto s, auto xc, auto xh, auto xw) {
-      dx(n, xc, xh, xw) += dy(n, o, oh, ow) * w(o, i, r, s);
-    });
+    const View &dy = c.gradient(activated ? "pre" : "y"), &w = c.value("weight"),
+               &dx = c.gradient("x");
+    conv.for_each_product([&](auto n, auto o, auto oh, auto ow, auto i, auto r, auto s, auto xc,
+                              auto xh,
+                              auto xw) { dx(n, xc, xh, xw) += dy(n, o, oh, ow) * w(o, i, r, s); });
   } else if (c.name() == "backward_weight") {
-    const View &dy = c.gradient(activated ? "pre" : "y"), &x = c.value("x"), &dw = c.gradient("weight");
-    conv.for_each_product([&](auto n, auto o, auto oh, auto ow, auto i, auto r, auto s, auto xc, auto xh, auto xw) {
-      dw(o, i, r, s) += dy(n, o, oh, ow) * x(n, xc, xh, xw);
-    });
+    const View &dy = c.gradient(activated ? "pre" : "y"), &x = c.value("x"),
+               &dw = c.gradient("weight");
+    conv.for_each_product([&](auto n, auto o, auto oh, auto ow, auto i, auto r, auto s, auto xc,
+                              auto xh,
+                              auto xw) { dw(o, i, r, s) += dy(n, o, oh, ow) * x(n, xc, xh, xw); });
     if (c.is_present("bias"))
-      conv.for_each_output([&](auto n, auto o, auto oh, auto ow) { c.gradient("bias")(o) += dy(n, o, oh, ow); });
+      conv.for_each_output(
+          [&](auto n, auto o, auto oh, auto ow) { c.gradient("bias")(o) += dy(n, o, oh, ow); });
   } else {
     c.unknown_step();
   }

@@ -24,11 +24,14 @@ void layer_norm_step(const StepCall& c) {
     const View& statistics = c.value("statistics");
     if (c.name() == "forward") {
       const double mean = mean_of([&](auto i) { return at(x, row, i); });
-      const double variance = mean_of([&](auto i) { return (at(x, row, i) - mean) * (at(x, row, i) - mean); });
+      const double variance =
+          mean_of([&](auto i) { return (at(x, row, i) - mean) * (at(x, row, i) - mean); });
       at(statistics, row, 0) = mean;
       at(statistics, row, 1) = 1 / std::sqrt(variance + epsilon);
       for (std::int64_t i = 0; i < extent; ++i)
-        at(c.value("y"), row, i) = c.value("gamma")(i) * (at(x, row, i) - mean) * at(statistics, row, 1) + c.value("beta")(i);
+        at(c.value("y"), row, i) =
+            c.value("gamma")(i) * (at(x, row, i) - mean) * at(statistics, row, 1) +
+            c.value("beta")(i);
       return;
     }
     const double mean = at(statistics, row, 0), inverse_deviation = at(statistics, row, 1);
@@ -39,7 +42,8 @@ void layer_norm_step(const StepCall& c) {
       const double mean_scaled = mean_of(scaled);
       const double mean_product = mean_of([&](auto i) { return scaled(i) * normalized(i); });
       for (std::int64_t i = 0; i < extent; ++i)
-        at(c.gradient("x"), row, i) = inverse_deviation * (scaled(i) - mean_scaled - normalized(i) * mean_product);
+        at(c.gradient("x"), row, i) =
+            inverse_deviation * (scaled(i) - mean_scaled - normalized(i) * mean_product);
     } else if (c.name() == "backward_weight") {
       for (std::int64_t i = 0; i < extent; ++i) {
         c.gradient("gamma")(i) += at(dy, row, i) * normalized(i);

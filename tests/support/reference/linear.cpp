@@ -19,7 +19,9 @@ void linear_step(const StepCall& c) {
   if (c.name() == "forward" || c.name() == "product") {
     const View &x = c.value("x"), &w = c.value("weight");
     const View& y = c.name() == "product" ? c.value("pre") : c.value("y");
-    for_each_index(c.axes(), [&](Index p) { y.at(p.subspan(0, batches + outs)) += x.at(joined(b(p), i(p))) * w.at(joined(o(p), i(p))); });
+    for_each_index(c.axes(), [&](Index p) {
+      y.at(p.subspan(0, batches + outs)) += x.at(joined(b(p), i(p))) * w.at(joined(o(p), i(p)));
+    });
     if (c.is_present("bias"))
       for_each_index(bo, [&](Index p) { y.at(p) += c.value("bias").at(o(p)); });
     if (c.name() == "forward" && activated)
@@ -31,11 +33,17 @@ void linear_step(const StepCall& c) {
       c.gradient("pre").at(p) = c.value("y").at(p) > 0 ? c.gradient("y").at(p) : 0;
     });
   } else if (c.name() == "backward_input") {
-    const View &dy = c.gradient(activated ? "pre" : "y"), &w = c.value("weight"), &dx = c.gradient("x");
-    for_each_index(c.axes(), [&](Index p) { dx.at(joined(b(p), i(p))) += dy.at(p.subspan(0, batches + outs)) * w.at(joined(o(p), i(p))); });
+    const View &dy = c.gradient(activated ? "pre" : "y"), &w = c.value("weight"),
+               &dx = c.gradient("x");
+    for_each_index(c.axes(), [&](Index p) {
+      dx.at(joined(b(p), i(p))) += dy.at(p.subspan(0, batches + outs)) * w.at(joined(o(p), i(p)));
+    });
   } else if (c.name() == "backward_weight") {
-    const View &dy = c.gradient(activated ? "pre" : "y"), &x = c.value("x"), &dw = c.gradient("weight");
-    for_each_index(c.axes(), [&](Index p) { dw.at(joined(o(p), i(p))) += dy.at(p.subspan(0, batches + outs)) * x.at(joined(b(p), i(p))); });
+    const View &dy = c.gradient(activated ? "pre" : "y"), &x = c.value("x"),
+               &dw = c.gradient("weight");
+    for_each_index(c.axes(), [&](Index p) {
+      dw.at(joined(o(p), i(p))) += dy.at(p.subspan(0, batches + outs)) * x.at(joined(b(p), i(p)));
+    });
     if (c.is_present("bias"))
       for_each_index(bo, [&](Index p) { c.gradient("bias").at(o(p)) += dy.at(p); });
   } else {

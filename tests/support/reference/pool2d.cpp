@@ -14,7 +14,8 @@ void pool2d_step(const StepCall& c) {
       for (std::int64_t s = 0; s < a.kernel[1]; ++s) {
         const std::int64_t xh = oh * a.stride[0] - a.padding[0] + r;
         const std::int64_t xw = ow * a.stride[1] - a.padding[2] + s;
-        if (xh >= 0 && xh < x_shape[2] && xw >= 0 && xw < x_shape[3]) visit(xh, xw, r * a.kernel[1] + s);
+        if (xh >= 0 && xh < x_shape[2] && xw >= 0 && xw < x_shape[3])
+          visit(xh, xw, r * a.kernel[1] + s);
       }
   };
   const auto mean_over = [&](std::int64_t oh, std::int64_t ow) {
@@ -38,7 +39,9 @@ void pool2d_step(const StepCall& c) {
         c.value("choice").at(p) = static_cast<double>(place);
       });
     } else if (forward) {
-      for_each_place(oh, ow, [&](auto xh, auto xw, auto) { c.value("y").at(p) += c.value("x")(n, ch, xh, xw); });
+      for_each_place(oh, ow, [&](auto xh, auto xw, auto) {
+        c.value("y").at(p) += c.value("x")(n, ch, xh, xw);
+      });
       c.value("y").at(p) /= mean_over(oh, ow);
     } else {
       for_each_place(oh, ow, [&](auto xh, auto xw, auto place) {

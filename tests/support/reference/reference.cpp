@@ -26,7 +26,8 @@ constexpr Entry kReferences[] = {
 }  // namespace
 
 double& View::at(std::span<const std::int64_t> index) const {
-  SOAPSTONE_ASSERT(index.size() == box.size(), "{} indices into box {}", index.size(), core::print(box));
+  SOAPSTONE_ASSERT(index.size() == box.size(), "{} indices into box {}", index.size(),
+                   core::print(box));
   std::int64_t position = 0;
   for (std::size_t d = 0; d < box.size(); ++d) {
     SOAPSTONE_ASSERT(box[d].begin <= index[d] && index[d] < box[d].end,
@@ -52,14 +53,15 @@ void run_step(const core::LocalProblem& problem, int step_index, std::span<const
               const RandomKey& random) {
   const core::Step& step = problem.definition->steps[step_index];
   SOAPSTONE_ASSERT(operands.size() == step.reads.size() + step.writes.size(),
-                   "step {} has {} operands, got {}", step.name, step.reads.size() + step.writes.size(),
-                   operands.size());
+                   "step {} has {} operands, got {}", step.name,
+                   step.reads.size() + step.writes.size(), operands.size());
   for (std::size_t k = 0; k < operands.size(); ++k) {
     const bool read = k < step.reads.size();
     const int operand = (read ? step.reads[k] : step.writes[k - step.reads.size()]).operand;
     const core::Box wanted = present_box(problem, operand);
-    SOAPSTONE_ASSERT(operands[k].box == wanted, "step {}: {} has box {}, this part has {}", step.name,
-                     problem.definition->operands[operand].name, core::print(operands[k].box), core::print(wanted));
+    SOAPSTONE_ASSERT(operands[k].box == wanted, "step {}: {} has box {}, this part has {}",
+                     step.name, problem.definition->operands[operand].name,
+                     core::print(operands[k].box), core::print(wanted));
     if (!read)
       for (std::int64_t i = 0; i < core::elements(wanted); ++i) operands[k].data[i] = 0;
   }
@@ -75,7 +77,8 @@ bool StepCall::has_operand(std::string_view operand) const {
 }
 
 bool StepCall::is_present(std::string_view operand) const {
-  return has_operand(operand) && reference::is_present(problem, problem.definition->operand(operand));
+  return has_operand(operand) &&
+         reference::is_present(problem, problem.definition->operand(operand));
 }
 
 const core::Shape& StepCall::shape(std::string_view operand) const {
@@ -94,7 +97,8 @@ const View& StepCall::find(std::string_view operand, bool gradient) const {
     if (is_it(definition.reads[k])) return operands[k];
   for (std::size_t k = 0; k < definition.writes.size(); ++k)
     if (is_it(definition.writes[k])) return operands[definition.reads.size() + k];
-  SOAPSTONE_ASSERT(false, "step {} has no {}{}", definition.name, gradient ? "gradient of " : "", operand);
+  SOAPSTONE_ASSERT(false, "step {} has no {}{}", definition.name, gradient ? "gradient of " : "",
+                   operand);
 }
 
 void StepCall::unknown_step() const {

@@ -9,10 +9,14 @@ void reshape_step(const StepCall& c) {
   const core::Shape &x_shape = c.shape("x"), &y_shape = c.shape("y");
   if (c.name() == "forward") {
     const View &x = c.value("x"), &y = c.value("y");
-    for_each_index(y.box, [&](Index p) { y.at(p) = x.at(row_major_index(x_shape, row_major_position(y_shape, p))); });
+    for_each_index(y.box, [&](Index p) {
+      y.at(p) = x.at(row_major_index(x_shape, row_major_position(y_shape, p)));
+    });
   } else if (c.name() == "backward_input") {
     const View &dx = c.gradient("x"), &dy = c.gradient("y");
-    for_each_index(dx.box, [&](Index p) { dx.at(p) = dy.at(row_major_index(y_shape, row_major_position(x_shape, p))); });
+    for_each_index(dx.box, [&](Index p) {
+      dx.at(p) = dy.at(row_major_index(y_shape, row_major_position(x_shape, p)));
+    });
   } else {
     c.unknown_step();
   }

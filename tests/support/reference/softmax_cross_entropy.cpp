@@ -8,7 +8,8 @@ namespace soapstone::reference {
 
 void softmax_cross_entropy_step(const StepCall& c) {
   const auto& a = c.attributes<core::SoftmaxCrossEntropy>();
-  const double count = static_cast<double>(a.mean_over > 0 ? a.mean_over : core::elements(c.shape("labels")));
+  const double count =
+      static_cast<double>(a.mean_over > 0 ? a.mean_over : core::elements(c.shape("labels")));
   const core::Interval classes = c.axis("c");
   for_each_index(c.axes().first(c.axes().size() - 1), [&](Index row) {
     const auto logit = [&](std::int64_t k) -> double {
@@ -29,7 +30,8 @@ void softmax_cross_entropy_step(const StepCall& c) {
     } else if (c.name() == "backward_input") {
       for (std::int64_t k = 0; k < classes.end; ++k) {
         const std::int64_t last[] = {k};
-        c.gradient("logits").at(joined(row, last)) = (std::exp(logit(k) - lse) - (k == label ? 1 : 0)) / count;
+        c.gradient("logits").at(joined(row, last)) =
+            (std::exp(logit(k) - lse) - (k == label ? 1 : 0)) / count;
       }
     } else {
       c.unknown_step();

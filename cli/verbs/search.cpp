@@ -1,0 +1,122 @@
+// soapstone search MODEL
+#include <atomic>
+#include <csignal>
+
+#include <fmt/core.h>
+
+#include "cli/command.hpp"
+#include "cli/common.hpp"
+#include "cli/costs.hpp"
+#include "cli/output.hpp"
+#include "core/document.hpp"
+#include "core/ranked_strategies.hpp"
+#include "core/suggest.hpp"
+#include "core/units.hpp"
+#include "search/exhaustive.hpp"
+#include "search/mcmc.hpp"
+
+namespace soapstone::cli {
+
+namespace {
+
+struct Options {
+  ModelArguments model;
+  ClusterArguments cluster;
+  CostArguments costs;
+  std::string searcher = "mcmc";
+  std::string budget = "10s";
+  std::string memory_limit;
+  std::string pins;
+  std::string out;
+  std::uint64_t seed = 1;
+  double beta = search::McmcOptions{}.beta;
+  std::int32_t micro_batches = 1;
+  std::size_t top = 10;
+  bool clip = false;
+};
+
+std::atomic<bool> interrupted{false};
+
+core::Status search_strategies(const Invocation& invocation, const Options& options) {
+  static constexpr std::string_view kSearchers[] = {"mcmc", "exhaustive"};
+  if (std::find(std::begin(kSearchers), std::end(kSearchers), options.searcher) == std::end(kSearchers))
+    return core::usage_error("--searcher `{}`: {}", options.searcher, core::accepted_names(options.searcher, kSearchers));
+  SOAPSTONE_ASSIGN(const search::Budget budget, search::parse_budget(options.budget));
+  SOAPSTONE_ASSIGN(const core::Graph graph, build_graph(options.model));
+  SOAPSTONE_ASSIGN(const core::Cluster cluster, load_cluster(options.cluster));
+  SOAPSTONE_ASSIGN(const Costs costs, open_costs(cluster, options.costs));
+
+  search::Problem problem;
+  problem.graph = &graph;
+  problem.cluster = &cluster;
+  problem.costs = &costs.model();
+  problem.catalog = costs.catalog.get();
+  problem.micro_batches = options.micro_batches;
+  problem.lower.clip_gradient_norm = options.clip;
+  if (!options.memory_limit.empty()) {
+    SOAPSTONE_ASSIGN(problem.memory_limit, core::parse_quantity<core::Bytes>(options.memory_limit));
+  }
+  if (!options.pins.empty()) {
+    // A strategy document that names some operators only.
+    SOAPSTONE_ASSIGN(const auto document, core::load_document<core::StrategyDocument>(options.pins));
+    auto pinned = core::from_document(graph, document);
+    if (!pinned) return core::usage_error("{}: {}", options.pins, pinned.error().message);
+    for (const auto& [name, ignored] : document.ops) problem.pins[name] = {pinned->ops[graph.find_op(name)->value]};
+  }
+
+  std::signal(SIGINT, [](int) { interrupted = true; });
+  core::Result<core::RankedStrategies> ranked;
+  {
+    ProgressBar bar("search");
+    const search::Progress progress = [&](const search::ProgressReport& report) {
+      bar.show(report.fraction, fmt::format("{} proposals, best {}", report.proposals,
+                                            report.best ? core::human_text(*report.best) : std::string("none yet")));
+      return !interrupted;
+    };
+    ranked = options.searcher == "exhaustive"
+                 ? search::exhaustive(problem, progress, {.most = options.top})
+                 : search::mcmc(problem, budget, options.seed, progress, {.beta = options.beta, .most = options.top});
+  }
+  std::signal(SIGINT, SIG_DFL);
+  if (!ranked) return tl::unexpected(ranked.error());
+  if (!options.out.empty()) SOAPSTONE_TRY(core::save_document(options.out, *ranked));
+  if (invocation.json) return print_json(*ranked);
+  if (ranked->cancelled) fmt::print(stderr, "soapstone: stopped early; this is the best so far\n");
+
+  std::vector<std::vector<std::string>> rows{{"#", "step", "samples/s", "memory", "origin", "strategy"}};
+  for (std::size_t i = 0; i < ranked->strategies.size(); ++i) {
+    const auto& s = ranked->strategies[i];
+    SOAPSTONE_ASSIGN(const core::Strategy strategy, core::from_document(graph, s.strategy));
+    std::string text = core::summary(graph, strategy);
+    if (text.size() > 90) text = text.substr(0, text.rfind("; ", 88)) + "; …";
+    rows.push_back({std::to_string(i + 1), core::human_text(s.step_time), fmt::format("{:.4g}", s.samples_per_second),
+                    core::human_text(s.peak_memory), s.origin, s.feasible ? text : s.why_not});
+  }
+  fmt::print("{}", table(rows));
+  return {};
+}
+
+Action declare(CLI::App& app) {
+  auto o = std::make_shared<Options>();
+  declare_model(app, o->model);
+  declare_cluster(app, o->cluster);
+  declare_costs(app, o->costs);
+  app.add_option("--searcher", o->searcher, "mcmc or exhaustive")->capture_default_str();
+  app.add_option("--budget", o->budget, "A time (10s, 2min) or a number of proposals")->capture_default_str();
+  app.add_option("--seed", o->seed, "Same seed and number of proposals, same answer")->capture_default_str();
+  app.add_option("--beta", o->beta, "Greediness of mcmc")->capture_default_str();
+  app.add_option("--memory-limit", o->memory_limit, "Per device, e.g. 12GiB; default: what the devices have");
+  app.add_option("--micro-batches", o->micro_batches, "Parts of the batch whose gradients are accumulated")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--pins", o->pins, "Strategy file; the operators that it names stay as it says");
+  app.add_flag("--clip", o->clip, "Count the exchange that clipping by the global norm needs");
+  app.add_option("--top", o->top, "How many strategies to keep")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--out", o->out, "Write the ranked strategies here");
+  return [o](const Invocation& invocation) { return search_strategies(invocation, *o); };
+}
+
+}  // namespace
+
+const Verb kSearchVerb{"search", "Search the fastest strategy for a model on a cluster",
+                       "soapstone search alexnet --batch 64 --cluster p100-4x4 --budget 10s --out ranked.json", declare};
+
+}  // namespace soapstone::cli

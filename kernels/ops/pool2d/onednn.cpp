@@ -1,0 +1,97 @@
+// pool2d through oneDNN, f32. What max-pooling remembers (1 or 4 bytes per output element, as oneDNN
+// likes) lies in the operand `choice`.
+#include <fmt/core.h>
+
+#include "kernels/detail/block_access.hpp"
+#include "kernels/detail/step_table.hpp"
+#include "kernels/onednn/layer.hpp"
+#include "kernels/ops/pool2d/shape.hpp"
+
+namespace soapstone::kernels {
+
+namespace {
+
+using onednn::Argument;
+
+std::vector<std::int64_t> list(const core::Shape& shape) { return {shape.begin(), shape.end()}; }
+onednn::Tensor tensor(const detail::LocalOperand& operand) {
+  return {list(operand.extents), list(operand.strides)};
+}
+
+struct Pooling {
+  onednn::Operation forward, backward;
+
+  explicit Pooling(const PoolShape& shape) {
+    const onednn::Pool pool{
+        .source = tensor(shape.x),
+        .destination = tensor(shape.y),
+        .kind = shape.maximum         ? onednn::Pooling::kMaximum
+                : shape.count_padding ? onednn::Pooling::kMeanOfKernel
+                                      : onednn::Pooling::kMeanOfInside,
+        .kernel = {shape.h.kernel, shape.w.kernel},
+        .stride = {shape.h.stride, shape.w.stride},
+        .pad_begin = {shape.h.pad_begin, shape.w.pad_begin},
+        .pad_end = {shape.h.pad_end(), shape.w.pad_end()},
+    };
+    forward = pooling_forward(pool);
+    backward = pooling_backward(pool);
+  }
+  core::Bytes workspace() const { return std::max(forward.scratch(), backward.scratch()); }
+};
+
+class Pool2DOneDnn final : public PreparedKernel {
+ public:
+  explicit Pool2DOneDnn(const core::LocalProblem& problem)
+      : steps_(*problem.definition), pooling_(PoolShape(problem)) {
+    pooling_.forward.compile();
+    pooling_.backward.compile();
+  }
+
+  core::Bytes workspace() const override { return pooling_.workspace(); }
+
+  void execute(const StepCall& call) const override {
+    const auto step = steps_.name(call);
+    void* choice = detail::data_of<std::int32_t>(steps_.value(call, "choice"));
+    if (step == "forward")
+      pooling_.forward.execute({{Argument::kSource, detail::data_of<float>(steps_.value(call, "x"))},
+                                {Argument::kDestination, detail::data_of<float>(steps_.value(call, "y"))},
+                                {Argument::kChoice, choice}},
+                               call.workspace);
+    else if (step == "backward_input")
+      pooling_.backward.execute({{Argument::kSource, detail::data_of<float>(steps_.gradient(call, "x"))},
+                                 {Argument::kDestination, detail::data_of<float>(steps_.gradient(call, "y"))},
+                                 {Argument::kChoice, choice}},
+                                call.workspace);
+    else
+      detail::unknown_step("pool2d/onednn", step);
+  }
+
+ private:
+  detail::StepTable steps_;
+  Pooling pooling_;
+};
+
+}  // namespace
+
+std::string pool2d_onednn_why_not(const core::LocalProblem& problem) {
+  if (std::string refusal = onednn::common_refusal(problem); !refusal.empty()) return refusal;
+  const PoolShape shape(problem);
+  const Pooling pooling(shape);
+  if (!pooling.forward.why_not().empty()) return "forward: " + pooling.forward.why_not();
+  if (!pooling.backward.why_not().empty()) return "backward_input: " + pooling.backward.why_not();
+  const core::Bytes room(4 * core::elements(shape.y.extents));
+  const core::Bytes wanted = std::max(pooling.forward.choice(), pooling.backward.choice());
+  if (wanted > room)
+    return fmt::format("oneDNN remembers its choice in {} bytes, the operand has {}", wanted.value, room.value);
+  return {};
+}
+
+std::unique_ptr<PreparedKernel> pool2d_onednn(const core::LocalProblem& problem) {
+  return std::make_unique<Pool2DOneDnn>(problem);
+}
+
+core::Bytes pool2d_onednn_workspace(const core::LocalProblem& problem) {
+  return Pooling(PoolShape(problem)).workspace();
+}
+
+}  // namespace soapstone::kernels

@@ -1,0 +1,133 @@
+#include "runtime/launch.hpp"
+
+#include <sched.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <sstream>
+
+#include <fmt/core.h>
+
+namespace soapstone::runtime {
+
+namespace {
+
+int integer(const char* variable) {
+  const char* text = std::getenv(variable);
+  return text == nullptr ? 0 : std::atoi(text);
+}
+
+// Cores that this process may use.
+int usable_cores() {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  return std::max(1, CPU_COUNT(&set));
+}
+
+std::string on_path(const std::string& program) {
+  const char* path = std::getenv("PATH");
+  std::stringstream folders(path == nullptr ? "" : path);
+  for (std::string folder; std::getline(folders, folder, ':');) {
+    const auto candidate = std::filesystem::path(folder) / program;
+    if (access(candidate.c_str(), X_OK) == 0) return candidate.string();
+  }
+  return "";
+}
+
+}  // namespace
+
+Surroundings surroundings() {
+  Surroundings s;
+  if (integer("OMPI_COMM_WORLD_SIZE") > 0) {
+    s = {integer("OMPI_COMM_WORLD_SIZE"), integer("OMPI_COMM_WORLD_RANK"), integer("OMPI_COMM_WORLD_LOCAL_SIZE"),
+         integer("OMPI_COMM_WORLD_LOCAL_RANK"), "mpirun"};
+  } else if (integer("PMI_SIZE") > 0) {
+    s = {integer("PMI_SIZE"), integer("PMI_RANK"), integer("MPI_LOCALNRANKS"), integer("MPI_LOCALRANKID"), "mpirun"};
+  } else if (std::getenv("SLURM_STEP_ID") != nullptr && std::getenv("SLURM_PROCID") != nullptr && integer("SLURM_NTASKS") > 1) {
+    // Inside srun; a batch script itself has no process number.
+    s = {integer("SLURM_NTASKS"), integer("SLURM_PROCID"), 0, integer("SLURM_LOCALID"), "slurm"};
+  }
+  return s;
+}
+
+int threads_for_rank(const Surroundings& here, int asked) {
+  if (asked > 0) return asked;
+  return std::max(1, usable_cores() / std::max(1, here.ranks_on_host));
+}
+
+void pin_to_cores(const Surroundings& here, int threads) {
+  cpu_set_t all;
+  if (sched_getaffinity(0, sizeof all, &all) != 0) return;
+  std::vector<int> cores;
+  for (int c = 0; c < CPU_SETSIZE; ++c)
+    if (CPU_ISSET(c, &all)) cores.push_back(c);
+  // Hosts that are namespaces of one machine do not know of each other; their ranks are told apart by number.
+  const bool shared_machine = std::getenv("SOAPSTONE_MPIRUN_ARGS") != nullptr;
+  const int ranks = shared_machine ? here.ranks : std::max(1, here.ranks_on_host);
+  const int rank = shared_machine ? here.rank : here.rank_on_host;
+  if (ranks * threads > static_cast<int>(cores.size())) return;
+  cpu_set_t own;
+  CPU_ZERO(&own);
+  for (int t = 0; t < threads; ++t) CPU_SET(cores[static_cast<std::size_t>(rank * threads + t)], &own);
+  sched_setaffinity(0, sizeof own, &own);
+}
+
+core::Result<int> launch_ranks(const std::string& program, const std::vector<std::string>& arguments,
+                               const LaunchOptions& options) {
+  const std::string mpirun = on_path("mpirun");
+  if (mpirun.empty())
+    return core::refuse("{} ranks need mpirun, which is not on PATH: install OpenMPI (Debian: openmpi-bin), or start the "
+                        "ranks yourself (srun -n {} soapstone …), or use --ranks 1", options.ranks, options.ranks);
+  const int cores = usable_cores();
+  const char* extra = std::getenv("SOAPSTONE_MPIRUN_ARGS");
+  // Between hosts a launcher knows better how many threads a rank has.
+  const int threads = options.threads > 0 ? options.threads : std::max(1, cores / options.ranks);
+  const bool crowded = options.ranks * threads > cores;
+  if (crowded)
+    fmt::print(stderr, "soapstone: {} ranks of {} threads share {} cores: timings mean nothing\n", options.ranks, threads, cores);
+
+  std::vector<std::string> words{mpirun, "-n", std::to_string(options.ranks), "--bind-to", "none", "--oversubscribe"};
+  if (crowded) words.insert(words.end(), {"--mca", "mpi_yield_when_idle", "1"});
+  if (extra != nullptr) {
+    std::stringstream stream(extra);
+    for (std::string word; stream >> word;) words.push_back(word);
+    words.insert(words.end(), {"-x", "SOAPSTONE_MPIRUN_ARGS"});
+  }
+  words.insert(words.end(), {"-x", fmt::format("OMP_NUM_THREADS={}", threads), "-x", "OMP_PROC_BIND=false"});
+  words.push_back(program);
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  if (geteuid() == 0) {
+    setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
+    setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
+  }
+  std::vector<char*> argv;
+  for (auto& w : words) argv.push_back(w.data());
+  argv.push_back(nullptr);
+
+  std::fflush(nullptr);
+  const pid_t child = fork();
+  if (child < 0) return core::fail("cannot start {}: {}", mpirun, std::strerror(errno));
+  if (child == 0) {
+    execv(mpirun.c_str(), argv.data());
+    fmt::print(stderr, "soapstone: cannot start {}: {}\n", mpirun, std::strerror(errno));
+    _exit(127);
+  }
+  // Ctrl-C goes to the whole foreground group; the ranks decide what to do with it.
+  struct sigaction ignore {}, before {};
+  ignore.sa_handler = SIG_IGN;
+  sigaction(SIGINT, &ignore, &before);
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  sigaction(SIGINT, &before, nullptr);
+  if (WIFSIGNALED(status)) return core::fail("{} was killed by signal {} ({})", mpirun, WTERMSIG(status), strsignal(WTERMSIG(status)));
+  return WEXITSTATUS(status);
+}
+
+}  // namespace soapstone::runtime

@@ -1,0 +1,43 @@
+// Starting ranks, and finding out that one is a rank.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/result.hpp"
+
+namespace soapstone::runtime {
+
+// How this process was started.
+struct Surroundings {
+  int ranks = 0;           // 0: by hand
+  int rank = 0;
+  int ranks_on_host = 0;   // 0: not known
+  int rank_on_host = 0;
+  std::string launcher;    // "mpirun", "slurm", or empty
+};
+Surroundings surroundings();
+
+// The library's version line; empty where MPI is not built in.
+std::string mpi_version();
+
+struct LaunchOptions {
+  int ranks = 1;
+  int threads = 0;  // per rank; 0: the host's cores shared among its ranks, at least 1
+};
+
+// Runs `program arguments…` as ranks under mpirun and waits. Extra arguments of
+// mpirun come from SOAPSTONE_MPIRUN_ARGS (hosts, say). More ranks than cores
+// are allowed with a warning on stderr. Refused where there is no mpirun.
+// Returns the exit code of the ranks; SIGINT is left to them.
+core::Result<int> launch_ranks(const std::string& program, const std::vector<std::string>& arguments,
+                               const LaunchOptions& options);
+
+// Threads for this rank: `asked` if positive, else its share of the cores.
+int threads_for_rank(const Surroundings& here, int asked);
+// Pins this process to its share of the cores where the ranks of the host do
+// not need more threads than it has cores; otherwise leaves it as it is.
+void pin_to_cores(const Surroundings& here, int threads);
+
+}  // namespace soapstone::runtime

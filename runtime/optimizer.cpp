@@ -1,0 +1,57 @@
+#include "runtime/optimizer.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+namespace soapstone::runtime {
+
+core::Status check(const OptimizerSettings& s) {
+  const auto refuse = [](std::string_view key, double value, std::string_view accepted) {
+    return core::usage_error("{} = {}: accepted: {}", key, value, accepted);
+  };
+  if (!(s.learning_rate > 0) || !std::isfinite(s.learning_rate))
+    return refuse("learning_rate", s.learning_rate, "more than 0");
+  if (!(s.momentum >= 0 && s.momentum < 1)) return refuse("momentum", s.momentum, "from 0 to less than 1");
+  if (!(s.weight_decay >= 0)) return refuse("weight_decay", s.weight_decay, "at least 0");
+  if (s.nesterov && s.momentum == 0) return refuse("momentum", s.momentum, "more than 0 with nesterov");
+  if (!(s.clip_gradient_norm >= 0)) return refuse("clip_gradient_norm", s.clip_gradient_norm, "at least 0");
+  if (s.warm_up_steps < 0)
+    return refuse("warm_up_steps", static_cast<double>(s.warm_up_steps), "at least 0");
+  if (s.decay_every_steps < 1)
+    return refuse("decay_every_steps", static_cast<double>(s.decay_every_steps), "at least 1");
+  if (!(s.decay > 0 && s.decay <= 1)) return refuse("decay", s.decay, "more than 0, at most 1");
+  if (!(s.final_learning_rate >= 0 && s.final_learning_rate <= s.learning_rate))
+    return refuse("final_learning_rate", s.final_learning_rate, "from 0 to learning_rate");
+  return {};
+}
+
+double learning_rate(const OptimizerSettings& s, std::int64_t step, std::int64_t steps) {
+  if (step < s.warm_up_steps)
+    return s.learning_rate * static_cast<double>(step + 1) / static_cast<double>(s.warm_up_steps);
+  const std::int64_t after = step - s.warm_up_steps;
+  switch (s.schedule) {
+    case LearningRateSchedule::kConstant:
+      break;
+    case LearningRateSchedule::kStep:
+      return s.learning_rate * std::pow(s.decay, static_cast<double>(after / s.decay_every_steps));
+    case LearningRateSchedule::kCosine: {
+      const std::int64_t last = std::max<std::int64_t>(1, steps - s.warm_up_steps - 1);
+      const double part = std::min(1.0, static_cast<double>(after) / static_cast<double>(last));
+      return s.final_learning_rate +
+             (s.learning_rate - s.final_learning_rate) * 0.5 * (1 + std::cos(std::numbers::pi * part));
+    }
+  }
+  return s.learning_rate;
+}
+
+kernels::SgdUpdate update_of(const OptimizerSettings& s, std::int64_t step, std::int64_t steps) {
+  return {.learning_rate = learning_rate(s, step, steps),
+          .momentum = s.momentum,
+          .weight_decay = s.weight_decay,
+          .nesterov = s.nesterov,
+          .first_step = step == 0,
+          .gradient_scale = 1};
+}
+
+}  // namespace soapstone::runtime

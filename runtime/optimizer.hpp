@@ -1,0 +1,57 @@
+// How weights follow their gradients from step to step.
+#pragma once
+
+#include <cstdint>
+
+#include "core/reflect.hpp"
+#include "core/result.hpp"
+#include "kernels/optimizer.hpp"
+
+namespace soapstone::runtime {
+
+enum class LearningRateSchedule : std::uint8_t { kConstant, kStep, kCosine };
+SOAPSTONE_ENUM_NAMES(LearningRateSchedule, {LearningRateSchedule::kConstant, "constant"},
+                     {LearningRateSchedule::kStep, "step"}, {LearningRateSchedule::kCosine, "cosine"})
+
+// Stochastic gradient descent; see kernels::SgdUpdate for the formula.
+struct OptimizerSettings {
+  double learning_rate = 0.05;
+  double momentum = 0.9;
+  double weight_decay = 0;
+  bool nesterov = false;
+  double clip_gradient_norm = 0;  // 0: not clipped
+
+  LearningRateSchedule schedule = LearningRateSchedule::kConstant;
+  std::int64_t warm_up_steps = 0;  // linear, from learning_rate / warm_up_steps; the schedule begins after it
+  std::int64_t decay_every_steps = 1000;  // step: multiplied by `decay` this often
+  double decay = 0.1;
+  double final_learning_rate = 0;  // cosine: reached at the last step
+
+  friend bool operator==(const OptimizerSettings&, const OptimizerSettings&) = default;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("learning_rate", self.learning_rate);
+    visit("momentum", self.momentum);
+    visit("weight_decay", self.weight_decay);
+    visit("nesterov", self.nesterov);
+    visit("clip_gradient_norm", self.clip_gradient_norm);
+    visit("schedule", self.schedule);
+    visit("warm_up_steps", self.warm_up_steps);
+    visit("decay_every_steps", self.decay_every_steps);
+    visit("decay", self.decay);
+    visit("final_learning_rate", self.final_learning_rate);
+  }
+};
+
+core::Status check(const OptimizerSettings& settings);
+
+// State tensors per weight.
+inline int optimizer_states(const OptimizerSettings& s) { return s.momentum > 0 ? 1 : 0; }
+
+// Of a step, counted from 0, in a run of `steps`.
+double learning_rate(const OptimizerSettings& settings, std::int64_t step, std::int64_t steps);
+
+// The update of that step. Only the very first one finds no momentum.
+kernels::SgdUpdate update_of(const OptimizerSettings& settings, std::int64_t step, std::int64_t steps);
+
+}  // namespace soapstone::runtime

@@ -1,0 +1,60 @@
+// A plan on all ranks of this process.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "runtime/comm/communicator.hpp"
+#include "runtime/executor.hpp"
+
+namespace soapstone::runtime {
+
+// Whole tensors by graph index, row-major; what checkpoints and comparisons are made of.
+struct WholeTensor {
+  std::uint32_t tensor = 0;
+  core::TensorDesc desc;         // row-major
+  std::vector<std::byte> value;
+  std::vector<std::vector<std::byte>> states;  // of the optimizer
+};
+
+struct PlanRunOptions {
+  std::uint64_t seed = 0;
+  const class PlanRun* weights_of = nullptr;  // share that run's weights; it outlives this one
+  std::vector<std::uint32_t> dropped_transfers;
+};
+
+class PlanRun {
+ public:
+  // The communicator has a rank for every device of the plan; more ranks have nothing to do.
+  PlanRun(Communicator& communicator, const core::Graph& graph, const core::Plan& plan, PlanRunOptions options);
+
+  const core::Plan& plan() const { return plan_; }
+  std::span<const std::unique_ptr<Executor>> executors() const { return executors_; }
+  // Of all own ranks, one after the other.
+  std::vector<Load> loads() const;
+  std::int64_t micro_batch_samples() const { return graph_.batch() / plan_.micro_batches; }
+
+  // One step on all ranks; `settings.loaded` has the blocks of all own ranks.
+  void step(const StepSettings& settings);
+
+  // What the own ranks add to the loss and to the right answers of the last step.
+  double loss() const;
+  double correct() const;
+  std::optional<double> gradient_norm() const;
+
+  // On process 0: every weight, put together from the ranks that own its parts. Elsewhere empty.
+  std::vector<WholeTensor> collect_weights() const;
+  // What process 0 has, given to all ranks. All tensors of the graph's weights must be there.
+  void distribute_weights(std::span<const WholeTensor> weights);
+
+ private:
+  Communicator& communicator_;
+  const core::Graph& graph_;
+  core::Plan plan_;
+  std::vector<std::unique_ptr<Executor>> executors_;
+  std::vector<Program*> programs_;
+};
+
+}  // namespace soapstone::runtime

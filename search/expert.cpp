@@ -1,0 +1,145 @@
+#include "search/expert.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+#include "core/derive.hpp"
+
+namespace soapstone::search {
+
+using namespace core;
+
+namespace {
+
+bool splittable(const Axis& axis) { return largest_degree(axis) > 1; }
+
+bool follows(const Operand& operand, int axis) { return operand.followed().has(axis); }
+
+bool any_follows(const OpDefinition& def, OperandRole role, int axis) {
+  return std::any_of(def.operands.begin(), def.operands.end(),
+                     [&](const Operand& o) { return o.role == role && follows(o, axis); });
+}
+
+int first_axis(const OpDefinition& def, auto&& wanted) {
+  for (int a = 0; a < static_cast<int>(def.axes.size()); ++a)
+    if (wanted(a)) return a;
+  return -1;
+}
+
+int sample_axis(const OpDefinition& def) {
+  return first_axis(def, [&](int a) { return def.axes[a].role == AxisRole::kSample; });
+}
+
+bool is_spatial(const OpDefinition& def) {
+  return first_axis(def, [&](int a) {
+           return def.axes[a].role == AxisRole::kAttribute &&
+                  (def.axes[a].coupling == Coupling::kHalo || def.axes[a].coupling == Coupling::kAllReduce);
+         }) >= 0;
+}
+
+bool has_weights(const OpDefinition& def) { return !def.operands_of(OperandRole::kWeight).empty(); }
+
+bool has_heads(const OpDefinition& def) {
+  return !has_weights(def) && first_axis(def, [&](int a) { return def.axes[a].role == AxisRole::kParameter; }) >= 0;
+}
+
+// What the weight of a matrix sums over.
+bool is_contracted(const OpDefinition& def, int axis) {
+  return def.axes[axis].role == AxisRole::kReduction && any_follows(def, OperandRole::kWeight, axis) &&
+         any_follows(def, OperandRole::kInput, axis);
+}
+
+bool is_matrix(const OpDefinition& def) { return first_axis(def, [&](int a) { return is_contracted(def, a); }) >= 0; }
+
+int table_axis(const OpDefinition& def) {
+  return first_axis(def, [&](int a) {
+    return def.axes[a].role == AxisRole::kReduction && any_follows(def, OperandRole::kWeight, a) &&
+           !any_follows(def, OperandRole::kInput, a);
+  });
+}
+
+// The largest divisor of `wanted` that the axis allows.
+std::int32_t degree_within(const Axis& axis, std::int32_t wanted) {
+  for (std::int32_t d = wanted; d > 1; --d)
+    if (wanted % d == 0 && d <= largest_degree(axis)) return d;
+  return 1;
+}
+
+// `groups` × `width` devices; samples over the groups, `axis` (or copies) inside one.
+OpStrategy cut(const OpDefinition& def, std::int32_t groups, std::int32_t width, int axis, const std::vector<DeviceId>& devices) {
+  OpStrategy s;
+  s.degrees.assign(def.axes.size(), 1);
+  const int sample = sample_axis(def);
+  const std::int32_t samples = sample < 0 ? 1 : degree_within(def.axes[sample], groups);
+  const std::int32_t inside = axis < 0 ? 1 : degree_within(def.axes[axis], width);
+  if (sample >= 0) s.degrees[sample] = samples;
+  if (axis >= 0) s.degrees[axis] *= inside;
+  const std::int32_t group_copies = groups / samples, copies = width / inside;
+  s.replicas = group_copies * copies;
+  const std::size_t n = static_cast<std::size_t>(groups) * static_cast<std::size_t>(width);
+  for (std::size_t i = 0; i < n; ++i) {
+    const auto c = coordinates(s, i);
+    const std::int32_t group = (sample < 0 ? 0 : c[sample]) * group_copies + c.back() / copies;
+    const std::int32_t place = (axis < 0 ? 0 : c[axis]) * copies + c.back() % copies;
+    s.devices.push_back(devices[static_cast<std::size_t>(group * width + place)]);
+  }
+  return s;
+}
+
+}  // namespace
+
+Strategy expert(const Graph& graph, const Cluster& cluster) {
+  std::vector<DeviceId> devices(cluster.size());
+  for (std::uint32_t d = 0; d < devices.size(); ++d) devices[d] = DeviceId(d);
+  Strategy strategy = data_parallel(graph, devices);
+
+  const bool heads = std::any_of(graph.ops().begin(), graph.ops().end(), [](const OpNode& n) { return has_heads(n.definition); });
+  const auto count = static_cast<std::int32_t>(devices.size());
+  std::int32_t groups = 1, width = count;
+  if (heads) {
+    // Nodes of different sizes are cut in groups of the largest size that divides them all.
+    std::vector<std::int32_t> sizes(cluster.nodes(), 0);
+    for (const Device& d : cluster.devices()) ++sizes[d.node];
+    width = std::accumulate(sizes.begin(), sizes.end(), 0, [](auto a, auto b) { return std::gcd(a, b); });
+    groups = count / width;
+    groups = static_cast<std::int32_t>(std::min<std::int64_t>(groups, std::max<std::int64_t>(1, graph.batch())));
+  }
+
+  // The dimension along which a tensor comes cut inside a group, or -1.
+  std::vector<int> cut_dim(graph.tensors().size(), -1);
+  for (std::size_t op = 0; op < graph.ops().size(); ++op) {
+    const OpNode& node = graph.ops()[op];
+    const OpDefinition& def = node.definition;
+    // Along which axis the inputs come cut.
+    int incoming = -1;
+    for (std::size_t k = 0; k < def.operands.size() && incoming < 0; ++k) {
+      if (def.operands[k].role != OperandRole::kInput) continue;
+      const int dim = cut_dim[node.tensors[k].value];
+      if (dim >= 0) incoming = def.operands[k].dims[static_cast<std::size_t>(dim)].axis;
+    }
+    if (incoming >= 0 && !splittable(def.axes[incoming])) incoming = -1;
+
+    int axis = -1;
+    if (is_matrix(def) && !is_spatial(def)) {
+      if (heads && incoming >= 0 && is_contracted(def, incoming))
+        axis = incoming;
+      else
+        axis = first_axis(def, [&](int a) { return def.axes[a].role == AxisRole::kParameter && splittable(def.axes[a]); });
+    } else if (heads && table_axis(def) >= 0) {
+      axis = table_axis(def);
+    } else if (!has_weights(def) && !is_spatial(def) && incoming >= 0) {
+      axis = incoming;
+    }
+    if (axis < 0 && !heads) continue;  // data parallel
+    strategy.ops[op] = cut(def, groups, width, axis, devices);
+    if (axis < 0 || strategy.ops[op].degrees[axis] < 2) continue;
+    for (std::size_t k = 0; k < def.operands.size(); ++k) {
+      if (def.operands[k].role != OperandRole::kOutput) continue;
+      for (std::size_t d = 0; d < def.operands[k].dims.size(); ++d)
+        if (def.operands[k].dims[d].axis == axis) cut_dim[node.tensors[k].value] = static_cast<int>(d);
+    }
+  }
+  return strategy;
+}
+
+}  // namespace soapstone::search

@@ -1,0 +1,86 @@
+#include "search/ranking.hpp"
+
+#include <algorithm>
+#include <tuple>
+
+#include "core/units.hpp"
+
+namespace soapstone::search {
+
+using namespace core;
+
+void Ranking::keep(const Strategy& strategy, const std::string& origin) {
+  for (auto& [known, origins] : kept_)
+    if (known == strategy) {
+      origins += ", " + origin;
+      return;
+    }
+  kept_.emplace_back(strategy, origin);
+}
+
+void Ranking::add(const Strategy& strategy, Nanoseconds step_time, const std::string& origin) {
+  if (most_ == 0 || step_time > worst()) return;
+  const std::uint64_t hash = hash_of(strategy);
+  if (!known_.insert(hash).second) return;
+  best_.insert({step_time, arrived_++, strategy, origin});
+  if (best_.size() > most_) {
+    const auto last = std::prev(best_.end());
+    known_.erase(hash_of(last->strategy));
+    best_.erase(last);
+  }
+}
+
+Nanoseconds Ranking::worst() const { return best_.size() < most_ ? simulator::kNever : std::prev(best_.end())->step_time; }
+
+Result<RankedStrategies> Ranking::finish(RankedStrategies out, const Problem& problem, const Space& space,
+                                         Evaluator& evaluator, const std::optional<Strategy>& leanest) const {
+  struct Row { RankedStrategy value; std::uint64_t number; };
+  std::vector<Row> rows;
+  const auto add_row = [&](const Strategy& strategy, const std::string& origin) {
+    const auto report = evaluator.report(strategy);
+    RankedStrategy r{to_document(*problem.graph, strategy), report.step_time, report.peak_memory,
+                     static_cast<double>(problem.graph->batch()) / seconds(report.step_time), origin, true, space.why_not(strategy)};
+    if (r.why_not.empty()) r.why_not = report.why_not;
+    r.feasible = r.why_not.empty();
+    rows.push_back({std::move(r), rows.size()});
+  };
+  for (const auto& [strategy, origin] : kept_) add_row(strategy, origin);
+  for (const Entry& e : best_) {
+    const auto same = [&](const auto& kept) { return kept.first == e.strategy; };
+    if (std::none_of(kept_.begin(), kept_.end(), same)) add_row(e.strategy, e.origin);
+  }
+  std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) {
+    return std::tuple(!a.value.feasible, a.value.step_time, a.number) < std::tuple(!b.value.feasible, b.value.step_time, b.number);
+  });
+  if (rows.empty() || !rows[0].value.feasible) {
+    std::vector<Strategy> candidates;
+    for (const auto& [strategy, origin] : kept_) candidates.push_back(strategy);
+    if (leanest) candidates.push_back(*leanest);
+    std::optional<std::pair<Bytes, Strategy>> least;
+    for (const Strategy& s : candidates) {
+      if (!space.why_not(s).empty()) continue;
+      const Bytes needed = evaluator.report(s).peak_memory;
+      if (!least || needed < least->first) least = {needed, s};
+    }
+    if (!least) return refuse("no strategy that keeps to the pins was looked at: give the search a larger budget");
+    return refuse("memory limit {}: no strategy was found that needs so little on every device; the least that would do is {} per device ({})",
+                  problem.memory_limit ? human_text(*problem.memory_limit) : std::string("of the devices"), exact_text(least->first),
+                  summary(*problem.graph, least->second));
+  }
+  for (Row& row : rows) out.strategies.push_back(std::move(row.value));
+  return out;
+}
+
+RankedStrategies describe(const Problem& problem, std::string searcher, std::uint64_t seed) {
+  RankedStrategies out;
+  out.graph = problem.graph->name();
+  out.graph_hash = hex(problem.graph->hash());
+  out.cluster = problem.cluster->name();
+  out.batch = problem.graph->batch();
+  out.searcher = std::move(searcher);
+  out.seed = seed;
+  out.memory_limit = problem.memory_limit;
+  return out;
+}
+
+}  // namespace soapstone::search

@@ -1,0 +1,633 @@
+#include "simulator/simulate.hpp"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+#include <unordered_map>
+
+#include "core/collectives/schedule.hpp"
+#include "core/local_problem.hpp"
+
+namespace soapstone::simulator {
+
+using namespace core;
+
+namespace {
+
+// One message of a round, with its time and the time to add what arrived.
+struct Flow {
+  std::uint32_t src = 0;
+  std::uint32_t dst = 0;
+  std::int64_t time = 0;
+  std::int64_t add = 0;
+};
+
+// A transfer as the clocks see it. All times in ns.
+struct Expanded {
+  std::vector<std::uint32_t> first_flow;  // per round, and the end
+  std::vector<Flow> flows;
+  std::vector<std::int64_t> before;  // per member: packing
+  std::vector<std::int64_t> after;   // per member: unpacking
+  std::vector<std::int64_t> apart;   // per member: copying what is held to where it is wanted, if not in place
+  std::vector<std::int64_t> rounds;  // per member: its rounds when nobody keeps it waiting
+  std::vector<Bytes> sent;
+  CostSource source = CostSource::kMeasured;  // the weakest of all
+};
+
+bool in_own_buffer(Pattern p) { return p == Pattern::kAllReduce || p == Pattern::kBroadcast; }
+
+std::uint64_t key_of(const Transfer& t) {
+  Hasher h;
+  h.word(static_cast<std::uint64_t>(t.pattern) | static_cast<std::uint64_t>(t.algorithm) << 8 |
+         static_cast<std::uint64_t>(t.dtype) << 16 | static_cast<std::uint64_t>(t.sum) << 24 |
+         static_cast<std::uint64_t>(t.root) << 32);
+  h.word(t.members.size());
+  for (const auto& m : t.members) {
+    h.word(m.device.value);
+    h.word(static_cast<std::uint64_t>(elements(m.held)));
+    h.word(static_cast<std::uint64_t>(elements(m.wanted)));
+  }
+  for (const auto& m : t.messages) {
+    h.word(static_cast<std::uint64_t>(m.src) << 32 | m.dst);
+    h.word(static_cast<std::uint64_t>(elements(m.box)));
+  }
+  if (t.pattern == Pattern::kAllToAll)
+    for (const auto& src : t.members)
+      for (const auto& dst : t.members) h.word(static_cast<std::uint64_t>(elements(intersect(src.held, dst.wanted))));
+  return h.finish();
+}
+
+class Expander {
+ public:
+  Expander(const Cluster& cluster, const CostModel& costs)
+      : cluster_(cluster), costs_(costs), flows_on_link_(cluster.links().size(), 0) {}
+
+  Expanded expand(const Transfer& t) {
+    out_ = {};
+    const std::size_t p = t.members.size();
+    out_.before.assign(p, 0);
+    out_.after.assign(p, 0);
+    out_.apart.assign(p, 0);
+    out_.rounds.assign(p, 0);
+    out_.sent.assign(p, Bytes(0));
+    out_.first_flow.push_back(0);
+    element_ = size_of(t.dtype).value;
+    if (t.pattern == Pattern::kBoxes)
+      boxes(t);
+    else
+      collective(t);
+    return std::move(out_);
+  }
+
+ private:
+  std::int64_t copy(const Transfer& t, std::size_t member, std::int64_t read, std::int64_t written) {
+    if (read + written == 0) return 0;
+    const Cost cost = costs_.copy(Bytes(read), Bytes(written), cluster_.kind(t.members[member].device));
+    out_.source = std::max(out_.source, cost.source);
+    return cost.time.value;
+  }
+
+  void collective(const Transfer& t) {
+    const Collective c = collective_of(t);
+    const Schedule schedule = make_schedule(c);
+    const auto bytes = [&](std::int64_t count) { return element_ * count; };
+    const std::int64_t total = std::accumulate(c.counts.begin(), c.counts.end(), std::int64_t{0});
+    for (std::size_t m = 0; m < t.members.size(); ++m) {
+      std::int64_t packed = 0, unpacked = 0;
+      switch (t.pattern) {
+        case Pattern::kAllReduce:
+          out_.apart[m] = copy(t, m, bytes(total), bytes(total));
+          break;
+        case Pattern::kBroadcast:
+          if (m == t.root) out_.apart[m] = copy(t, m, bytes(total), bytes(total));
+          break;
+        case Pattern::kAllGather:
+          packed = c.counts[m], unpacked = total;
+          break;
+        case Pattern::kReduceScatter:
+          packed = total, unpacked = c.counts[m];
+          break;
+        case Pattern::kAllToAll:
+          for (std::size_t k = 0; k < t.members.size(); ++k) {
+            packed += c.counts[m * t.members.size() + k];
+            unpacked += c.counts[k * t.members.size() + m];
+          }
+          break;
+        case Pattern::kNone:
+        case Pattern::kBoxes:
+          break;
+      }
+      const std::int64_t own = schedule.own_copies.empty() ? 0 : schedule.own_copies[m].send.extent();
+      out_.before[m] = copy(t, m, bytes(packed), bytes(packed)) + copy(t, m, bytes(own), bytes(own));
+      out_.after[m] = copy(t, m, bytes(unpacked), bytes(unpacked));
+    }
+    struct Sized { std::uint32_t round, src, dst; std::int64_t count; bool reduce; };
+    std::vector<Sized> sized;
+    for (const auto& step : schedule.steps) {
+      if (step.send_to.valid()) out_.sent[step.member.value] += Bytes(bytes(step.send.extent()));
+      if (step.receive_from.valid())
+        sized.push_back({step.round, step.receive_from.value, step.member.value, step.receive.extent(), step.reduce});
+    }
+    std::stable_sort(sized.begin(), sized.end(), [](const auto& a, const auto& b) { return a.round < b.round; });
+    for (std::size_t i = 0; i < sized.size();) {
+      std::size_t end = i;
+      while (end < sized.size() && sized[end].round == sized[i].round) ++end;
+      for (; i < end; ++i) {
+        const Sized& s = sized[i];
+        const std::int64_t add = s.reduce ? copy(t, s.dst, 2 * bytes(s.count), bytes(s.count)) : 0;
+        out_.flows.push_back({s.src, s.dst, bytes(s.count), add});
+      }
+      close_round(t);
+    }
+  }
+
+  void boxes(const Transfer& t) {
+    const std::size_t p = t.members.size();
+    std::vector<std::int64_t> packed(p, 0), unpacked(p, 0), own(p, 0);
+    std::map<std::pair<std::uint32_t, std::uint32_t>, std::int64_t> pairs;
+    for (const Message& m : t.messages) {
+      const std::int64_t bytes = element_ * elements(m.box);
+      if (m.src == m.dst) {
+        own[m.dst] += bytes;
+        continue;
+      }
+      packed[m.src] += bytes;
+      unpacked[m.dst] += bytes;
+      pairs[{m.src, m.dst}] += bytes;
+    }
+    const std::int64_t reads = t.sum ? 2 : 1;
+    for (std::size_t m = 0; m < p; ++m) {
+      const std::int64_t zeros = t.sum ? element_ * elements(t.members[m].wanted) : 0;
+      out_.sent[m] = Bytes(packed[m]);
+      out_.before[m] = copy(t, m, packed[m], packed[m]);
+      out_.after[m] = copy(t, m, 0, zeros) + copy(t, m, reads * (own[m] + unpacked[m]), own[m] + unpacked[m]);
+    }
+    for (const auto& [pair, bytes] : pairs)
+      if (bytes > 0) out_.flows.push_back({pair.first, pair.second, bytes, 0});
+    if (!out_.flows.empty()) close_round(t);
+  }
+
+  // The flows since the last round are one round: turns their bytes into times.
+  void close_round(const Transfer& t) {
+    const std::size_t first = out_.first_flow.back();
+    const auto route = [&](const Flow& f) { return cluster_.route(t.members[f.src].device, t.members[f.dst].device); };
+    for (std::size_t i = first; i < out_.flows.size(); ++i)
+      for (const LinkId link : route(out_.flows[i])) ++flows_on_link_[link.value];
+    busy_.assign(t.members.size(), 0);
+    for (std::size_t i = first; i < out_.flows.size(); ++i) {
+      Flow& f = out_.flows[i];
+      const DeviceId src = t.members[f.src].device, dst = t.members[f.dst].device;
+      // As many flows as leave each what it gets on its most crowded link.
+      const double narrowest = cluster_.path_bandwidth(src, dst).value;
+      int sharing = 1;
+      for (const LinkId link : route(f))
+        sharing = std::max(sharing, static_cast<int>(std::ceil(flows_on_link_[link.value] * (narrowest / cluster_.link(link).bandwidth.value) - 1e-9)));
+      const Cost cost = costs_.message(cluster_, src, dst, Bytes(f.time), sharing);
+      out_.source = std::max(out_.source, cost.source);
+      f.time = cost.time.value;
+      busy_[f.src] = std::max(busy_[f.src], f.time);
+      busy_[f.dst] = std::max(busy_[f.dst], f.time);
+    }
+    for (std::size_t i = first; i < out_.flows.size(); ++i) {
+      const Flow& f = out_.flows[i];
+      out_.rounds[f.dst] += f.add;
+      for (const LinkId link : route(f)) flows_on_link_[link.value] = 0;
+    }
+    for (std::size_t m = 0; m < busy_.size(); ++m) out_.rounds[m] += busy_[m];
+    out_.first_flow.push_back(static_cast<std::uint32_t>(out_.flows.size()));
+  }
+
+  const Cluster& cluster_;
+  const CostModel& costs_;
+  std::vector<int> flows_on_link_;
+  std::vector<std::int64_t> busy_;
+  std::int64_t element_ = 4;
+  Expanded out_;
+};
+
+struct KeyIsHash {
+  std::size_t operator()(std::uint64_t key) const { return static_cast<std::size_t>(key); }
+};
+
+}  // namespace
+
+struct Simulator::Impl {
+  const Graph& graph;
+  const Cluster& cluster;
+  const CostModel& costs;
+  Expander expander;
+
+  Impl(const Graph& of, const Cluster& on, const CostModel& with) : graph(of), cluster(on), costs(with), expander(on, with) {}
+
+  // Kept between plans.
+  static constexpr std::size_t kMostFlows = 1 << 22;  // of kept transfers: 96 MiB
+  std::map<std::uint32_t, Graph> micro_graphs;
+  std::unordered_map<std::uint64_t, Cost, KeyIsHash> compute_costs;
+  std::unordered_map<std::uint64_t, Expanded, KeyIsHash> expanded;
+  std::size_t kept_flows = 0;
+
+  // Of one device in the plan being simulated.
+  struct Place {
+    std::uint32_t class_index = 0;
+    std::uint32_t member = 0;
+    DeviceId device;
+    int lanes = 1;
+    std::size_t first_task = 0;  // of the flat arrays below
+    std::int64_t free[2] = {0, 0};
+    std::int64_t left[2] = {0, 0};  // what the lane has to do yet, if nobody keeps it waiting
+  };
+  struct Entry { std::uint32_t place, task; };
+  std::vector<Place> places;
+  std::vector<std::int64_t> duration, start, end, waiting;  // per place and task
+  std::vector<CostSource> source;
+  std::vector<const Expanded*> transfers;
+  std::vector<std::uint32_t> first_of_order;
+  std::vector<Entry> entries;  // by order, then place
+  std::vector<std::uint64_t> candidate_hash;
+  std::vector<std::int64_t> clock, next;
+  std::vector<Entry> parts;
+  std::vector<Entry> part_of_device;
+  const Graph* g = nullptr;
+
+  Status prepare(const Plan& plan) {
+    if (plan.graph_hash != graph.hash())
+      return usage_error("the plan was made for graph {} ({}), this is {} ({})", plan.graph, hex(plan.graph_hash), graph.name(), hex(graph.hash()));
+    if (plan.device_count != cluster.size())
+      return usage_error("the plan is for {} devices, cluster {} has {}", plan.device_count, cluster.name(), cluster.size());
+    auto found = micro_graphs.find(plan.micro_batches);
+    if (found == micro_graphs.end()) {
+      SOAPSTONE_ASSIGN(Graph made, graph.micro_batch(plan.micro_batches));
+      found = micro_graphs.emplace(plan.micro_batches, std::move(made)).first;
+    }
+    g = &found->second;
+
+    candidate_hash.clear();
+    for (const auto& name : plan.candidates) candidate_hash.push_back(hash_of(name));
+    if (kept_flows > kMostFlows) {
+      expanded.clear();
+      kept_flows = 0;
+    }
+    transfers.clear();
+    for (const Transfer& t : plan.transfers) {
+      const auto [it, is_new] = expanded.try_emplace(key_of(t));
+      if (is_new) {
+        it->second = expander.expand(t);
+        kept_flows += it->second.flows.size();
+      }
+      transfers.push_back(&it->second);
+    }
+
+    places.clear();
+    std::size_t tasks = 0;
+    std::uint32_t orders = 0;
+    for (std::uint32_t c = 0; c < plan.classes.size(); ++c) {
+      const DeviceClass& program = plan.classes[c];
+      if (!program.tasks.empty()) orders = std::max(orders, program.tasks.back().order + 1);
+      for (std::uint32_t m = 0; m < program.members.size(); ++m) {
+        const DeviceId d = program.members[m];
+        places.push_back({c, m, d, cluster.kind(d).lanes, tasks, {0, 0}, {0, 0}});
+        tasks += program.tasks.size();
+      }
+    }
+    duration.resize(tasks);
+    end.resize(tasks);
+    source.resize(tasks);
+    first_of_order.assign(orders + 1, 0);
+    for (const Place& place : places)
+      for (const Task& t : plan.classes[place.class_index].tasks) ++first_of_order[t.order + 1];
+    for (std::uint32_t o = 0; o < orders; ++o) first_of_order[o + 1] += first_of_order[o];
+    entries.resize(tasks);
+    std::vector<std::uint32_t> fill(first_of_order.begin(), first_of_order.end());
+    for (std::uint32_t p = 0; p < places.size(); ++p) {
+      Place& place = places[p];
+      const DeviceClass& program = plan.classes[place.class_index];
+      for (std::uint32_t i = 0; i < program.tasks.size(); ++i) {
+        const Task& t = program.tasks[i];
+        entries[fill[t.order]++] = {p, i};
+        const std::size_t at = place.first_task + i;
+        const Cost cost = cost_of(plan, place, program, t);
+        duration[at] = cost.time.value;
+        source[at] = cost.source;
+        place.left[lane_of(place, t)] += cost.time.value;
+      }
+    }
+    return {};
+  }
+
+  static int lane_of(const Place& place, const Task& t) { return place.lanes > 1 && t.kind == TaskKind::kTransfer ? 1 : 0; }
+
+  static std::uint32_t member_of(const Transfer& t, DeviceId device) {
+    for (std::uint32_t k = 0; k < t.members.size(); ++k)
+      if (t.members[k].device == device) return k;
+    SOAPSTONE_ASSERT(false, "device {} is not a member of its transfer", device.value);
+  }
+
+  static bool in_place(const DeviceClass& program, const Task& t) {
+    const auto uses = program.uses_of(t);
+    return uses[0].buffer == uses[1].buffer || uses[0].buffer == kNoIndex || uses[1].buffer == kNoIndex;
+  }
+
+  // Of a transfer: of this member, if nobody keeps it waiting.
+  Cost cost_of(const Plan& plan, const Place& place, const DeviceClass& program, const Task& t) {
+    const DeviceKind& kind = cluster.kind(place.device);
+    const auto size = [&](std::size_t use) {
+      const std::uint32_t b = program.uses_of(t)[use].buffer;
+      return b == kNoIndex ? Bytes(0) : program.buffers[b].size;
+    };
+    switch (t.kind) {
+      case TaskKind::kLoad: return costs.copy(size(0), size(0), kind);
+      case TaskKind::kCompute: {
+        const std::uint32_t entry = plan.entry(t, place.member);
+        const Shard& shard = plan.shards[entry];
+        Hasher h;
+        h.word(shard.signature);
+        h.word(candidate_hash[shard.candidate]);
+        h.word(static_cast<std::uint64_t>(t.step) << 32 | cluster.device(place.device).kind);
+        const auto [it, is_new] = compute_costs.try_emplace(h.finish());
+        if (is_new) {
+          const OpNode& node = g->ops()[shard.op];
+          it->second = costs.compute({node.op, &node.definition, shard.axes}, t.step, plan.candidates[shard.candidate], kind);
+        }
+        return it->second;
+      }
+      case TaskKind::kTransfer: {
+        const std::uint32_t entry = plan.entry(t, place.member);
+        const Expanded& e = *transfers[entry];
+        const std::uint32_t m = member_of(plan.transfers[entry], place.device);
+        std::int64_t time = e.before[m] + e.rounds[m] + e.after[m];
+        if (in_own_buffer(plan.transfers[entry].pattern) && !in_place(program, t)) time += e.apart[m];
+        return {Nanoseconds(time), e.source};
+      }
+      case TaskKind::kAccumulate: return costs.copy(size(0) + size(1), size(1), kind);
+      case TaskKind::kNorm: {
+        Bytes read;
+        for (std::size_t i = 0; i + 1 < t.use_count; ++i) read += size(i);
+        return costs.copy(read, Bytes(0), kind);
+      }
+      case TaskKind::kUpdate: {
+        const Buffer& weight = program.buffers[program.uses_of(t)[0].buffer];
+        return costs.update(elements(weight.box), static_cast<int>(plan.optimizer_states), weight.dtype, kind);
+      }
+    }
+    SOAPSTONE_ASSERT(false, "task kind {}", static_cast<int>(t.kind));
+  }
+
+  std::int64_t ready(const Place& place, const DeviceClass& program, const Task& t, int lane) const {
+    std::int64_t at = place.free[lane];
+    for (const std::uint32_t d : program.dependencies_of(t)) at = std::max(at, end[place.first_task + d]);
+    return at;
+  }
+
+  // False as soon as a lane must end later than `limit`.
+  template <bool kRecord>
+  bool finish(Place& place, std::uint32_t task, int lane, std::int64_t from, std::int64_t to, std::int64_t limit) {
+    const std::size_t at = place.first_task + task;
+    end[at] = to;
+    place.free[lane] = to;
+    place.left[lane] -= duration[at];
+    if constexpr (kRecord) {
+      start[at] = from;
+      waiting[at] = to - from - duration[at];
+    }
+    return to + place.left[lane] <= limit;
+  }
+
+  // The end of the last task, or nothing.
+  template <bool kRecord>
+  std::optional<std::int64_t> run(const Plan& plan, std::int64_t limit) {
+    if constexpr (kRecord) {
+      start.assign(end.size(), 0);
+      waiting.assign(end.size(), 0);
+    }
+    for (const Place& place : places)
+      if (std::max(place.left[0], place.left[1]) > limit) return std::nullopt;
+    part_of_device.resize(cluster.size());
+    for (std::size_t o = 0; o + 1 < first_of_order.size(); ++o) {
+      parts.clear();
+      for (std::uint32_t i = first_of_order[o]; i < first_of_order[o + 1]; ++i) {
+        const Entry e = entries[i];
+        Place& place = places[e.place];
+        const DeviceClass& program = plan.classes[place.class_index];
+        const Task& t = program.tasks[e.task];
+        if (t.kind == TaskKind::kTransfer) {
+          parts.push_back(e);
+          continue;
+        }
+        const std::int64_t from = ready(place, program, t, 0);
+        if (!finish<kRecord>(place, e.task, 0, from, from + duration[place.first_task + e.task], limit)) return std::nullopt;
+      }
+      while (!parts.empty()) {
+        const auto entry_of = [&](const Entry& e) {
+          const Place& place = places[e.place];
+          return plan.entry(plan.classes[place.class_index].tasks[e.task], place.member);
+        };
+        const std::uint32_t first = entry_of(parts[0]);
+        const auto rest = std::stable_partition(parts.begin(), parts.end(), [&](const Entry& e) { return entry_of(e) == first; });
+        for (auto it = parts.begin(); it != rest; ++it) part_of_device[places[it->place].device.value] = *it;
+        if (!run_transfer<kRecord>(plan, first, limit)) return std::nullopt;
+        parts.erase(parts.begin(), rest);
+      }
+    }
+    std::int64_t last = 0;
+    for (const Place& place : places) last = std::max({last, place.free[0], place.free[1]});
+    if (last > limit) return std::nullopt;
+    return last;
+  }
+
+  template <bool kRecord>
+  bool run_transfer(const Plan& plan, std::uint32_t index, std::int64_t limit) {
+    const Transfer& t = plan.transfers[index];
+    const Expanded& e = *transfers[index];
+    const std::size_t p = t.members.size();
+    next.resize(p);
+    clock.resize(p);
+    std::int64_t* const starts = clock.data();
+    for (std::size_t m = 0; m < p; ++m) {
+      const Entry part = part_of_device[t.members[m].device.value];
+      const Place& place = places[part.place];
+      const DeviceClass& program = plan.classes[place.class_index];
+      const Task& task = program.tasks[part.task];
+      starts[m] = ready(place, program, task, lane_of(place, task));
+      next[m] = starts[m] + e.before[m];
+      if (in_own_buffer(t.pattern) && !in_place(program, task)) next[m] += e.apart[m];
+    }
+    if constexpr (kRecord)
+      for (std::size_t m = 0; m < p; ++m) {
+        const Entry part = part_of_device[t.members[m].device.value];
+        start[places[part.place].first_task + part.task] = starts[m];
+      }
+    for (std::size_t r = 0; r + 1 < e.first_flow.size(); ++r) {
+      std::copy(next.begin(), next.begin() + static_cast<std::ptrdiff_t>(p), clock.begin());
+      const std::span<const Flow> flows = std::span(e.flows).subspan(e.first_flow[r], e.first_flow[r + 1] - e.first_flow[r]);
+      for (const Flow& f : flows) {
+        const std::int64_t done = std::max(clock[f.src], clock[f.dst]) + f.time;
+        next[f.src] = std::max(next[f.src], done);
+        next[f.dst] = std::max(next[f.dst], done);
+      }
+      for (const Flow& f : flows) next[f.dst] += f.add;
+    }
+    for (std::size_t m = 0; m < p; ++m) {
+      const Entry part = part_of_device[t.members[m].device.value];
+      Place& place = places[part.place];
+      const Task& task = plan.classes[place.class_index].tasks[part.task];
+      const std::int64_t from = kRecord ? start[place.first_task + part.task] : 0;
+      if (!finish<kRecord>(place, part.task, lane_of(place, task), from, next[m] + e.after[m], limit)) return false;
+    }
+    return true;
+  }
+
+  Result<Trace> trace(const Plan& plan, const SimulateOptions& options) {
+    SOAPSTONE_TRY(prepare(plan));
+    const auto last = run<true>(plan, kNever.value);
+    SOAPSTONE_ASSERT(last, "a step longer than {} ns", kNever.value);
+    Trace out;
+    out.origin = TraceOrigin::kPredicted;
+    out.graph = graph.name();
+    out.plan_hash = hash_of(plan);
+    out.step_time = Nanoseconds(*last);
+    std::unordered_map<std::string, std::uint32_t> label_index;
+    std::vector<std::uint32_t> by_device(places.size());
+    std::iota(by_device.begin(), by_device.end(), 0u);
+    std::sort(by_device.begin(), by_device.end(), [&](auto a, auto b) { return places[a].device < places[b].device; });
+    for (const std::uint32_t p : by_device) {
+      const Place& place = places[p];
+      const DeviceClass& program = plan.classes[place.class_index];
+      const auto first_lane = static_cast<std::uint32_t>(out.lanes.size());
+      out.lanes.push_back({place.device, LaneKind::kCompute});
+      if (place.lanes > 1) out.lanes.push_back({place.device, LaneKind::kCommunication});
+      for (std::uint32_t i = 0; i < program.tasks.size(); ++i) {
+        const Task& t = program.tasks[i];
+        const std::size_t at = place.first_task + i;
+        const auto [it, is_new] = label_index.emplace(task_label(*g, plan, program, t), static_cast<std::uint32_t>(out.labels.size()));
+        if (is_new) out.labels.push_back(it->first);
+        Bytes bytes;
+        Flops flops;
+        if (t.kind == TaskKind::kCompute) {
+          const Shard& shard = plan.shards[plan.entry(t, place.member)];
+          const OpDefinition& definition = g->ops()[shard.op].definition;
+          bytes = step_bytes(definition, definition.steps[t.step], shard.axes);
+          flops = step_flops(definition.steps[t.step], shard.axes);
+        } else if (t.kind == TaskKind::kTransfer) {
+          const std::uint32_t entry = plan.entry(t, place.member);
+          bytes = transfers[entry]->sent[member_of(plan.transfers[entry], place.device)];
+        } else {
+          for (const BufferUse& use : program.uses_of(t))
+            if (use.buffer != kNoIndex) bytes += program.buffers[use.buffer].size * (use.access == UseAccess::kReadWrite ? 2 : 1);
+        }
+        Spans& s = out.spans;
+        s.lane.push_back(first_lane + static_cast<std::uint32_t>(lane_of(place, t)));
+        s.start.push_back(Nanoseconds(start[at]));
+        s.end.push_back(Nanoseconds(end[at]));
+        s.waiting.push_back(Nanoseconds(waiting[at]));
+        s.task.push_back(i);
+        s.kind.push_back(t.kind);
+        s.phase.push_back(t.phase);
+        s.label.push_back(it->second);
+        s.bytes.push_back(bytes);
+        s.flops.push_back(flops);
+        s.source.push_back(source[at]);
+      }
+      if (options.memory) out.memory.push_back(memory_of(place, program));
+    }
+    sort_spans(out);
+    return out;
+  }
+
+  // Weights, optimizer state and workspace live always, everything else from its first use to its last.
+  MemoryCounter memory_of(const Place& place, const DeviceClass& program) const {
+    struct Life { std::int64_t from = INT64_MAX, to = INT64_MIN; };
+    std::vector<Life> life(program.buffers.size());
+    for (std::size_t i = 0; i < program.tasks.size(); ++i)
+      for (const BufferUse& use : program.uses_of(program.tasks[i])) {
+        if (use.buffer == kNoIndex) continue;
+        Life& l = life[use.buffer];
+        l.from = std::min(l.from, start[place.first_task + i]);
+        l.to = std::max(l.to, end[place.first_task + i]);
+      }
+    std::int64_t always = 0;
+    std::map<std::int64_t, std::int64_t> change;
+    for (std::size_t b = 0; b < life.size(); ++b) {
+      const Buffer& buffer = program.buffers[b];
+      if (buffer.kind == BufferKind::kWeight || buffer.kind == BufferKind::kOptimizerState || buffer.kind == BufferKind::kWorkspace) {
+        always += buffer.size.value;
+      } else if (life[b].from < life[b].to) {
+        change[life[b].from] += buffer.size.value;
+        change[life[b].to] -= buffer.size.value;
+      }
+    }
+    MemoryCounter out;
+    out.device = place.device;
+    out.arena = program.arena;
+    change.try_emplace(0, 0);
+    std::int64_t alive = always;
+    for (const auto& [time, bytes] : change) {
+      if (bytes == 0 && time != 0) continue;
+      alive += bytes;
+      out.time.push_back(Nanoseconds(time));
+      out.value.push_back(Bytes(alive));
+      out.live_peak = std::max(out.live_peak, Bytes(alive));
+    }
+    return out;
+  }
+};
+
+Simulator::Simulator(const Graph& graph, const Cluster& cluster, const CostModel& costs)
+    : impl_(std::make_unique<Impl>(graph, cluster, costs)) {}
+Simulator::~Simulator() = default;
+Simulator::Simulator(Simulator&&) noexcept = default;
+
+Result<Trace> Simulator::trace(const Plan& plan, const SimulateOptions& options) { return impl_->trace(plan, options); }
+
+std::optional<Nanoseconds> Simulator::step_time(const Plan& plan, Nanoseconds give_up_above) {
+  const Status prepared = impl_->prepare(plan);
+  SOAPSTONE_ASSERT(prepared, "{}", prepared.error().message);
+  const auto last = impl_->run<false>(plan, std::min(give_up_above, kNever).value);
+  if (!last) return std::nullopt;
+  return Nanoseconds(*last);
+}
+
+Result<Trace> simulate(const Graph& graph, const Plan& plan, const Cluster& cluster, const CostModel& costs,
+                       const SimulateOptions& options) {
+  return Simulator(graph, cluster, costs).trace(plan, options);
+}
+
+Bytes live_peak_in_order(const DeviceClass& program) {
+  constexpr std::uint32_t kUnused = kNoIndex;
+  std::vector<std::uint32_t> first(program.buffers.size(), kUnused), last(program.buffers.size(), 0);
+  for (std::uint32_t i = 0; i < program.tasks.size(); ++i)
+    for (const BufferUse& use : program.uses_of(program.tasks[i])) {
+      if (use.buffer == kNoIndex) continue;
+      if (first[use.buffer] == kUnused) first[use.buffer] = i;
+      last[use.buffer] = i;
+    }
+  std::int64_t alive = 0;
+  std::vector<std::int64_t> change(program.tasks.size() + 1, 0);
+  for (std::size_t b = 0; b < program.buffers.size(); ++b) {
+    const Buffer& buffer = program.buffers[b];
+    const bool always = buffer.kind == BufferKind::kWeight || buffer.kind == BufferKind::kOptimizerState ||
+                        buffer.kind == BufferKind::kWorkspace || buffer.kind == BufferKind::kScalar;
+    if (always) {
+      alive += buffer.size.value;
+    } else if (first[b] != kUnused) {
+      change[first[b]] += buffer.size.value;
+      change[last[b] + 1] -= buffer.size.value;
+    }
+  }
+  std::int64_t peak = alive;
+  for (const std::int64_t c : change) peak = std::max(peak, alive += c);
+  return Bytes(peak);
+}
+
+Bytes memory_needed(const DeviceClass& program, int lanes, Bytes enough) {
+  if (program.arena.value >= 0) return program.arena;
+  Bytes all;
+  for (const Buffer& b : program.buffers) all += Bytes((b.size.value + 63) / 64 * 64);
+  if (all <= enough) return all;
+  Plan alone;
+  alone.classes.push_back(program);
+  const int lanes_of_class[] = {lanes};
+  place_buffers(alone, lanes_of_class);
+  return alone.classes[0].arena;
+}
+
+}  // namespace soapstone::simulator

@@ -1,0 +1,495 @@
+#include "tests/support/interpreter/interpreter.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <random>
+#include <set>
+
+#include "core/assert.hpp"
+#include "tests/support/interpreter/transfer.hpp"
+#include "tests/support/reference/reference.hpp"
+
+namespace soapstone::interpreter {
+
+namespace {
+
+constexpr double kUnwritten = std::numeric_limits<double>::quiet_NaN();
+constexpr std::int64_t kSlot = 4;  // bytes of which the arena remembers the owner
+
+struct Held {
+  core::Box box;
+  Values values;
+  bool written = false;
+};
+
+bool is_kept(core::BufferKind kind) {
+  return kind == core::BufferKind::kWeight || kind == core::BufferKind::kOptimizerState;
+}
+
+struct DeviceState {
+  core::DeviceId device;
+  const core::DeviceClass* program = nullptr;
+  std::uint32_t member = 0;
+  std::vector<Held> buffers;
+  std::vector<std::uint32_t> owner;  // per slot of the arena: the buffer that wrote it last
+  std::vector<bool> done;
+  std::vector<std::vector<std::uint32_t>> lanes;  // tasks
+  std::vector<std::size_t> next;                  // per lane
+};
+
+struct TaskPlace {
+  std::uint32_t device = 0;  // index into the states
+  std::uint32_t task = 0;
+};
+
+struct Machine {
+  const core::Graph& whole;
+  const core::Graph graph;  // of a micro-batch
+  const core::Plan& plan;
+  const TrainingData& data;
+  const RunOptions& options;
+  std::vector<DeviceState> devices;
+  std::vector<std::vector<TaskPlace>> actions;  // what happens at once: a task, or all parts of a transfer
+  std::map<std::uint32_t, Values> sources;
+  int step_number = 0;
+  PlanStep step;
+  std::map<std::vector<core::Interval>, double> losses;  // by micro-batch and part
+
+  Machine(const core::Graph& g, const core::Plan& p, const TrainingData& d, const RunOptions& o)
+      : whole(g), graph(g.micro_batch(p.micro_batches).value()), plan(p), data(d), options(o) {
+    for (std::uint32_t t = 0; t < whole.tensors().size(); ++t)
+      if (whole.tensors()[t].role == core::TensorRole::kSource) sources[t] = data.source(whole, core::TensorId(t));
+    for (const core::DeviceClass& c : plan.classes)
+      for (std::uint32_t m = 0; m < c.members.size(); ++m) {
+        DeviceState s;
+        s.device = c.members[m];
+        s.program = &c;
+        s.member = m;
+        s.buffers.resize(c.buffers.size());
+        s.owner.assign(static_cast<std::size_t>(std::max<std::int64_t>(0, c.arena.value) / kSlot), core::kNoIndex);
+        s.lanes.resize(static_cast<std::size_t>(options.lanes));
+        for (std::uint32_t i = 0; i < c.tasks.size(); ++i)
+          s.lanes[c.tasks[i].kind == core::TaskKind::kTransfer ? s.lanes.size() - 1 : 0].push_back(i);
+        devices.push_back(std::move(s));
+      }
+    fill_kept_buffers();
+    collect_actions();
+  }
+
+  void fill_kept_buffers() {
+    for (DeviceState& s : devices) {
+      std::map<std::uint32_t, std::uint32_t> states_seen;
+      for (std::uint32_t b = 0; b < s.buffers.size(); ++b) {
+        const core::Buffer& buffer = s.program->buffers[b];
+        if (!is_kept(buffer.kind)) continue;
+        const core::TensorId t(buffer.tensor);
+        const Values all = buffer.kind == core::BufferKind::kWeight
+                               ? data.weight(whole, t)
+                               : data.optimizer_state(whole, t, states_seen[buffer.tensor]++);
+        write(s, b, buffer.box).values = cut(whole.tensor(t).desc.shape, all, buffer.box);
+      }
+    }
+  }
+
+  void collect_actions() {
+    std::map<std::pair<std::uint32_t, std::uint32_t>, std::vector<TaskPlace>> transfers;  // (order, transfer)
+    std::vector<std::pair<std::uint32_t, std::vector<TaskPlace>>> ordered;
+    for (std::uint32_t d = 0; d < devices.size(); ++d)
+      for (std::uint32_t i = 0; i < devices[d].program->tasks.size(); ++i) {
+        const core::Task& t = devices[d].program->tasks[i];
+        if (t.kind == core::TaskKind::kTransfer)
+          transfers[{t.order, plan.entry(t, devices[d].member)}].push_back({d, i});
+        else
+          ordered.push_back({t.order, {{d, i}}});
+      }
+    for (auto& [key, parts] : transfers) {
+      // In the order of the transfer's members.
+      const core::Transfer& transfer = plan.transfers[key.second];
+      const auto place = [&](const TaskPlace& p) {
+        return std::find_if(transfer.members.begin(), transfer.members.end(),
+                            [&](const auto& m) { return m.device == devices[p.device].device; }) - transfer.members.begin();
+      };
+      std::sort(parts.begin(), parts.end(), [&](const auto& a, const auto& b) { return place(a) < place(b); });
+      SOAPSTONE_ASSERT(parts.size() == transfer.members.size(), "transfer {} at order {} has {} of {} parts", key.second,
+                       key.first, parts.size(), transfer.members.size());
+      ordered.push_back({key.first, parts});
+    }
+    std::stable_sort(ordered.begin(), ordered.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    for (auto& [order, parts] : ordered) actions.push_back(std::move(parts));
+  }
+
+  const core::Task& task(const TaskPlace& p) const { return devices[p.device].program->tasks[p.task]; }
+  std::string name(const DeviceState& s, const core::Task& t) const {
+    return fmt::format("device {} order {} ({})", s.device.value, t.order, core::task_label(whole, plan, *s.program, t));
+  }
+
+  // --- buffers ---------------------------------------------------------------------------------
+
+  template <class Visit>
+  void for_each_slot(DeviceState& s, std::uint32_t b, const Visit& visit) {
+    const core::Buffer& buffer = s.program->buffers[b];
+    if (buffer.offset.value < 0) return;
+    SOAPSTONE_ASSERT((buffer.offset + buffer.size).value <= s.program->arena.value, "device {}: buffer {} ends beyond the arena",
+                     s.device.value, b);
+    for (std::int64_t i = buffer.offset.value / kSlot; i < (buffer.offset + buffer.size).value / kSlot; ++i)
+      visit(s.owner[static_cast<std::size_t>(i)]);
+  }
+
+  Held& read(DeviceState& s, std::uint32_t b, const core::Task& t) {
+    Held& held = s.buffers[b];
+    SOAPSTONE_ASSERT(held.written, "{}: buffer {} is read before it is written", name(s, t), b);
+    for_each_slot(s, b, [&](std::uint32_t& owner) {
+      SOAPSTONE_ASSERT(owner == b, "{}: the bytes of buffer {} were taken by buffer {}", name(s, t), b, owner);
+    });
+    for (const double v : held.values) SOAPSTONE_ASSERT(!std::isnan(v), "{}: buffer {} holds NaN", name(s, t), b);
+    return held;
+  }
+
+  Held& write(DeviceState& s, std::uint32_t b, const core::Box& box) {
+    const core::Buffer& buffer = s.program->buffers[b];
+    SOAPSTONE_ASSERT((core::size_of(buffer.dtype) * core::elements(box)) == buffer.size, "device {}: box {} in buffer {} of {} bytes",
+                     s.device.value, core::print(box), b, buffer.size.value);
+    SOAPSTONE_ASSERT(s.member > 0 || box == buffer.box, "device {}: box {} in buffer {} of box {}", s.device.value,
+                     core::print(box), b, core::print(buffer.box));
+    Held& held = s.buffers[b];
+    held.box = box;
+    held.values.assign(static_cast<std::size_t>(core::elements(box)), kUnwritten);
+    held.written = true;
+    for_each_slot(s, b, [&](std::uint32_t& owner) { owner = b; });
+    return held;
+  }
+
+  // --- tasks -----------------------------------------------------------------------------------
+
+  void load(DeviceState& s, const core::Task& t) {
+    const std::uint32_t b = s.program->uses_of(t)[0].buffer;
+    const core::Box box = s.program->buffers[b].box;
+    core::Box in_mini_batch = box;
+    in_mini_batch[0].begin += t.micro_batch * graph.batch();
+    in_mini_batch[0].end += t.micro_batch * graph.batch();
+    write(s, b, box).values = cut(whole.tensors()[t.tensor].desc.shape, sources.at(t.tensor), in_mini_batch);
+  }
+
+  void compute(DeviceState& s, const core::Task& t) {
+    const core::Shard& shard = plan.shards[plan.entry(t, s.member)];
+    const core::OpNode& node = graph.ops()[t.op];
+    SOAPSTONE_ASSERT(shard.op == t.op, "{}: the shard is of operator {}", name(s, t), shard.op);
+    const core::LocalProblem problem{node.op, &node.definition, shard.axes};
+    SOAPSTONE_ASSERT(shard.signature == problem.signature(), "{}: another part's signature", name(s, t));
+    const core::Step& definition = node.definition.steps[t.step];
+    const auto uses = s.program->uses_of(t);
+    SOAPSTONE_ASSERT(uses.size() == definition.reads.size() + definition.writes.size(), "{}: {} uses", name(s, t), uses.size());
+    // What kernels may scribble on.
+    for (std::uint32_t b = 0; b < s.buffers.size(); ++b)
+      if (s.program->buffers[b].kind == core::BufferKind::kWorkspace) for_each_slot(s, b, [&](std::uint32_t& owner) { owner = b; });
+
+    std::vector<reference::View> views;
+    std::vector<Values> dropped(uses.size());
+    for (std::size_t k = 0; k < uses.size(); ++k) {
+      const bool reads = k < definition.reads.size();
+      const core::Ref& ref = reads ? definition.reads[k] : definition.writes[k - definition.reads.size()];
+      const core::Operand& operand = node.definition.operands[ref.operand];
+      const core::Box box = reference::present_box(problem, ref.operand);
+      if (uses[k].buffer == core::kNoIndex) {
+        const bool unwanted = !reads && ref.gradient && operand.role != core::OperandRole::kInternal &&
+                              !graph.tensor(node.tensors[ref.operand]).needs_gradient;
+        SOAPSTONE_ASSERT(core::is_empty(box) || unwanted, "{}: no buffer for {} {}", name(s, t), operand.name, core::print(box));
+        dropped[k].resize(static_cast<std::size_t>(core::elements(box)));
+        views.push_back({box, dropped[k].data()});
+        continue;
+      }
+      SOAPSTONE_ASSERT(uses[k].access == (reads ? core::UseAccess::kRead : core::UseAccess::kWrite), "{}: access of {}", name(s, t), operand.name);
+      Held& held = reads ? read(s, uses[k].buffer, t) : write(s, uses[k].buffer, box);
+      SOAPSTONE_ASSERT(held.box == box, "{}: {} is {} but the buffer holds {}", name(s, t), operand.name, core::print(box), core::print(held.box));
+      views.push_back({box, held.values.data()});
+    }
+    // Rows of the first operand, which are samples unless a reshape before has merged dimensions into them.
+    const std::int64_t rows_before = t.micro_batch * node.definition.operands[0].desc.shape[0];
+    reference::run_step(problem, t.step, views, {data.seed, static_cast<std::uint64_t>(step_number), t.op, rows_before});
+    for (std::size_t w = 0; w < definition.writes.size(); ++w) {
+      const core::TensorId written = node.tensors[definition.writes[w].operand];
+      const bool is_loss = written == graph.loss(), is_correct = graph.correct() && written == *graph.correct();
+      if (definition.writes[w].gradient || !(is_loss || is_correct)) continue;
+      // Parts add up; copies are equal.
+      std::vector<core::Interval> part{{t.micro_batch, is_loss}};
+      for (std::size_t a = 0; a < shard.axes.size(); ++a)
+        if (definition.reduces.has(static_cast<int>(a))) part.push_back(shard.axes[a]);
+      const double value = *views[definition.reads.size() + w].data;
+      const auto [known, is_new] = losses.emplace(part, value);
+      if (is_new) (is_loss ? step.loss : step.correct) += value;
+      SOAPSTONE_ASSERT(std::abs(known->second - value) <= 1e-9 * std::abs(value), "{}: copies of the loss differ", name(s, t));
+    }
+  }
+
+  void accumulate(DeviceState& s, const core::Task& t) {
+    const auto uses = s.program->uses_of(t);
+    const Held& from = read(s, uses[0].buffer, t);
+    Held& to = read(s, uses[1].buffer, t);
+    SOAPSTONE_ASSERT(from.box == to.box && uses[1].access == core::UseAccess::kReadWrite && uses[0].buffer != uses[1].buffer,
+                     "{}: {} onto {}", name(s, t), core::print(from.box), core::print(to.box));
+    for (std::size_t i = 0; i < to.values.size(); ++i) to.values[i] += from.values[i];
+  }
+
+  void norm(DeviceState& s, const core::Task& t) {
+    const auto uses = s.program->uses_of(t);
+    double sum = 0;
+    for (const auto& use : uses.first(uses.size() - 1))
+      for (const double v : read(s, use.buffer, t).values) sum += v * v;
+    write(s, uses.back().buffer, {core::Interval{0, 1}}).values = {sum};
+  }
+
+  void update(DeviceState& s, const core::Task& t) {
+    const auto uses = s.program->uses_of(t);
+    const std::size_t states = plan.optimizer_states;
+    SOAPSTONE_ASSERT(uses.size() == 2 + states || uses.size() == 3 + states, "{}: {} uses", name(s, t), uses.size());
+    Held& weight = read(s, uses[0].buffer, t);
+    const Held& gradient = read(s, uses[1].buffer, t);
+    SOAPSTONE_ASSERT(weight.box == gradient.box, "{}: weight {} and gradient {}", name(s, t), core::print(weight.box), core::print(gradient.box));
+    Held* state = states > 0 ? &read(s, uses[2].buffer, t) : nullptr;
+    SOAPSTONE_ASSERT(state == nullptr || state->box == weight.box, "{}: state {}", name(s, t), core::print(state->box));
+    double factor = 1;
+    if (uses.size() == 3 + states) {
+      step.squared_norms.push_back(read(s, uses.back().buffer, t).values[0]);
+      factor = options.sgd.clip_factor(step.squared_norms.back());
+    }
+    const std::string& tensor = whole.tensors()[t.tensor].name;
+    step.gradients[tensor].push_back({s.device, gradient.box, gradient.values});
+    for (std::size_t i = 0; i < weight.values.size(); ++i)
+      options.sgd.update(weight.values[i], factor * gradient.values[i], state == nullptr ? nullptr : &state->values[i]);
+    if (state != nullptr) step.states[tensor].push_back({s.device, state->box, state->values});
+  }
+
+  void transfer(const std::vector<TaskPlace>& parts) {
+    const core::Task& first = task(parts[0]);
+    const core::Transfer& transfer = plan.transfers[plan.entry(first, devices[parts[0].device].member)];
+    std::vector<Values> held, wanted(parts.size());
+    for (std::size_t k = 0; k < parts.size(); ++k) {
+      DeviceState& s = devices[parts[k].device];
+      const core::Task& t = task(parts[k]);
+      const core::TransferMember& member = transfer.members[k];
+      SOAPSTONE_ASSERT(member.device == s.device, "{}: member {} of the transfer is device {}", name(s, t), k, member.device.value);
+      const auto uses = s.program->uses_of(t);
+      SOAPSTONE_ASSERT(uses.size() == 3, "{}: {} uses", name(s, t), uses.size());
+      SOAPSTONE_ASSERT((uses[0].buffer == core::kNoIndex) == core::is_empty(member.held), "{}: held {}", name(s, t), core::print(member.held));
+      SOAPSTONE_ASSERT((uses[1].buffer == core::kNoIndex) == core::is_empty(member.wanted), "{}: wanted {}", name(s, t), core::print(member.wanted));
+      held.emplace_back();
+      if (uses[0].buffer != core::kNoIndex) {
+        const Held& h = read(s, uses[0].buffer, t);
+        SOAPSTONE_ASSERT(h.box == member.held, "{}: holds {}, the transfer says {}", name(s, t), core::print(h.box), core::print(member.held));
+        held.back() = h.values;
+      }
+      const core::Bytes staging = core::staging_bytes(transfer, static_cast<std::uint32_t>(k));
+      SOAPSTONE_ASSERT((uses[2].buffer == core::kNoIndex) == (staging.value == 0), "{}: staging of {} bytes", name(s, t), staging.value);
+      if (uses[2].buffer != core::kNoIndex) {
+        SOAPSTONE_ASSERT(s.program->buffers[uses[2].buffer].size >= staging, "{}: staging is too small", name(s, t));
+        for_each_slot(s, uses[2].buffer, [&](std::uint32_t& owner) { owner = uses[2].buffer; });
+      }
+    }
+    if (options.removed_order && *options.removed_order == first.order)
+      wanted = kept_without(transfer, held);
+    else
+      wanted = transferred(transfer, held);
+    for (std::size_t k = 0; k < parts.size(); ++k) {
+      DeviceState& s = devices[parts[k].device];
+      const auto uses = s.program->uses_of(task(parts[k]));
+      if (uses[1].buffer != core::kNoIndex) write(s, uses[1].buffer, transfer.members[k].wanted).values = std::move(wanted[k]);
+    }
+  }
+
+  void run(const std::vector<TaskPlace>& action) {
+    DeviceState& s = devices[action[0].device];
+    const core::Task& t = task(action[0]);
+    switch (t.kind) {
+      case core::TaskKind::kLoad: load(s, t); break;
+      case core::TaskKind::kCompute: compute(s, t); break;
+      case core::TaskKind::kTransfer: transfer(action); break;
+      case core::TaskKind::kAccumulate: accumulate(s, t); break;
+      case core::TaskKind::kNorm: norm(s, t); break;
+      case core::TaskKind::kUpdate: update(s, t); break;
+    }
+    for (const TaskPlace& p : action) {
+      DeviceState& d = devices[p.device];
+      d.done[p.task] = true;
+      for (std::size_t l = 0; l < d.lanes.size(); ++l)
+        if (d.next[l] < d.lanes[l].size() && d.lanes[l][d.next[l]] == p.task) ++d.next[l];
+    }
+  }
+
+  bool is_ready(const std::vector<TaskPlace>& action) const {
+    return std::all_of(action.begin(), action.end(), [&](const TaskPlace& p) {
+      const DeviceState& s = devices[p.device];
+      const core::Task& t = s.program->tasks[p.task];
+      bool is_next = false;
+      for (std::size_t l = 0; l < s.lanes.size(); ++l)
+        is_next |= s.next[l] < s.lanes[l].size() && s.lanes[l][s.next[l]] == p.task;
+      const auto dependencies = s.program->dependencies_of(t);
+      return is_next && std::all_of(dependencies.begin(), dependencies.end(), [&](auto d) { return s.done[d]; });
+    });
+  }
+
+  PlanStep run_step(int number) {
+    step_number = number;
+    step = {};
+    losses.clear();
+    for (DeviceState& s : devices) {
+      s.done.assign(s.program->tasks.size(), false);
+      s.next.assign(s.lanes.size(), 0);
+      for (std::uint32_t b = 0; b < s.buffers.size(); ++b)
+        if (!is_kept(s.program->buffers[b].kind)) s.buffers[b] = {};
+    }
+    if (options.turns == Turns::kTotalOrder) {
+      for (const auto& action : actions) {
+        SOAPSTONE_ASSERT(is_ready(action), "{}: the total order runs it before what it depends on",
+                         name(devices[action[0].device], task(action[0])));
+        run(action);
+      }
+    } else {
+      std::mt19937_64 random(options.turns_seed + static_cast<std::uint64_t>(number));
+      std::vector<std::uint32_t> left(actions.size()), ready;
+      for (std::uint32_t i = 0; i < left.size(); ++i) left[i] = i;
+      while (!left.empty()) {
+        ready.clear();
+        for (std::uint32_t k = 0; k < left.size(); ++k)
+          if (is_ready(actions[left[k]])) ready.push_back(k);
+        SOAPSTONE_ASSERT(!ready.empty(), "deadlock: {} tasks and transfers wait for each other", left.size());
+        const std::uint32_t k = ready[random() % ready.size()];
+        const std::uint32_t chosen = left[k];
+        left.erase(left.begin() + k);
+        run(actions[chosen]);
+      }
+    }
+    for (DeviceState& s : devices)
+      for (std::uint32_t b = 0; b < s.buffers.size(); ++b)
+        if (s.program->buffers[b].kind == core::BufferKind::kWeight)
+          step.weights[whole.tensors()[s.program->buffers[b].tensor].name].push_back({s.device, s.buffers[b].box, s.buffers[b].values});
+    return step;
+  }
+};
+
+}  // namespace
+
+std::vector<PlanStep> run_plan(const core::Graph& graph, const core::Plan& plan, const TrainingData& data,
+                               const RunOptions& options) {
+  Machine machine(graph, plan, data, options);
+  std::vector<PlanStep> steps;
+  for (int k = 0; k < options.steps; ++k) steps.push_back(machine.run_step(k));
+  return steps;
+}
+
+core::Status check_memory(const core::Plan& plan, int lanes) {
+  for (const core::DeviceClass& c : plan.classes) {
+    const std::size_t count = c.tasks.size();
+    // before[i][j]: task j ends before task i begins, whatever anything takes.
+    std::vector<std::vector<bool>> before(count, std::vector<bool>(count, false));
+    std::map<int, std::uint32_t> last_of_lane;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const int lane = lanes > 1 && c.tasks[i].kind == core::TaskKind::kTransfer ? 1 : 0;
+      const auto after = [&](std::uint32_t j) {
+        before[i][j] = true;
+        for (std::uint32_t k = 0; k < j; ++k)
+          if (before[j][k]) before[i][k] = true;
+      };
+      if (const auto last = last_of_lane.find(lane); last != last_of_lane.end()) after(last->second);
+      last_of_lane[lane] = i;
+      for (const auto d : c.dependencies_of(c.tasks[i])) after(d);
+    }
+    struct Use { std::uint32_t task; bool writes; };
+    std::vector<std::vector<Use>> uses(c.buffers.size());
+    for (std::uint32_t i = 0; i < count; ++i)
+      for (const auto& use : c.uses_of(c.tasks[i]))
+        if (use.buffer != core::kNoIndex) uses[use.buffer].push_back({i, use.access != core::UseAccess::kRead});
+    const auto device = c.members[0].value;
+    for (std::uint32_t b = 0; b < uses.size(); ++b)
+      for (const Use& u : uses[b])
+        for (const Use& v : uses[b])
+          if (u.task < v.task && (u.writes || v.writes) && !before[v.task][u.task])
+            return core::fail("device {}: tasks {} and {} race for buffer {}", device, u.task, v.task, b);
+    const auto all_before = [&](const std::vector<Use>& a, const std::vector<Use>& b) {
+      for (const Use& u : a)
+        for (const Use& v : b)
+          if (!before[v.task][u.task]) return false;
+      return true;
+    };
+    const auto lives_always = [&](std::uint32_t b) {
+      const auto kind = c.buffers[b].kind;
+      return is_kept(kind) || kind == core::BufferKind::kWorkspace;
+    };
+    for (std::uint32_t a = 0; a < uses.size(); ++a)
+      for (std::uint32_t b = 0; b < a; ++b) {
+        const core::Buffer &x = c.buffers[a], &y = c.buffers[b];
+        if (x.offset.value < 0 || y.offset.value < 0) continue;
+        if (x.offset + x.size <= y.offset || y.offset + y.size <= x.offset) continue;
+        if (lives_always(a) || lives_always(b) || !(all_before(uses[a], uses[b]) || all_before(uses[b], uses[a])))
+          return core::fail("device {}: buffers {} and {} share bytes and live at the same time", device, b, a);
+      }
+  }
+  return {};
+}
+
+namespace {
+
+// The kinds of tensors that differences are relative to.
+void compare_pieces(const core::Graph& graph, const std::string& kind, const Pieces& pieces,
+                    const std::map<std::string, Values>& expected, Difference& out) {
+  double largest = 0;
+  for (const auto& [name, values] : expected)
+    for (const double v : values) largest = std::max(largest, std::abs(v));
+  const auto note = [&](double difference, std::string where) {
+    if (!(difference <= out.worst)) out = {difference, std::move(where)};
+  };
+  const auto infinity = std::numeric_limits<double>::infinity();
+  for (const auto& [name, found] : pieces)
+    if (!expected.contains(name)) note(infinity, kind + " of " + name + " is not expected");
+  for (const auto& [name, values] : expected) {
+    const auto it = pieces.find(name);
+    if (it == pieces.end()) {
+      note(infinity, kind + " of " + name + " is on no device");
+      continue;
+    }
+    const core::Shape& shape = graph.tensor(*graph.find_tensor(name)).desc.shape;
+    double scale = 1e-6 * largest;
+    for (const double v : values) scale = std::max(scale, std::abs(v));
+    std::vector<bool> covered(values.size(), false);
+    Values positions(values.size());
+    for (std::size_t i = 0; i < positions.size(); ++i) positions[i] = static_cast<double>(i);
+    for (const Piece& piece : it->second) {
+      const Values where = cut(shape, positions, piece.box);
+      for (std::size_t i = 0; i < where.size(); ++i) {
+        const auto at = static_cast<std::size_t>(where[i]);
+        covered[at] = true;
+        const double difference = std::abs(piece.values[i] - values[at]);
+        if (difference == 0) continue;
+        note(difference / scale, fmt::format("{} of {} element {} on device {}: {} instead of {}", kind, name, at,
+                                             piece.device.value, piece.values[i], values[at]));
+      }
+    }
+    for (std::size_t i = 0; i < covered.size(); ++i)
+      if (!covered[i]) note(infinity, fmt::format("{} of {} element {} is on no device", kind, name, i));
+  }
+}
+
+}  // namespace
+
+Difference compare(const core::Graph& graph, const std::vector<PlanStep>& plan, const std::vector<UnshardedStep>& expected) {
+  Difference out;
+  SOAPSTONE_ASSERT(plan.size() == expected.size(), "{} steps and {}", plan.size(), expected.size());
+  for (std::size_t k = 0; k < plan.size(); ++k) {
+    const auto note = [&](std::string what, double a, double b) {
+      const double difference = std::abs(a - b) / std::max(std::abs(b), 1e-30);
+      if (a != b && !(difference <= out.worst)) out = {difference, fmt::format("{}: {} instead of {}", what, a, b)};
+    };
+    note("loss", plan[k].loss, expected[k].loss);
+    note("correct", plan[k].correct, expected[k].correct);
+    for (const double n : plan[k].squared_norms) note("squared norm", n, expected[k].squared_norm);
+    compare_pieces(graph, "gradient", plan[k].gradients, expected[k].gradients, out);
+    compare_pieces(graph, "weight", plan[k].weights, expected[k].weights, out);
+    std::map<std::string, Values> updated;  // only weights with a gradient have states
+    for (const auto& [name, values] : expected[k].states)
+      if (expected[k].gradients.contains(name)) updated[name] = values;
+    compare_pieces(graph, "optimizer state", plan[k].states, updated, out);
+  }
+  return out;
+}
+
+}  // namespace soapstone::interpreter
