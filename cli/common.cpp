@@ -89,7 +89,7 @@ core::ClusterSpec assumed_local_cluster(int ranks) {
   spec.name = fmt::format("local-{}", ranks);
   spec.description = fmt::format("This machine as {} ranks of {} threads, not measured", ranks, threads);
   core::DeviceKind kind;
-  kind.name = "cpu";
+  kind.name = kLocalDeviceKind;
   kind.threads = threads;
   kind.peak["f32"] = core::FlopsPerSecond(60e9 * threads);
   kind.peak["f64"] = core::FlopsPerSecond(30e9 * threads);
@@ -100,7 +100,7 @@ core::ClusterSpec assumed_local_cluster(int ranks) {
   kind.source = "assumed: 60 GFLOP/s f32 and 10 GB/s per thread; `soapstone clusters local` measures them";
   spec.device_kind.push_back(kind);
   core::NodeSpec node;
-  node.device_kind = "cpu";
+  node.device_kind = kLocalDeviceKind;
   node.devices = ranks;
   if (ranks > 1)
     node.interconnect = core::InterconnectSpec{core::InterconnectKind::kSharedMemory, core::BytesPerSecond(2e9),

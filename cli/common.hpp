@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 #include <CLI/CLI.hpp>
 
@@ -42,6 +43,9 @@ core::Result<core::Strategy> load_strategy(const core::Graph& graph, const core:
 std::filesystem::path cache_folder();
 std::filesystem::path default_database();
 std::filesystem::path local_cluster_file(int ranks);
+
+// The name of the device kind that stands for threads of the host that runs this.
+inline constexpr std::string_view kLocalDeviceKind = "cpu";
 
 // This machine as `ranks` devices with assumed figures, each saying so in its source.
 core::ClusterSpec assumed_local_cluster(int ranks);

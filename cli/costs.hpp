@@ -7,15 +7,13 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/common.hpp"
 #include "core/cluster.hpp"
 #include "core/cost_model.hpp"
 #include "core/kernel_catalog.hpp"
 #include "core/plan.hpp"
 #include "core/trace.hpp"
-
-namespace soapstone::simulator {
-class CostDatabase;
-}
+#include "simulator/cost_database.hpp"
 
 namespace soapstone::cli {
 
@@ -27,8 +25,14 @@ void declare_costs(CLI::App& app, CostArguments& arguments);
 // A cluster whose devices are processors of the machine this runs on is one that `clusters local` wrote.
 bool is_this_machine(const core::Cluster& cluster);
 
+// What measurements are kept for: this host with its kernel libraries.
+simulator::Environment environment();
+// Creates the file where there is none.
+core::Result<simulator::CostDatabase> open_database(const CostArguments& arguments);
+// Devices of the fullest node, which compute at the same time.
+int busy_devices(const core::Cluster& cluster);
+
 struct Costs {
-  std::unique_ptr<simulator::CostDatabase> database;
   std::unique_ptr<core::CostModel> modelled;
   std::unique_ptr<core::CostModel> measured;
   std::unique_ptr<core::KernelCatalog> catalog;

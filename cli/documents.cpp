@@ -5,9 +5,14 @@
 namespace soapstone::core {
 
 SOAPSTONE_INSTANTIATE_DOCUMENT(cli::ClustersOutput);
+SOAPSTONE_INSTANTIATE_DOCUMENT(cli::DiffOutput);
 SOAPSTONE_INSTANTIATE_DOCUMENT(cli::DoctorOutput);
 SOAPSTONE_INSTANTIATE_DOCUMENT(cli::KernelsOutput);
 SOAPSTONE_INSTANTIATE_DOCUMENT(cli::ModelsOutput);
+SOAPSTONE_INSTANTIATE_DOCUMENT(cli::ProfileOutput);
 SOAPSTONE_INSTANTIATE_DOCUMENT(cli::SimulateOutput);
+#ifdef SOAPSTONE_HAS_KERNELS
+SOAPSTONE_INSTANTIATE_DOCUMENT(cli::VerifyOutput);
+#endif
 
 }  // namespace soapstone::core

@@ -8,6 +8,11 @@
 
 #include "core/quantity.hpp"
 #include "core/reflect.hpp"
+#include "simulator/analysis/diff.hpp"
+#include "simulator/cost_database.hpp"
+#ifdef SOAPSTONE_HAS_KERNELS
+#include "runtime/verify.hpp"
+#endif
 
 namespace soapstone::cli {
 
@@ -115,6 +120,81 @@ struct SimulateOutput {
     visit("tflops_per_device", self.tflops_per_device);
     visit("share_of_peak", self.share_of_peak);
     visit("measured_share", self.measured_share);
+  }
+};
+
+struct ProfileOutput {
+  static constexpr std::string_view kFormat = "soapstone.profile";
+  static constexpr int kVersion = 1;
+  std::string model, cluster, database;
+  std::int64_t needed = 0, known_before = 0, measured = 0;
+  simulator::CostDatabase::Statistics statistics;
+  friend bool operator==(const ProfileOutput&, const ProfileOutput&) = default;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("model", self.model);
+    visit("cluster", self.cluster);
+    visit("database", self.database);
+    visit("needed", self.needed);
+    visit("known_before", self.known_before);
+    visit("measured", self.measured);
+    visit("statistics", self.statistics);
+  }
+};
+
+#ifdef SOAPSTONE_HAS_KERNELS
+struct VerifiedStrategy {
+  std::string strategy;
+  runtime::Verdict verdict;
+  friend bool operator==(const VerifiedStrategy&, const VerifiedStrategy&) = default;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("strategy", self.strategy);
+    visit("verdict", self.verdict);
+  }
+};
+struct VerifyOutput {
+  static constexpr std::string_view kFormat = "soapstone.verification";
+  static constexpr int kVersion = 1;
+  std::string model, backend, data;
+  std::int64_t ranks = 0, steps = 0;
+  std::uint64_t seed = 0;
+  double gradient = 0, loss = 0, weight = 0;  // worst of each kind over all strategies
+  double worst_relative_difference = 0;
+  double tolerance = 0;
+  bool passed = false;
+  double first_loss = 0, last_loss = 0;  // of the first strategy
+  std::vector<VerifiedStrategy> strategies;
+  friend bool operator==(const VerifyOutput&, const VerifyOutput&) = default;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("model", self.model);
+    visit("backend", self.backend);
+    visit("data", self.data);
+    visit("ranks", self.ranks);
+    visit("steps", self.steps);
+    visit("seed", self.seed);
+    visit("gradient", self.gradient);
+    visit("loss", self.loss);
+    visit("weight", self.weight);
+    visit("worst_relative_difference", self.worst_relative_difference);
+    visit("tolerance", self.tolerance);
+    visit("passed", self.passed);
+    visit("first_loss", self.first_loss);
+    visit("last_loss", self.last_loss);
+    visit("strategies", self.strategies);
+  }
+};
+#endif
+
+struct DiffOutput {
+  static constexpr std::string_view kFormat = "soapstone.diff";
+  static constexpr int kVersion = 1;
+  simulator::TraceDiff diff;
+  friend bool operator==(const DiffOutput&, const DiffOutput&) = default;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("diff", self.diff);
   }
 };
 

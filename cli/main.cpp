@@ -15,9 +15,9 @@ namespace {
 using namespace soapstone;
 
 constexpr const cli::Verb* kVerbs[] = {
-    &cli::kModelsVerb,   &cli::kClustersVerb, &cli::kKernelsVerb,
+    &cli::kModelsVerb,   &cli::kClustersVerb,
 #ifdef SOAPSTONE_HAS_KERNELS
-    &cli::kProfileVerb,
+    &cli::kKernelsVerb,  &cli::kProfileVerb,
 #endif
     &cli::kSearchVerb,   &cli::kSimulateVerb,
 #ifdef SOAPSTONE_HAS_KERNELS

@@ -87,6 +87,9 @@ struct Lowering::Impl {
   std::unordered_map<std::uint64_t, std::shared_ptr<const MoveSegment>> move_segments;
   std::vector<std::string> candidate_names;
   std::unordered_map<std::string, std::uint32_t> candidate_index;
+  // A search proposes without end: what is kept is given up when it has become this much.
+  static constexpr std::size_t kMostKept = std::size_t{192} << 20;
+  std::size_t kept = 0;  // bytes, roughly
 
   // Of the plan being made.
   const Graph* g = nullptr;  // of a micro-batch
@@ -131,6 +134,7 @@ struct Lowering::Impl {
     }
     for (std::size_t k = 0; k < def.operands.size(); ++k)
       s->read.push_back(make_cut(operand_layout(def, static_cast<int>(k), strategy, Access::kRead)));
+    kept += 4096 + 256 * strategy.devices.size();
     entry = std::move(s);
     return entry;
   }
@@ -142,13 +146,16 @@ struct Lowering::Impl {
     if (entry) return entry;
     auto m = std::make_shared<MoveSegment>();
     m->moves = reshard(from.layout, to.layout, options.patterns);
-    for (const ReshardGroup& group : m->moves.groups) {
+    for (ReshardGroup& group : m->moves.groups) {
       Transfer t;
       std::vector<Bytes> staging;
       if (group.pattern != Pattern::kNone) {
         t = transfer_of(group, from.layout, to.layout, dtype, dims);
         for (std::uint32_t k = 0; k < t.members.size(); ++k) staging.push_back(staging_bytes(t, k));
       }
+      // The transfer says it all.
+      group.moves = {};
+      kept += 512 + t.messages.size() * sizeof(Message) + t.members.size() * (sizeof(TransferMember) + 16);
       m->transfers.push_back(std::move(t));
       m->staging.push_back(std::move(staging));
     }
@@ -578,6 +585,11 @@ struct Lowering::Impl {
     class_of_device.assign(cluster.size(), kNoIndex);
     states.clear();
     segments.clear();
+    if (kept > kMostKept) {
+      op_segments.clear();
+      move_segments.clear();
+      kept = 0;
+    }
     first_shard.clear();
     transfer_index.clear();
     const std::size_t tensor_count = g->tensors().size();

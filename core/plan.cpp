@@ -230,12 +230,64 @@ void place_buffers(Plan& plan, std::span<const int> lanes_of_class) {
   for (std::size_t c = 0; c < plan.classes.size(); ++c) place_buffers(plan.classes[c], lanes_of_class[c]);
 }
 
+namespace {
+
+Status check_transfer(const Transfer& t, std::size_t index, std::uint32_t device_count) {
+  const auto bad = [&](std::string what) { return usage_error("transfer {}: {}", index, what); };
+  if (t.members.empty()) return bad("has no members");
+  if (t.pattern == Pattern::kNone) return bad("a transfer of pattern none moves nothing: leave it out");
+  for (const auto& m : t.members) {
+    if (m.device.value >= device_count) return bad(fmt::format("device {} of {}", print(m.device), device_count));
+    if (m.held.size() != m.wanted.size() || m.held.size() != t.members[0].held.size())
+      return bad(fmt::format("boxes {} and {} of device {} have other ranks", print(m.held), print(m.wanted), m.device.value));
+    if (!t.order.empty() && t.order.size() != m.held.size()) return bad(fmt::format("order {} of boxes {}", print(t.order), print(m.held)));
+  }
+  if (t.root >= t.members.size()) return bad(fmt::format("root {} of {} members", t.root, t.members.size()));
+  if (t.pattern != Pattern::kBoxes) {
+    if (!t.messages.empty()) return bad(fmt::format("{} lists messages", name_of(t.pattern)));
+    if (const auto reason = why_not(t.pattern, t.algorithm); !reason.empty()) return bad(std::string(reason));
+  }
+  for (const Message& m : t.messages) {
+    if (m.src >= t.members.size() || m.dst >= t.members.size())
+      return bad(fmt::format("a message from {} to {} of {} members", m.src, m.dst, t.members.size()));
+    if (m.box.size() != t.members[0].held.size() || !contains(t.members[m.src].held, m.box) || !contains(t.members[m.dst].wanted, m.box))
+      return bad(fmt::format("message {} is not in what member {} holds and member {} wants", print(m.box), m.src, m.dst));
+  }
+  return {};
+}
+
+// How many uses a task of this kind has, least and most.
+std::pair<std::size_t, std::size_t> use_counts(const Graph& graph, const Plan& plan, const Task& t) {
+  switch (t.kind) {
+    case TaskKind::kLoad: return {1, 1};
+    case TaskKind::kCompute: {
+      const Step& step = graph.ops()[t.op].definition.steps[t.step];
+      return {step.reads.size() + step.writes.size(), step.reads.size() + step.writes.size()};
+    }
+    case TaskKind::kTransfer: return {3, 3};
+    case TaskKind::kAccumulate: return {2, 2};
+    case TaskKind::kNorm: return {1, kNoIndex};
+    case TaskKind::kUpdate: return {2 + plan.optimizer_states, 3 + plan.optimizer_states};
+  }
+  return {0, 0};
+}
+
+}  // namespace
+
 Status check(const Graph& graph, const Plan& plan) {
   if (plan.graph_hash != graph.hash())
     return usage_error("the plan was made for graph {} ({}), this is {} ({})", plan.graph, hex(plan.graph_hash),
                        graph.name(), hex(graph.hash()));
+  if (plan.micro_batches < 1) return usage_error("micro_batches = {}: must be at least 1", plan.micro_batches);
+  for (std::size_t i = 0; i < plan.shards.size(); ++i) {
+    const Shard& s = plan.shards[i];
+    if (s.op >= graph.ops().size()) return usage_error("shard {}: operator {} of {}", i, s.op, graph.ops().size());
+    const std::size_t axes = graph.ops()[s.op].definition.axes.size();
+    if (s.axes.size() != axes) return usage_error("shard {}: {} axes, {} has {}", i, s.axes.size(), graph.ops()[s.op].name, axes);
+    if (s.candidate >= plan.candidates.size()) return usage_error("shard {}: candidate {} of {}", i, s.candidate, plan.candidates.size());
+  }
+  for (std::size_t i = 0; i < plan.transfers.size(); ++i) SOAPSTONE_TRY(check_transfer(plan.transfers[i], i, plan.device_count));
   std::vector<bool> device_seen(plan.device_count, false);
-  struct Part { std::uint32_t order; DeviceId device; };
   std::map<std::pair<std::uint32_t, std::uint32_t>, std::vector<DeviceId>> transfer_parts;  // (transfer, order)
   for (std::size_t c = 0; c < plan.classes.size(); ++c) {
     const DeviceClass& p = plan.classes[c];
@@ -249,8 +301,20 @@ Status check(const Graph& graph, const Plan& plan) {
       device_seen[d.value] = true;
     }
     std::vector<bool> written(p.buffers.size(), false);
-    for (std::size_t b = 0; b < p.buffers.size(); ++b)
-      written[b] = p.buffers[b].kind == BufferKind::kWeight || p.buffers[b].kind == BufferKind::kOptimizerState;
+    for (std::size_t b = 0; b < p.buffers.size(); ++b) {
+      const Buffer& buffer = p.buffers[b];
+      const auto bad_buffer = [&](std::string what) { return usage_error("class {} buffer {}: {}", c, b, what); };
+      if (buffer.tensor != kNoIndex && buffer.tensor >= graph.tensors().size())
+        return bad_buffer(fmt::format("tensor {} of {}", buffer.tensor, graph.tensors().size()));
+      const bool is_kept = buffer.kind == BufferKind::kWeight || buffer.kind == BufferKind::kOptimizerState;
+      if (is_kept && (buffer.tensor == kNoIndex || graph.tensors()[buffer.tensor].role != TensorRole::kWeight))
+        return bad_buffer(fmt::format("{} of no weight", name_of(buffer.kind)));
+      if (!buffer.box.empty() && buffer.size != size_of(buffer.dtype) * elements(buffer.box))
+        return bad_buffer(fmt::format("{} bytes for {} elements of {}", buffer.size.value, elements(buffer.box), name_of(buffer.dtype)));
+      if (p.arena.value >= 0 && (buffer.offset.value < 0 || buffer.offset + buffer.size > p.arena))
+        return bad_buffer(fmt::format("bytes {} to {} of an arena of {}", buffer.offset.value, (buffer.offset + buffer.size).value, p.arena.value));
+      written[b] = is_kept;
+    }
     for (std::uint32_t i = 0; i < p.tasks.size(); ++i) {
       const Task& t = p.tasks[i];
       if (i > 0 && t.order < p.tasks[i - 1].order) return bad(i, "comes before an earlier task in the total order");
@@ -258,17 +322,26 @@ Status check(const Graph& graph, const Plan& plan) {
       if (std::uint64_t{t.first_dependency} + t.dependency_count > p.dependencies.size()) return bad(i, "dependencies are out of range");
       for (const auto d : p.dependencies_of(t))
         if (d >= i) return bad(i, fmt::format("depends on task {}, which is not earlier", d));
+      if (t.kind == TaskKind::kCompute && (t.op >= graph.ops().size() || t.step >= graph.ops()[t.op].definition.steps.size()))
+        return bad(i, fmt::format("computes step {} of operator {}", t.step, t.op));
+      if (t.op != kNoIndex && t.op >= graph.ops().size()) return bad(i, fmt::format("operator {} of {}", t.op, graph.ops().size()));
+      const bool names_tensor = t.kind == TaskKind::kLoad || t.kind == TaskKind::kAccumulate || t.kind == TaskKind::kUpdate;
+      if ((t.tensor != kNoIndex || names_tensor) && t.tensor >= graph.tensors().size())
+        return bad(i, fmt::format("tensor {} of {}", t.tensor, graph.tensors().size()));
+      if (t.micro_batch >= plan.micro_batches) return bad(i, fmt::format("micro-batch {} of {}", t.micro_batch, plan.micro_batches));
+      const auto [least, most] = use_counts(graph, plan, t);
+      if (t.use_count < least || t.use_count > most)
+        return bad(i, fmt::format("{} uses {} buffers: {} to {} are accepted", name_of(t.kind), t.use_count, least, most));
       for (const BufferUse& use : p.uses_of(t)) {
+        // An operand that this part does not have, or nothing held, wanted or staged.
+        const bool may_be_none = t.kind == TaskKind::kCompute || t.kind == TaskKind::kTransfer;
+        if (use.buffer == kNoIndex && !may_be_none) return bad(i, fmt::format("{} without a buffer", name_of(t.kind)));
         if (use.buffer == kNoIndex) continue;
         if (use.buffer >= p.buffers.size()) return bad(i, fmt::format("uses buffer {} of {}", use.buffer, p.buffers.size()));
         if (use.access != UseAccess::kWrite && !written[use.buffer]) return bad(i, fmt::format("reads buffer {} before it is written", use.buffer));
       }
       for (const BufferUse& use : p.uses_of(t))
         if (use.buffer != kNoIndex && use.access != UseAccess::kRead) written[use.buffer] = true;
-      if (t.kind == TaskKind::kCompute) {
-        if (t.op >= graph.ops().size() || t.step >= graph.ops()[t.op].definition.steps.size())
-          return bad(i, fmt::format("computes step {} of operator {}", t.step, t.op));
-      }
       if (t.kind == TaskKind::kCompute || t.kind == TaskKind::kTransfer) {
         if (std::uint64_t{t.row} + p.members.size() > plan.member_table.size()) return bad(i, "member table row is out of range");
         const std::size_t limit = t.kind == TaskKind::kCompute ? plan.shards.size() : plan.transfers.size();
@@ -276,6 +349,8 @@ Status check(const Graph& graph, const Plan& plan) {
           const std::uint32_t e = plan.entry(t, m);
           if (e >= limit) return bad(i, fmt::format("member table entry {} of {}", e, limit));
           if (t.kind == TaskKind::kTransfer) transfer_parts[{e, t.order}].push_back(p.members[m]);
+          if (t.kind == TaskKind::kCompute && plan.shards[e].op != t.op)
+            return bad(i, fmt::format("computes operator {} on a shard of operator {}", t.op, plan.shards[e].op));
         }
       }
     }

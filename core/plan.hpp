@@ -296,7 +296,8 @@ void place_buffers(Plan& plan, std::span<const int> lanes_of_class);
 
 // Errors if the plan breaks a rule of the format: an index out of range, a
 // dependency that is not earlier, a transfer whose parts differ in order or
-// are missing, a use of a buffer before it is written.
+// are missing, a message of what its sender does not hold, a task with other
+// uses than its kind has, a use of a buffer before it is written.
 Status check(const Graph& graph, const Plan& plan);
 
 }  // namespace soapstone::core

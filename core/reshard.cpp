@@ -80,6 +80,8 @@ void choose_pattern(ReshardGroup& group, const Layout& from, const Layout& to, c
     if (same) group.pattern = Pattern::kNone, group.sum = false;
     return;
   }
+  // A collective fills what is wanted from end to end; here some of it is left zero.
+  if (to.overlap == Overlap::kSum) return;
   if (std::any_of(group.moves.begin(), group.moves.end(), [](const BoxMove& m) { return is_empty(m.box); })) return;
   std::vector<std::int64_t> sources, destinations;
   for (const DeviceId d : group.members) {

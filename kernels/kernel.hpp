@@ -31,6 +31,7 @@ struct RandomKey {
   std::uint64_t step = 0;   // training step; micro-batches of a step have distinct sample indices
   std::uint32_t op = 0;     // index of the operator in the graph
   std::int64_t sample_offset = 0;  // index of the block's micro-batch's first sample in the mini-batch
+  bool is_evaluation = false;      // nothing is random: dropout passes its input on
 };
 
 struct StepCall {

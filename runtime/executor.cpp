@@ -227,7 +227,7 @@ struct Executor::Impl {
           break;
         case TaskKind::kCompute: {
           prepare_compute(task, member, own, ready);
-          ready.random = {options.seed, 0, task.op, task.micro_batch * micro_batch_samples};
+          ready.random = {options.seed, 0, task.op, task.micro_batch * micro_batch_samples, !plan.training};
           most_workspace = std::max(most_workspace, ready.kernel->workspace());
           break;
         }

@@ -60,53 +60,57 @@ std::optional<double> PlanRun::gradient_norm() const {
 }
 
 std::vector<WholeTensor> PlanRun::collect_weights() const {
+  std::vector<TensorPart> parts;
+  for (const auto& e : executors_)
+    for (const WeightPart& w : e->weights())
+      if (w.is_owner) parts.push_back({w.tensor, w.value, w.states});
+  return gather_parts(communicator_, graph_, parts);
+}
+
+std::vector<WholeTensor> gather_parts(Communicator& communicator, const core::Graph& graph,
+                                      std::span<const TensorPart> parts) {
   // Per part: tensor, number of states, box, then the bytes of the value and the states as they lie.
   detail::ByteWriter writer;
-  for (const auto& e : executors_)
-    for (const WeightPart& w : e->weights()) {
-      if (!w.is_owner) continue;
-      writer.put(w.tensor);
-      writer.put(static_cast<std::uint32_t>(w.states.size()));
-      for (const core::Interval& i : w.value.box) writer.put(i);
-      const auto size = static_cast<std::size_t>((core::size_of(w.value.dtype) * w.value.size()).value);
-      writer.put_bytes(w.value.data, size);
-      for (const Block& s : w.states) writer.put_bytes(s.data, size);
-    }
-  const auto parts = communicator_.gather(writer.take());
+  for (const TensorPart& p : parts) {
+    writer.put(p.tensor);
+    writer.put(static_cast<std::uint32_t>(p.states.size()));
+    for (const core::Interval& i : p.value.box) writer.put(i);
+    const auto size = static_cast<std::size_t>((core::size_of(p.value.dtype) * p.value.size()).value);
+    writer.put_bytes(p.value.data, size);
+    for (const Block& s : p.states) writer.put_bytes(s.data, size);
+  }
+  const auto texts = communicator.gather(writer.take());
   std::map<std::uint32_t, WholeTensor> whole;
   std::map<std::uint32_t, std::int64_t> covered;
-  for (const std::string& part : parts) {
-    detail::ByteReader reader(part);
+  std::vector<std::byte> aligned;  // a text is not aligned as a block must be
+  for (const std::string& text : texts) {
+    detail::ByteReader reader(text);
     while (!reader.done()) {
       const auto tensor = reader.get<std::uint32_t>();
       const auto states = reader.get<std::uint32_t>();
-      const core::TensorDesc& desc = graph_.tensors()[tensor].desc;
+      const core::TensorDesc& desc = graph.tensors()[tensor].desc;
       core::Box box;
       for (std::size_t d = 0; d < desc.shape.size(); ++d) box.push_back(reader.get<core::Interval>());
       WholeTensor& t = whole[tensor];
       t.tensor = tensor;
       t.desc = {desc.shape, desc.dtype, {}};
-      const auto whole_size = static_cast<std::size_t>(core::bytes_of(desc).value);
-      t.value.resize(whole_size);
       t.states.resize(states);
       const auto size = static_cast<std::size_t>((core::size_of(desc.dtype) * core::elements(box)).value);
-      const auto put = [&](std::vector<std::byte>& into) {
-        into.resize(whole_size);
-        // The text is not aligned as a block must be.
-        std::vector<std::byte> aligned(size);
+      aligned.resize(size);
+      for (std::uint32_t k = 0; k <= states; ++k) {
+        std::vector<std::byte>& into = k == 0 ? t.value : t.states[k - 1];
+        into.resize(static_cast<std::size_t>(core::bytes_of(desc).value));
         if (size > 0) std::memcpy(aligned.data(), reader.get_bytes(size), size);
         kernels::copy_box({into.data(), desc.dtype, core::whole(desc.shape), {}},
                           {aligned.data(), desc.dtype, box, desc.order}, box);
-      };
-      put(t.value);
-      for (auto& s : t.states) put(s);
+      }
       covered[tensor] += core::elements(box);
     }
   }
   std::vector<WholeTensor> result;
   for (auto& [tensor, t] : whole) {
-    SOAPSTONE_ASSERT(covered[tensor] == core::elements(t.desc.shape), "{} of {} elements of {} are owned",
-                     covered[tensor], core::elements(t.desc.shape), graph_.tensors()[tensor].name);
+    SOAPSTONE_ASSERT(covered[tensor] == core::elements(t.desc.shape), "{} of {} elements of {} were given",
+                     covered[tensor], core::elements(t.desc.shape), graph.tensors()[tensor].name);
     result.push_back(std::move(t));
   }
   return result;

@@ -19,6 +19,18 @@ struct WholeTensor {
   std::vector<std::vector<std::byte>> states;  // of the optimizer
 };
 
+// A part of a tensor on this process.
+struct TensorPart {
+  std::uint32_t tensor = 0;
+  kernels::Block value;
+  std::vector<kernels::Block> states;
+};
+
+// On process 0: tensors put together from the parts of all processes, which together cover each of
+// them once. Elsewhere empty. Ascending by tensor.
+std::vector<WholeTensor> gather_parts(Communicator& communicator, const core::Graph& graph,
+                                      std::span<const TensorPart> parts);
+
 struct PlanRunOptions {
   std::uint64_t seed = 0;
   const class PlanRun* weights_of = nullptr;  // share that run's weights; it outlives this one

@@ -34,6 +34,11 @@ struct Expanded {
   CostSource source = CostSource::kMeasured;  // the weakest of all
 };
 
+// As place_buffers has it; everything else lives from its first use to its last.
+bool lives_always(BufferKind k) {
+  return k == BufferKind::kWeight || k == BufferKind::kOptimizerState || k == BufferKind::kWorkspace || k == BufferKind::kScalar;
+}
+
 bool in_own_buffer(Pattern p) { return p == Pattern::kAllReduce || p == Pattern::kBroadcast; }
 
 std::uint64_t key_of(const Transfer& t) {
@@ -220,7 +225,7 @@ struct Simulator::Impl {
   Impl(const Graph& of, const Cluster& on, const CostModel& with) : graph(of), cluster(on), costs(with), expander(on, with) {}
 
   // Kept between plans.
-  static constexpr std::size_t kMostFlows = 1 << 22;  // of kept transfers: 96 MiB
+  static constexpr std::size_t kMostFlows = 1 << 21;  // of kept transfers: 48 MiB
   std::map<std::uint32_t, Graph> micro_graphs;
   std::unordered_map<std::uint64_t, Cost, KeyIsHash> compute_costs;
   std::unordered_map<std::uint64_t, Expanded, KeyIsHash> expanded;
@@ -533,7 +538,6 @@ struct Simulator::Impl {
     return out;
   }
 
-  // Weights, optimizer state and workspace live always, everything else from its first use to its last.
   MemoryCounter memory_of(const Place& place, const DeviceClass& program) const {
     struct Life { std::int64_t from = INT64_MAX, to = INT64_MIN; };
     std::vector<Life> life(program.buffers.size());
@@ -548,7 +552,7 @@ struct Simulator::Impl {
     std::map<std::int64_t, std::int64_t> change;
     for (std::size_t b = 0; b < life.size(); ++b) {
       const Buffer& buffer = program.buffers[b];
-      if (buffer.kind == BufferKind::kWeight || buffer.kind == BufferKind::kOptimizerState || buffer.kind == BufferKind::kWorkspace) {
+      if (lives_always(buffer.kind)) {
         always += buffer.size.value;
       } else if (life[b].from < life[b].to) {
         change[life[b].from] += buffer.size.value;
@@ -604,9 +608,7 @@ Bytes live_peak_in_order(const DeviceClass& program) {
   std::vector<std::int64_t> change(program.tasks.size() + 1, 0);
   for (std::size_t b = 0; b < program.buffers.size(); ++b) {
     const Buffer& buffer = program.buffers[b];
-    const bool always = buffer.kind == BufferKind::kWeight || buffer.kind == BufferKind::kOptimizerState ||
-                        buffer.kind == BufferKind::kWorkspace || buffer.kind == BufferKind::kScalar;
-    if (always) {
+    if (lives_always(buffer.kind)) {
       alive += buffer.size.value;
     } else if (first[b] != kUnused) {
       change[first[b]] += buffer.size.value;

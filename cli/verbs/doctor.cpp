@@ -47,8 +47,11 @@ core::Status doctor(const Invocation& invocation) {
   check("oneDNN", !onednn.empty(), onednn.empty() ? "not built in" : onednn, "fast kernels on CPUs (conv2d, linear, pool2d)");
   const std::string mpi = runtime::mpi_version();
   check("MPI", !mpi.empty(), mpi.empty() ? "not built in" : mpi, "training over several processes and hosts");
-  const std::string data = runtime::fashion_mnist_folder();
-  check("Fashion-MNIST", !data.empty(), data.empty() ? "not found; package dataset-fashion-mnist or SOAPSTONE_DATA" : data, "train --data fashion-mnist");
+  ModelArguments model;
+  model.name = "mlp";
+  SOAPSTONE_ASSIGN(const core::Graph graph, build_graph(model));
+  const auto data = runtime::open_data("fashion-mnist", graph, 0);
+  check("Fashion-MNIST", data.has_value(), data ? fmt::format("{} training images", data->train->samples()) : data.error().message, "train --data fashion-mnist");
 #else
   check("Kokkos", false, "not built in; scripts/setup.sh provides it", "portable kernels: train, verify, profile");
 #endif

@@ -3,7 +3,7 @@
 // The mask is not stored. It is a counter-based random number keyed by the
 // run's seed, the training step, the operator's index in the graph and the
 // element's index in the unsharded tensor, so that it does not depend on the
-// layout; backward draws it again.
+// layout; backward draws it again. In evaluation y = x.
 // Shapes: x, y any [n, …]. Counted as 10 FLOPs per element (Philox).
 // Source: Srivastava et al. 2014; Salmon et al. 2011 for the generator.
 #pragma once

@@ -1,8 +1,8 @@
 // C[m, n] = Σ_k A[m, k] B[k, n] over matrices that are described by how their rows are loaded, so
 // that transposed, permuted and windowed operands (im2col) share one blocked loop.
 //
-// 2·m·n·k FLOPs. Tiles of C are spread over threads. The sum over k runs in blocks of kDepth in a
-// fixed order: the bits depend on neither the tiles nor the number of threads.
+// 2·m·n·k FLOPs. Tiles of C are spread over threads. The sum over k has an order that follows from
+// m, n and k: the bits do not depend on the number of threads.
 // Source: Goto & van de Geijn 2008, doi 10.1145/1356052.1356053 (packing), with small tiles that fit
 // on the stack.
 #pragma once
@@ -102,35 +102,67 @@ void multiply_panels(std::int64_t depth, const T* __restrict a, const T* __restr
 #endif
 }
 
-// store(row, first_column, count, values) is called for every row of every tile of C, also where k is 0.
+// How a product is cut into tasks. A long sum over few outputs is cut too: into pieces that are added
+// up in order afterwards. Depends on the sizes only, never on the number of threads.
+struct MatmulCut {
+  std::int64_t rows, columns;  // of a task's tile
+  std::int64_t depth, pieces;  // of a piece of the sum
+
+  template <class T>
+  static MatmulCut of(std::int64_t m, std::int64_t n, std::int64_t k) {
+    using Tiles = MatmulTiles<T>;
+    constexpr std::int64_t kSmallestTask = 1 << 18, kMostTasks = 32, kShortestPiece = 4 * Tiles::kDepth;
+    MatmulCut cut{Tiles::kMaxRows, Tiles::kMaxColumns, k, 1};
+    const std::int64_t wanted = std::min(kMostTasks, m * n * k / kSmallestTask);
+    const auto tiles = [&] { return ((m + cut.rows - 1) / cut.rows) * ((n + cut.columns - 1) / cut.columns); };
+    if (m * n == 0 || tiles() >= wanted) return cut;
+    const std::int64_t pieces = std::min((wanted + tiles() - 1) / tiles(), k / kShortestPiece);
+    if (pieces > 1) {
+      cut.depth = ((k + pieces - 1) / pieces + Tiles::kDepth - 1) / Tiles::kDepth * Tiles::kDepth;
+      cut.pieces = (k + cut.depth - 1) / cut.depth;
+    }
+    while (tiles() * cut.pieces < wanted && (cut.rows > Tiles::kRows || cut.columns > Tiles::kColumns)) {
+      if (cut.rows > 2 * Tiles::kRows || cut.columns == Tiles::kColumns)
+        cut.rows = std::max(Tiles::kRows, (cut.rows / 2 + Tiles::kRows - 1) / Tiles::kRows * Tiles::kRows);
+      else
+        cut.columns /= 2;
+    }
+    return cut;
+  }
+};
+
+// What `matmul` needs for the pieces of long sums.
+template <class T>
+core::Bytes matmul_workspace(std::int64_t m, std::int64_t n, std::int64_t k) {
+  const std::int64_t pieces = MatmulCut::of<T>(m, n, k).pieces;
+  return core::Bytes(pieces > 1 ? pieces * m * n * static_cast<std::int64_t>(sizeof(T)) : 0);
+}
+
+// store(row, first_column, count, values) is called once for every row of every tile of C, also
+// where k is 0.
 template <class T, class A, class B, class Store>
 void matmul(const Space& space, const char* label, std::int64_t m, std::int64_t n, std::int64_t k,
-            const A& a, RowsAre a_rows, const B& b, RowsAre b_rows, const Store& store) {
+            const A& a, RowsAre a_rows, const B& b, RowsAre b_rows, void* workspace, const Store& store) {
   using Tiles = MatmulTiles<T>;
   if (m == 0 || n == 0) return;
-  // Smaller tiles where there would be few of them.
-  constexpr std::int64_t kWantedTasks = 64;
-  std::int64_t rows = Tiles::kMaxRows, columns = Tiles::kMaxColumns;
-  const auto tasks = [&] { return ((m + rows - 1) / rows) * ((n + columns - 1) / columns); };
-  while (tasks() < kWantedTasks && (rows > Tiles::kRows || columns > Tiles::kColumns)) {
-    if (rows > 2 * Tiles::kRows || columns == Tiles::kColumns)
-      rows = std::max(Tiles::kRows, (rows / 2 + Tiles::kRows - 1) / Tiles::kRows * Tiles::kRows);
-    else
-      columns /= 2;
-  }
-  const std::int64_t across = (n + columns - 1) / columns;
-  parallel_for(space, label, tasks(), [=](std::int64_t task) {
+  const MatmulCut cut = MatmulCut::of<T>(m, n, k);
+  const std::int64_t across = (n + cut.columns - 1) / cut.columns;
+  const std::int64_t tiles = (m + cut.rows - 1) / cut.rows * across;
+  auto* partials = static_cast<T*>(workspace);  // [pieces][m][n]
+  parallel_for(space, label, tiles * cut.pieces, [=](std::int64_t task) {
     alignas(64) T packed_a[Tiles::kMaxRows * Tiles::kDepth];
     alignas(64) T packed_b[Tiles::kMaxColumns * Tiles::kDepth];
     alignas(64) T sums[Tiles::kMaxRows * Tiles::kMaxColumns];  // [row panel][column panel][kRows][kColumns]
     constexpr std::int64_t kTile = Tiles::kRows * Tiles::kColumns;
-    const std::int64_t first_row = task / across * rows, first_column = task % across * columns;
-    const std::int64_t height = std::min(rows, m - first_row), width = std::min(columns, n - first_column);
+    const std::int64_t piece = task / tiles, tile = task % tiles;
+    const std::int64_t first_row = tile / across * cut.rows, first_column = tile % across * cut.columns;
+    const std::int64_t height = std::min(cut.rows, m - first_row), width = std::min(cut.columns, n - first_column);
     const std::int64_t row_panels = (height + Tiles::kRows - 1) / Tiles::kRows;
     const std::int64_t column_panels = (width + Tiles::kColumns - 1) / Tiles::kColumns;
     std::fill_n(sums, row_panels * column_panels * kTile, T(0));
-    for (std::int64_t first_k = 0; first_k < k; first_k += Tiles::kDepth) {
-      const std::int64_t depth = std::min(Tiles::kDepth, k - first_k);
+    const std::int64_t end_k = std::min(k, (piece + 1) * cut.depth);
+    for (std::int64_t first_k = piece * cut.depth; first_k < end_k; first_k += Tiles::kDepth) {
+      const std::int64_t depth = std::min(Tiles::kDepth, end_k - first_k);
       pack_panels<Tiles::kRows>(a, a_rows, first_row, height, first_k, depth, packed_a);
       pack_panels<Tiles::kColumns>(b, b_rows, first_column, width, first_k, depth, packed_b);
       for (std::int64_t j = 0; j < column_panels; ++j)
@@ -140,10 +172,28 @@ void matmul(const Space& space, const char* label, std::int64_t m, std::int64_t 
                              sums + (i * column_panels + j) * kTile);
     }
     for (std::int64_t i = 0; i < height; ++i)
-      for (std::int64_t j = 0; j < column_panels; ++j)
-        store(first_row + i, first_column + j * Tiles::kColumns,
-              std::min(Tiles::kColumns, width - j * Tiles::kColumns),
-              sums + (i / Tiles::kRows * column_panels + j) * kTile + i % Tiles::kRows * Tiles::kColumns);
+      for (std::int64_t j = 0; j < column_panels; ++j) {
+        const T* values = sums + (i / Tiles::kRows * column_panels + j) * kTile + i % Tiles::kRows * Tiles::kColumns;
+        const std::int64_t row = first_row + i, column = first_column + j * Tiles::kColumns;
+        const std::int64_t count = std::min(Tiles::kColumns, width - j * Tiles::kColumns);
+        if (cut.pieces == 1)
+          store(row, column, count, values);
+        else
+          std::copy_n(values, count, partials + (piece * m + row) * n + column);
+      }
+  });
+  if (cut.pieces == 1) return;
+  const std::int64_t rows = std::max<std::int64_t>(1, 4096 / n);
+  parallel_for_chunks(space, label, m, rows, [=](std::int64_t begin, std::int64_t end) {
+    T sums[Tiles::kColumns];
+    for (std::int64_t row = begin; row < end; ++row)
+      for (std::int64_t column = 0; column < n; column += Tiles::kColumns) {
+        const std::int64_t count = std::min(Tiles::kColumns, n - column);
+        std::fill_n(sums, Tiles::kColumns, T(0));
+        for (std::int64_t piece = 0; piece < cut.pieces; ++piece)
+          for (std::int64_t c = 0; c < count; ++c) sums[c] += partials[(piece * m + row) * n + column + c];
+        store(row, column, count, sums);
+      }
   });
 }
 

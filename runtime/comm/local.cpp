@@ -39,6 +39,7 @@ class Fabric {
     slots_[slot] = {src, dst, tag, data, size, is_send, false, kNone};
     if (const auto other = unqueue(queue(!is_send, src, dst), tag)) {
       Slot &mine = slots_[slot], &theirs = slots_[*other];
+      mine.complete = theirs.complete = true;
       if (mine.size != theirs.size)
         throw CommunicationError(fmt::format(
             "rank {} sends {} bytes to rank {} (tag {}), which receives {} bytes", src,
@@ -47,7 +48,6 @@ class Fabric {
         if (is_send) std::memcpy(theirs.data, data, static_cast<std::size_t>(size));
         else std::memcpy(data, theirs.data, static_cast<std::size_t>(size));
       }
-      mine.complete = theirs.complete = true;
     } else {
       Queue& own = queue(is_send, src, dst);
       if (own.last == kNone) own.first = slot;

@@ -32,6 +32,18 @@ std::vector<OpCase> add_cases() {
       {.name = "number_added_to_a_matrix",
        .op = core::Add{},
        .inputs = {floats({3, 4}), floats({1})}},
+      {.name = "bias_of_many_rows",
+       .op = core::Add{},
+       .inputs = {floats({2100, 5}), floats({5})},
+       .large = true},
+      {.name = "bias_of_many_columns",
+       .op = core::Add{},
+       .inputs = {floats({40, 300}), floats({300})},
+       .large = true},
+      {.name = "one_number_per_long_row",
+       .op = core::Add{},
+       .inputs = {floats({3, 6007}), floats({3, 1})},
+       .large = true},
       {.name = "empty", .op = core::Add{}, .inputs = {floats({0, 3}), floats({1, 3})}},
   };
 }

@@ -37,6 +37,14 @@ std::vector<OpCase> attention_cases() {
        .inputs = {floats({1, 35, 3, 2, 4})}},
       {.name = "large_scores", .op = Attention{}, .inputs = separate(1, 3, 4, 2, 2), .offset = 9},
       {.name = "many_features", .op = Attention{}, .inputs = separate(1, 3, 4, 2, 37)},
+      {.name = "several_blocks",
+       .op = Attention{},
+       .inputs = separate(1, 70, 135, 2, 3),
+       .large = true},
+      {.name = "several_blocks_causal",
+       .op = Attention{.causal = true},
+       .inputs = separate(1, 70, 135, 1, 5),
+       .large = true},
       {.name = "empty_batch", .op = Attention{}, .inputs = separate(0, 3, 3, 2, 2)},
   };
 }

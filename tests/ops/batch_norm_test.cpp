@@ -24,6 +24,15 @@ std::vector<OpCase> batch_norm_cases() {
        .offset = 300},
       {.name = "large_epsilon", .op = BatchNorm{.epsilon = 0.5}, .inputs = {image({2, 3, 3, 5})}},
       {.name = "many_channels", .op = BatchNorm{}, .inputs = {image({2, 37, 2, 2})}},
+      {.name = "many_rows", .op = BatchNorm{}, .inputs = {floats({2100, 3})}, .large = true},
+      {.name = "more_channels_than_a_block",
+       .op = BatchNorm{},
+       .inputs = {floats({40, 300})},
+       .large = true},
+      {.name = "large_row_major_image",
+       .op = BatchNorm{},
+       .inputs = {floats({2, 3, 31, 37})},
+       .large = true},
   };
 }
 

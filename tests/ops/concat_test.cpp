@@ -31,6 +31,10 @@ std::vector<OpCase> concat_cases() {
       {.name = "an_empty_input_between",
        .op = Concat{},
        .inputs = {floats({2, 3}), floats({2, 0}), floats({2, 4})}},
+      {.name = "several_blocks",
+       .op = Concat{},
+       .inputs = {floats({2, 9001}), floats({2, 5})},
+       .large = true},
       {.name = "empty_batch", .op = Concat{}, .inputs = {floats({0, 3}), floats({0, 1})}},
   };
 }

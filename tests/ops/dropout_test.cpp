@@ -21,6 +21,10 @@ std::vector<OpCase> dropout_cases() {
       {.name = "nothing_dropped", .op = Dropout{.rate = 0}, .inputs = {floats({3, 5})}},
       {.name = "nearly_all_dropped", .op = Dropout{.rate = 0.97}, .inputs = {floats({9, 13})}},
       {.name = "long_vector", .op = Dropout{}, .inputs = {floats({1, 1031})}},
+      {.name = "several_blocks",
+       .op = Dropout{.rate = 0.2},
+       .inputs = {floats({3, 6007})},
+       .large = true},
       {.name = "empty", .op = Dropout{}, .inputs = {floats({0, 5})}},
   };
 }

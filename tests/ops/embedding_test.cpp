@@ -12,11 +12,13 @@ using core::Embedding;
 
 namespace {
 
-OpCase embedding(std::string name, std::int64_t vocab, std::int64_t features, core::Shape ids) {
+OpCase embedding(std::string name, std::int64_t vocab, std::int64_t features, core::Shape ids,
+                 bool large = false) {
   return {.name = std::move(name),
           .op = Embedding{.vocab = vocab, .features = features},
           .inputs = {integers(ids)},
           .op_in_f64 = Embedding{.vocab = vocab, .features = features, .dtype = DType::kF64},
+          .large = large,
           .classes = vocab};
 }
 
@@ -31,6 +33,8 @@ std::vector<OpCase> embedding_cases() {
       embedding("rows_hardly_met", 101, 3, {4, 2}),
       embedding("many_features", 7, 67, {3, 3}),
       embedding("three_dimensions_of_ids", 5, 3, {2, 3, 2}),
+      embedding("more_features_than_a_block", 5, 300, {4, 9}, true),
+      embedding("one_row_met_very_often", 2, 3, {1500}, true),
       embedding("empty_batch", 5, 3, {0, 4}),
   };
 }

@@ -16,6 +16,7 @@ std::vector<OpCase> gelu_cases() {
       {.name = "far_below_zero", .op = core::Gelu{}, .inputs = {floats({4, 9})}, .offset = -6},
       {.name = "far_above_zero", .op = core::Gelu{}, .inputs = {floats({4, 9})}, .offset = 30},
       {.name = "long_vector", .op = core::Gelu{}, .inputs = {floats({1, 1031})}},
+      {.name = "several_blocks", .op = core::Gelu{}, .inputs = {floats({2, 9001})}, .large = true},
       {.name = "empty", .op = core::Gelu{}, .inputs = {floats({0, 5})}},
   };
 }

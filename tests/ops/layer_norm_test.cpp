@@ -22,6 +22,8 @@ std::vector<OpCase> layer_norm_cases() {
        .offset = 100},
       {.name = "large_epsilon", .op = LayerNorm{.epsilon = 0.5}, .inputs = {floats({3, 5})}},
       {.name = "many_features", .op = LayerNorm{}, .inputs = {floats({5, 259})}},
+      {.name = "many_rows", .op = LayerNorm{}, .inputs = {floats({2100, 3})}, .large = true},
+      {.name = "long_rows", .op = LayerNorm{}, .inputs = {floats({3, 4099})}, .large = true},
       {.name = "empty_batch", .op = LayerNorm{}, .inputs = {floats({0, 4})}},
   };
 }

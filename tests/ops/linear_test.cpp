@@ -38,6 +38,18 @@ std::vector<OpCase> linear_cases() {
        .inputs = {image({3, 2, 3, 5})}},
       {.name = "many_inputs", .op = Linear{.out_features = {19}}, .inputs = {floats({3, 131})}},
       {.name = "many_rows", .op = Linear{.out_features = {17}}, .inputs = {floats({67, 33})}},
+      {.name = "blocks_of_every_kind",
+       .op = Linear{.out_features = {140}},
+       .inputs = {floats({75, 133})},
+       .large = true},
+      {.name = "long_sum_forward",
+       .op = Linear{.out_features = {40}},
+       .inputs = {floats({7, 2100})},
+       .large = true},
+      {.name = "long_sum_backward",
+       .op = Linear{.out_features = {15}, .activation = Activation::kRelu},
+       .inputs = {floats({2100, 20})},
+       .large = true},
       {.name = "empty_batch", .op = Linear{.out_features = {3}}, .inputs = {floats({0, 4})}},
   };
 }

@@ -54,6 +54,10 @@ std::vector<OpCase> pool2d_cases() {
        .op = Pool2D{.kind = PoolKind::kAverage},
        .inputs = {floats({2, 3, 4, 6})}},
       {.name = "many_channels", .op = Pool2D{}, .inputs = {image({1, 37, 4, 4})}},
+      {.name = "many_positions",
+       .op = Pool2D{.kernel = {3, 3}, .stride = {2, 2}, .padding = {1, 1, 1, 1}},
+       .inputs = {image({2, 35, 19, 23})},
+       .large = true},
       {.name = "empty_batch", .op = Pool2D{}, .inputs = {image({0, 2, 4, 4})}},
   };
 }

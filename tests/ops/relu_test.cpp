@@ -16,6 +16,7 @@ std::vector<OpCase> relu_cases() {
       {.name = "row_major_image", .op = core::Relu{}, .inputs = {floats({3, 2, 4, 5})}},
       {.name = "six_dimensions", .op = core::Relu{}, .inputs = {floats({2, 1, 3, 2, 1, 2})}},
       {.name = "long_vector", .op = core::Relu{}, .inputs = {floats({1, 1031})}},
+      {.name = "several_blocks", .op = core::Relu{}, .inputs = {floats({3, 7001})}, .large = true},
       {.name = "empty", .op = core::Relu{}, .inputs = {floats({0, 5})}},
   };
 }

@@ -28,7 +28,7 @@ TEST(Expert, CutsConvolutionsBySamplesAndFullyConnectedByOutputs) {
   const Strategy s = expert(graph, small_cluster(2, 4, 2));
   for (const char* op : {"conv1", "pool1", "conv5", "pool5", "flatten", "loss"}) EXPECT_EQ(cut_of(graph, s, op), "n=8") << op;
   for (const char* op : {"fc6", "fc7", "fc8"}) EXPECT_EQ(cut_of(graph, s, op), "o=8") << op;
-  EXPECT_EQ(cut_of(graph, s, "drop7"), "d1=8");  // as its input comes
+  EXPECT_EQ(cut_of(graph, s, "drop7"), "c=8");  // as its input comes
 }
 
 TEST(Expert, CutsTransformersAsMegatronDoes) {

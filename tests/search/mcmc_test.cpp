@@ -49,7 +49,7 @@ struct Case {
 
 const RankedStrategy& with_origin(const RankedStrategies& r, std::string_view part) {
   for (const auto& s : r.strategies)
-    if (s.origin.find(part) != std::string::npos) return s;
+    if (s.origin.starts_with(part) || s.origin.ends_with(", " + std::string(part))) return s;
   ADD_FAILURE() << "no strategy from " << part;
   return r.strategies.at(0);
 }
@@ -62,7 +62,7 @@ TEST(Mcmc, FindsTheExhaustiveOptimumOnSmallGraphs) {
     const auto found = mcmc(c.problem, Budget::proposals(6000), 1).value();
     EXPECT_EQ(found.strategies[0].step_time, best.strategies[0].step_time)
         << print(row.batch) << "x" << row.in << "x" << row.hidden << " on " << row.nodes << "x" << row.devices << " of " << best.proposals << " strategies";
-    EXPECT_GT(best.proposals, 400);
+    EXPECT_GE(best.proposals, 300);
   }
 }
 
@@ -120,7 +120,7 @@ TEST(Mcmc, HonoursPins) {
   for (const auto& s : found.strategies) {
     const Strategy strategy = from_document(c.graph, s.strategy).value();
     EXPECT_EQ(s.feasible, space.why_not(strategy).empty());
-    if (!s.feasible) EXPECT_EQ(s.why_not, "fc1 is not as pinned");
+    EXPECT_EQ(s.why_not, s.feasible ? "" : "fc1 is not as pinned");
   }
   EXPECT_FALSE(with_origin(found, "data-parallel").feasible);
   EXPECT_EQ(found.strategies.back().origin.find("mcmc"), std::string::npos);

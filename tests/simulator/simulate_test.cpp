@@ -231,8 +231,8 @@ TEST_P(EveryModel, RandomStrategiesKeepTheLawsOfSchedules) {
 
 INSTANTIATE_TEST_SUITE_P(Models, EveryModel,
                          ::testing::Combine(::testing::Values("mlp", "fashion-cnn", "inception-block", "transformer-block"), ::testing::Values(1, 2)),
-                         [](const auto& info) {
-                           std::string name = std::get<0>(info.param) + "_" + std::to_string(std::get<1>(info.param)) + "_lanes";
+                         [](const auto& row) {
+                           std::string name = std::get<0>(row.param) + "_" + std::to_string(std::get<1>(row.param)) + "_lanes";
                            std::replace(name.begin(), name.end(), '-', '_');
                            return name;
                          });

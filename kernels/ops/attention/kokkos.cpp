@@ -63,7 +63,6 @@ void product(std::int64_t m, std::int64_t n, std::int64_t count, const Left<T>& 
       const T* left = a.data + i0 * a.row;
       for (std::int64_t k = 0; k < count; ++k) {
         const T* right = b + k * n + j0;
-        SOAPSTONE_PRAGMA(GCC unroll 8)
         for (std::int64_t i = 0; i < kHigh; ++i) {
           const T factor = left[i * a.row + k * a.column];
           SOAPSTONE_SIMD

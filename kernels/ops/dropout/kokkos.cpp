@@ -77,8 +77,9 @@ class DropoutKernel final : public PreparedKernel {
     const RandomStream stream{call.random.seed, RandomUse::kDropout, call.random.op,
                               static_cast<std::uint32_t>(call.random.step)};
     // word · 2^-32 < rate, in integers.
-    const auto threshold = static_cast<std::uint32_t>(std::min(std::ceil(rate_ * 0x1p32), 0x1p32 - 1));
-    const T scale = static_cast<T>(1 / (1 - rate_));
+    const double rate = call.random.is_evaluation ? 0 : rate_;
+    const auto threshold = static_cast<std::uint32_t>(std::min(std::ceil(rate * 0x1p32), 0x1p32 - 1));
+    const T scale = static_cast<T>(1 / (1 - rate));
     T* to = data_of<T>(to_block);
     const T* from = data_of<T>(from_block);
     for_tiles(Space(), label, nest, [=](const Tile<3>& tile) {

@@ -3,6 +3,7 @@
 namespace soapstone::kernels {
 
 std::unique_ptr<PreparedKernel> linear_kokkos(const core::LocalProblem& problem);
+core::Bytes linear_kokkos_workspace(const core::LocalProblem& problem);
 #if SOAPSTONE_HAS_ONEDNN
 std::string linear_onednn_why_not(const core::LocalProblem& problem);
 std::unique_ptr<PreparedKernel> linear_onednn(const core::LocalProblem& problem);
@@ -14,7 +15,8 @@ std::span<const Candidate> linear_candidates() {
 #if SOAPSTONE_HAS_ONEDNN
       {"linear/onednn", linear_onednn_why_not, linear_onednn, linear_onednn_workspace},
 #endif
-      {"linear/kokkos", [](const core::LocalProblem&) { return std::string(); }, linear_kokkos},
+      {"linear/kokkos", [](const core::LocalProblem&) { return std::string(); }, linear_kokkos,
+       linear_kokkos_workspace},
   };
   return kCandidates;
 }

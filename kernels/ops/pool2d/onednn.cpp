@@ -1,5 +1,7 @@
 // pool2d through oneDNN, f32. What max-pooling remembers (1 or 4 bytes per output element, as oneDNN
 // likes) lies in the operand `choice`.
+#include <cstring>
+
 #include <fmt/core.h>
 
 #include "kernels/detail/block_access.hpp"
@@ -52,12 +54,13 @@ class Pool2DOneDnn final : public PreparedKernel {
   void execute(const StepCall& call) const override {
     const auto step = steps_.name(call);
     void* choice = detail::data_of<std::int32_t>(steps_.value(call, "choice"));
-    if (step == "forward")
+    if (step == "forward") {
+      zero_tail(steps_.value(call, "choice"));
       pooling_.forward.execute({{Argument::kSource, detail::data_of<float>(steps_.value(call, "x"))},
                                 {Argument::kDestination, detail::data_of<float>(steps_.value(call, "y"))},
                                 {Argument::kChoice, choice}},
                                call.workspace);
-    else if (step == "backward_input")
+    } else if (step == "backward_input")
       pooling_.backward.execute({{Argument::kSource, detail::data_of<float>(steps_.gradient(call, "x"))},
                                  {Argument::kDestination, detail::data_of<float>(steps_.gradient(call, "y"))},
                                  {Argument::kChoice, choice}},
@@ -67,6 +70,17 @@ class Pool2DOneDnn final : public PreparedKernel {
   }
 
  private:
+  // Every byte of an operand that a step writes is defined.
+  void zero_tail(const Block& choice) const {
+    if (choice.size() == 0) return;
+    const std::int64_t used = pooling_.forward.choice().value;
+    auto* tail = static_cast<std::byte*>(choice.data) + used;
+    detail::parallel_for_chunks(detail::Space(), "soapstone::pool2d::forward", 4 * choice.size() - used, 1 << 18,
+                                [=](std::int64_t begin, std::int64_t end) {
+                                  std::memset(tail + begin, 0, static_cast<std::size_t>(end - begin));
+                                });
+  }
+
   detail::StepTable steps_;
   Pooling pooling_;
 };

@@ -143,10 +143,10 @@ void run_kernel(const kernels::PreparedKernel& kernel, const PartCall& call) {
   const Attempt first = attempt(kernel, call, kRubbish[0]),
                 second = attempt(kernel, call, kRubbish[1]);
   for (std::size_t k = step.reads.size(); k < call.operands.size(); ++k) {
-    SOAPSTONE_ASSERT(
-        first.memory[k] == second.memory[k], "step {}: two runs wrote different bits to {}",
-        step.name,
-        call.problem.definition->operands[step.writes[k - step.reads.size()].operand].name);
+    const core::Operand& operand =
+        call.problem.definition->operands[step.writes[k - step.reads.size()].operand];
+    SOAPSTONE_ASSERT(first.memory[k] == second.memory[k],
+                     "step {}: two runs wrote different bits to {}", step.name, operand.name);
     for_each_index(call.operands[k].box,
                    [&](Index p) { call.operands[k].at(p) = load(first.blocks[k], p); });
   }

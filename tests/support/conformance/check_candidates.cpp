@@ -71,6 +71,10 @@ class Subject {
     try {
       const core::LocalProblem passing = local;  // the kernel may not point to it
       it->second = candidate_->prepare(passing);
+      if (candidate_->workspace != nullptr)
+        SOAPSTONE_ASSERT(candidate_->workspace(local) == it->second->workspace(),
+                         "{} bytes of workspace are promised, {} wanted",
+                         candidate_->workspace(local).value, it->second->workspace().value);
     } catch (const std::exception& e) {
       fail(local, std::string("prepare: ") + e.what());
     }
@@ -211,7 +215,8 @@ Report check_parts(const OpCase& c, std::span<const kernels::Candidate> candidat
     const OpProblem problem = make_problem(c, dtype);
     auto subjects = subjects_of(problem, candidates, report);
     std::set<std::pair<std::string, int>> done;  // equal parts of several splits are compared once
-    for (const auto& split : splits_of(problem.definition, kMostDevices, most_splits)) {
+    for (const auto& split :
+         splits_of(problem.definition, kMostDevices, most_splits_of(c, most_splits))) {
       run_op(problem, split,
              [&](const PartCall& call) {
                run_reference(call);
@@ -234,7 +239,8 @@ Report check_splits(const OpCase& c, std::span<const kernels::Candidate> candida
     const Tensors want = run_op(problem, unsharded(problem.definition), run_reference);
     const auto growth = growth_of(problem, want);
     auto subjects = subjects_of(problem, candidates, report);
-    for (const auto& split : splits_of(problem.definition, kMostDevices, most_splits))
+    for (const auto& split :
+         splits_of(problem.definition, kMostDevices, most_splits_of(c, most_splits)))
       for (Subject& subject : subjects) subject.check_split(split, want, growth);
   }
   return report;

@@ -12,7 +12,7 @@
 
 namespace soapstone::conformance {
 
-inline constexpr std::size_t kMostSplits = 24;  // of one case
+inline constexpr std::size_t kMostSplits = 20;  // of one case
 
 // What became of one candidate in one dtype.
 struct Tally {

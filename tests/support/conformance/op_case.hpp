@@ -24,7 +24,9 @@ struct OpCase {
   std::vector<core::TensorDesc> inputs;  // f32 stands for the dtype under test
   core::Op op_in_f64 = {};               // where the dtype is an attribute
   Values values = Values::kDistinct;
-  double offset = 0;         // added to the inputs
+  double offset = 0;  // added to the inputs
+  // Longer than the blocks that kernels work in: the slow reference runs few splits of it.
+  bool large = false;
   std::int64_t classes = 1;  // i32 inputs are in [0, classes)
 };
 void PrintTo(const OpCase& c, std::ostream* out);

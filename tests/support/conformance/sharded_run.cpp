@@ -149,6 +149,10 @@ Tensors run_op(const OpProblem& problem, const core::OpStrategy& strategy, const
   return written;
 }
 
+std::size_t most_splits_of(const OpCase& c, std::size_t most) {
+  return c.large ? std::min(most, kMostSplitsOfLarge) : most;
+}
+
 core::OpStrategy unsharded(const core::OpDefinition& definition) {
   return {std::vector<std::int32_t>(definition.axes.size(), 1), 1, {core::DeviceId(0)}};
 }

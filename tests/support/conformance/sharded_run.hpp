@@ -38,6 +38,10 @@ struct RunOptions {
 Tensors run_op(const OpProblem& problem, const core::OpStrategy& strategy, const StepRunner& run,
                const RunOptions& options = {});
 
+// How many splits of a case run.
+inline constexpr std::size_t kMostSplitsOfLarge = 2;
+std::size_t most_splits_of(const OpCase& c, std::size_t most);
+
 core::OpStrategy unsharded(const core::OpDefinition& definition);
 
 // Legal strategies of at most `most_devices` parts, with 1 or 2 replicas. If there are more than

@@ -18,10 +18,10 @@
 namespace soapstone::conformance {
 
 // Of a kernel's step on the inputs that the reference had: a few roundings per term.
-inline constexpr double kStepCoefficient = 8;
+inline constexpr double kStepCoefficient = 4;
 // Of a chain of steps, where the roundings of one are inputs of the next, and of sums in another
 // order.
-inline constexpr double kChainCoefficient = 32;
+inline constexpr double kChainCoefficient = 16;
 
 // Of what one step of one part wrote, with regard to what it reads.
 std::map<core::Ref, double> growth_of_step(const OpProblem& problem, const PartCall& call);

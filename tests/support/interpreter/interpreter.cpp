@@ -435,10 +435,11 @@ void compare_pieces(const core::Graph& graph, const std::string& kind, const Pie
   double largest = 0;
   for (const auto& [name, values] : expected)
     for (const double v : values) largest = std::max(largest, std::abs(v));
-  const auto note = [&](double difference, std::string where) {
-    if (!(difference <= out.worst)) out = {difference, std::move(where)};
-  };
   const auto infinity = std::numeric_limits<double>::infinity();
+  const auto note = [&](double difference, std::string where) {
+    if (std::isnan(difference)) difference = infinity;
+    if (difference > out.worst) out = {difference, std::move(where)};
+  };
   for (const auto& [name, found] : pieces)
     if (!expected.contains(name)) note(infinity, kind + " of " + name + " is not expected");
   for (const auto& [name, values] : expected) {
@@ -448,7 +449,7 @@ void compare_pieces(const core::Graph& graph, const std::string& kind, const Pie
       continue;
     }
     const core::Shape& shape = graph.tensor(*graph.find_tensor(name)).desc.shape;
-    double scale = 1e-6 * largest;
+    double scale = 1e-3 * largest;
     for (const double v : values) scale = std::max(scale, std::abs(v));
     std::vector<bool> covered(values.size(), false);
     Values positions(values.size());
@@ -476,8 +477,9 @@ Difference compare(const core::Graph& graph, const std::vector<PlanStep>& plan, 
   SOAPSTONE_ASSERT(plan.size() == expected.size(), "{} steps and {}", plan.size(), expected.size());
   for (std::size_t k = 0; k < plan.size(); ++k) {
     const auto note = [&](std::string what, double a, double b) {
-      const double difference = std::abs(a - b) / std::max(std::abs(b), 1e-30);
-      if (a != b && !(difference <= out.worst)) out = {difference, fmt::format("{}: {} instead of {}", what, a, b)};
+      const double difference = a == b ? 0 : std::abs(a - b) / std::max(std::abs(b), 1e-30);
+      if (!(difference <= out.worst))
+        out = {std::isnan(difference) ? std::numeric_limits<double>::infinity() : difference, fmt::format("{}: {} instead of {}", what, a, b)};
     };
     note("loss", plan[k].loss, expected[k].loss);
     note("correct", plan[k].correct, expected[k].correct);

@@ -26,7 +26,7 @@ struct UnshardedOptions {
   int steps = 1;
   std::uint32_t optimizer_states = 1;
   bool clip = false;
-  Sgd sgd;
+  Sgd sgd = {};
 };
 
 // One step.

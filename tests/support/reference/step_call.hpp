@@ -1,6 +1,8 @@
 // What one operator's reference sees of a step.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -62,11 +64,20 @@ void for_each_index(std::span<const core::Interval> box, const Visit& visit) {
   }
 }
 
-inline std::vector<std::int64_t> joined(Index a, Index b) {
-  std::vector<std::int64_t> both(a.begin(), a.end());
-  both.insert(both.end(), b.begin(), b.end());
-  return both;
-}
+// Two indices as one of a tensor.
+class JoinedIndex {
+ public:
+  JoinedIndex(Index a, Index b) : size_(a.size() + b.size()) {
+    SOAPSTONE_ASSERT(size_ <= core::kMaxRank, "{} indices", size_);
+    std::copy(b.begin(), b.end(), std::copy(a.begin(), a.end(), data_.begin()));
+  }
+  operator Index() const { return Index(data_).first(size_); }  // NOLINT: reads as an index
+
+ private:
+  std::array<std::int64_t, core::kMaxRank> data_{};
+  std::size_t size_;
+};
+inline JoinedIndex joined(Index a, Index b) { return {a, b}; }
 
 // The position of an index in the row-major order of the whole tensor, and back.
 std::int64_t row_major_position(const core::Shape& shape, Index index);

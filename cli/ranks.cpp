@@ -1,0 +1,27 @@
+#include "cli/ranks.hpp"
+
+#include "runtime/launch.hpp"
+
+namespace soapstone::cli {
+
+core::Result<bool> run_as_ranks(const Invocation& invocation, int ranks, int threads) {
+  const runtime::Surroundings here = runtime::surroundings();
+  if (here.ranks > 0) {
+    if (here.ranks != ranks)
+      return core::usage_error("--ranks {}: {} started {} ranks; both must be the same", ranks, here.launcher, here.ranks);
+    runtime::pin_to_cores(here, runtime::threads_for_rank(here, threads));
+    return false;
+  }
+  if (ranks == 1) return false;
+  SOAPSTONE_ASSIGN(const int code, runtime::launch_ranks(invocation.program, invocation.arguments, {ranks, threads}));
+  if (code == 2) return core::usage_error("the ranks refused the command line");
+  if (code == 3) return core::refuse("the ranks refused");
+  if (code != 0) return core::fail("the ranks failed with exit code {}", code);
+  return true;
+}
+
+core::Result<std::unique_ptr<runtime::Communicator>> open_communicator(int ranks) {
+  return runtime::make_communicator(runtime::surroundings().ranks > 0 ? "mpi" : "local", ranks);
+}
+
+}  // namespace soapstone::cli

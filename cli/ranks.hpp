@@ -1,0 +1,21 @@
+// Starting ranks of the present command line.
+#pragma once
+
+#include <memory>
+
+#include "cli/command.hpp"
+#include "core/result.hpp"
+#include "runtime/comm/communicator.hpp"
+
+namespace soapstone::cli {
+
+// Where this process is no rank yet and more than one is asked for: starts `ranks` ranks of the same command
+// line under mpirun, waits, and returns true; an error if they failed. Where
+// it is a rank already (mpirun, Slurm): pins it to its cores and returns
+// false; an error if there are not as many ranks as asked for.
+core::Result<bool> run_as_ranks(const Invocation& invocation, int ranks, int threads);
+
+// `mpi` between ranks that were started as such, `local` for a single rank.
+core::Result<std::unique_ptr<runtime::Communicator>> open_communicator(int ranks);
+
+}  // namespace soapstone::cli

@@ -1,0 +1,178 @@
+// soapstone profile MODEL
+#include <atomic>
+#include <csignal>
+
+#include <fmt/core.h>
+
+#include "cli/command.hpp"
+#include "cli/common.hpp"
+#include "cli/costs.hpp"
+#include "cli/documents.hpp"
+#include "cli/output.hpp"
+#include "cli/ranks.hpp"
+#include "core/units.hpp"
+#include "kernels/catalog.hpp"
+#include "kernels/device.hpp"
+#include "runtime/launch.hpp"
+#include "runtime/profiler.hpp"
+#include "search/expert.hpp"
+#include "search/space.hpp"
+#include "simulator/required_problems.hpp"
+
+namespace soapstone::cli {
+
+namespace {
+
+struct Options {
+  ModelArguments model;
+  ClusterArguments cluster;
+  CostArguments costs;
+  std::vector<std::string> strategies;
+  std::string time = "40ms";
+  std::int64_t most = 0;
+};
+
+std::atomic<bool> interrupted{false};
+
+// What every operator may need under any cut that the cluster has devices for, or what the given strategies need.
+core::Status require(simulator::RequiredProblems& required, const core::Graph& graph, const core::Cluster& cluster,
+                     const core::KernelCatalog& catalog, const core::CostModel& costs, const std::vector<std::string>& strategies) {
+  for (const auto& text : strategies) {
+    SOAPSTONE_ASSIGN(const core::Strategy s, load_strategy(graph, cluster, text));
+    SOAPSTONE_TRY(required.add(s, catalog));
+  }
+  if (!strategies.empty()) return {};
+  search::Problem problem;
+  problem.graph = &graph;
+  problem.cluster = &cluster;
+  problem.catalog = &catalog;
+  problem.costs = &costs;
+  SOAPSTONE_ASSIGN(const search::Space space, search::Space::make(problem));
+  std::size_t most = 0;
+  for (std::size_t op = 0; op < space.size(); ++op) most = std::max(most, space.cuts(op).size());
+  for (std::size_t k = 0; k < most; ++k) {
+    core::Strategy s = core::single_device(graph);
+    for (std::size_t op = 0; op < space.size(); ++op) {
+      const search::Cut& cut = space.cuts(op)[std::min(k, space.cuts(op).size() - 1)];
+      s.ops[op] = {cut.degrees, cut.replicas, {}};
+      for (std::int32_t d = 0; d < cut.devices; ++d) s.ops[op].devices.push_back(core::DeviceId(static_cast<std::uint32_t>(d)));
+    }
+    SOAPSTONE_TRY(required.add(s, catalog));
+  }
+  return {};
+}
+
+core::Status profile(const Invocation& invocation, const Options& options) {
+  SOAPSTONE_ASSIGN(const core::Graph graph, build_graph(options.model));
+  SOAPSTONE_ASSIGN(const core::Cluster cluster, load_cluster(options.cluster));
+  if (!is_this_machine(cluster))
+    return core::refuse("cluster {} is not this machine: only what is here can be measured (soapstone clusters local)", cluster.name());
+  SOAPSTONE_ASSIGN(const core::Nanoseconds time, core::parse_quantity<core::Nanoseconds>(options.time));
+  const int ranks = static_cast<int>(cluster.size());
+  SOAPSTONE_ASSIGN(const bool done, run_as_ranks(invocation, ranks, cluster.kinds()[0].threads));
+  if (done) return {};
+
+  const kernels::KokkosScope kokkos(cluster.kinds()[0].threads);
+  SOAPSTONE_ASSIGN(const Costs costs, open_costs(cluster, {}));
+  simulator::RequiredProblems required(graph, cluster);
+  SOAPSTONE_TRY(require(required, graph, cluster, *costs.catalog, costs.model(), options.strategies));
+  SOAPSTONE_ASSIGN(const auto communicator, open_communicator(ranks));
+  const bool first = communicator->process() == 0;
+  const int busy = busy_devices(cluster);
+
+  // The first process knows what is missing; the others hear of it by number.
+  std::optional<simulator::CostDatabase> database;
+  std::string missing;
+  core::Status opened;
+  if (first) {
+    auto made = open_database(options.costs);
+    if (made) {
+      database.emplace(std::move(*made));
+      for (std::size_t i = 0; opened && i < required.list().size(); ++i) {
+        const auto known = database->get(simulator::cost_key(required.list()[i], busy));
+        if (!known) opened = tl::unexpected(known.error());
+        else missing += *known ? '0' : '1';
+      }
+    } else {
+      opened = tl::unexpected(made.error());
+    }
+  }
+  SOAPSTONE_TRY(communicator->agree(opened));
+  missing = communicator->broadcast(missing);
+
+  // Steps of one local problem and candidate are measured together.
+  std::map<std::pair<std::string, std::string>, std::vector<std::size_t>> groups;
+  std::vector<const std::vector<std::size_t>*> order;
+  std::int64_t wanted = 0;
+  for (std::size_t i = 0; i < required.list().size(); ++i) {
+    if (missing[i] != '1') continue;
+    ++wanted;
+    auto& group = groups[{required.list()[i].problem.key(), required.list()[i].candidate}];
+    group.push_back(i);
+    if (group.size() == 1) order.push_back(&group);
+  }
+  std::signal(SIGINT, [](int) { interrupted = true; });
+  runtime::Profiler profiler(*communicator, {.time_per_step = time});
+  std::int64_t measured = 0;
+  core::Status stored;
+  bool stopped = false;
+  {
+    std::optional<ProgressBar> bar;
+    if (first) bar.emplace("profile");
+    for (const auto* group : order) {
+      double stop[] = {interrupted ? 1.0 : 0.0};
+      communicator->sum(stop);
+      if (stop[0] > 0 || (options.most > 0 && measured >= options.most)) {
+        stopped = true;
+        break;
+      }
+      const auto& head = required.list()[group->front()];
+      std::vector<int> steps;
+      for (const auto i : *group) steps.push_back(required.list()[i].step);
+      std::sort(steps.begin(), steps.end());
+      const auto timings = profiler.steps(head.problem, head.candidate, steps);
+      std::vector<std::pair<simulator::CostKey, simulator::Measurement>> entries;
+      for (const auto i : *group) {
+        const auto at = std::find(steps.begin(), steps.end(), required.list()[i].step) - steps.begin();
+        const auto& t = timings[static_cast<std::size_t>(at)];
+        entries.emplace_back(simulator::cost_key(required.list()[i], busy), simulator::Measurement{t.median, t.spread, t.repeats});
+      }
+      if (first && stored) stored = database->put(entries);
+      SOAPSTONE_TRY(communicator->agree(stored));
+      measured += static_cast<std::int64_t>(group->size());
+      if (bar) bar->show(static_cast<double>(measured) / static_cast<double>(wanted), fmt::format("{} of {}: {}", measured, wanted, head.op));
+    }
+  }
+  if (!first) return {};
+  ProfileOutput out;
+  out.model = graph.name();
+  out.cluster = cluster.name();
+  out.database = database_file(options.costs).string();
+  out.needed = static_cast<std::int64_t>(required.list().size());
+  out.known_before = out.needed - wanted;
+  out.measured = measured;
+  SOAPSTONE_ASSIGN(out.statistics, database->statistics());
+  if (invocation.json) return print_json(out);
+  fmt::print("{} costs are needed, {} were known, {} are measured now{}; median spread {:.1f} %\n", out.needed, out.known_before,
+             out.measured, stopped ? " (stopped early; the same command goes on)" : "", 100 * out.statistics.median_spread);
+  fmt::print("they are kept in {}\n", out.database);
+  return {};
+}
+
+Action declare(CLI::App& app) {
+  auto o = std::make_shared<Options>();
+  declare_model(app, o->model);
+  declare_cluster(app, o->cluster);
+  declare_costs(app, o->costs);
+  app.add_option("--strategy", o->strategies, "Only what these strategies need; default: every cut of every operator");
+  app.add_option("--time", o->time, "Measure each step this long")->capture_default_str();
+  app.add_option("--most", o->most, "Stop after this many costs; 0: do all")->check(CLI::NonNegativeNumber)->capture_default_str();
+  return [o](const Invocation& invocation) { return profile(invocation, *o); };
+}
+
+}  // namespace
+
+const Verb kProfileVerb{"profile", "Measure the kernels that a model's strategies need on this machine",
+                        "soapstone profile fashion-cnn --batch 128 --cluster local.toml", declare};
+
+}  // namespace soapstone::cli

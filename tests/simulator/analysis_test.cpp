@@ -1,0 +1,86 @@
+#include <gtest/gtest.h>
+
+#include "core/kernel_catalog.hpp"
+#include "core/lower.hpp"
+#include "core/models/models.hpp"
+#include "core/strategy.hpp"
+#include "simulator/analysis/accuracy.hpp"
+#include "simulator/analysis/diff.hpp"
+#include "simulator/simulate.hpp"
+#include "tests/support/fake_costs.hpp"
+
+namespace soapstone::simulator {
+namespace {
+
+using namespace core;
+
+Trace traced(Nanoseconds per_step, Nanoseconds per_message) {
+  const Graph graph = build_model("mlp").value();
+  const Cluster cluster = tests::small_cluster(1, 2, 1);
+  const NominalCatalog catalog;
+  tests::FakeCosts costs;
+  costs.on_compute = [=](auto&, auto&) { return per_step; };
+  costs.on_message = [=](auto, auto, auto, auto) { return per_message; };
+  const std::vector<DeviceId> both{DeviceId(0), DeviceId(1)};
+  return simulate(graph, lower(graph, data_parallel(graph, both), cluster, catalog).value(), cluster, costs).value();
+}
+
+TEST(Diff, OfATraceWithItselfIsNothing) {
+  const Trace t = traced(10_ms, 1_ms);
+  const TraceDiff d = diff(t, t).value();
+  EXPECT_TRUE(d.same_plan);
+  EXPECT_EQ(d.step_relative_error, 0);
+  EXPECT_EQ(d.unmatched, 0);
+  for (const auto& row : d.labels) EXPECT_EQ(row.busy.predicted, row.busy.measured);
+}
+
+TEST(Diff, FindsWhatIsOff) {
+  const Trace predicted = traced(10_ms, 1_ms), measured = traced(12_ms, 1_ms);
+  const TraceDiff d = diff(predicted, measured, 3).value();
+  EXPECT_NEAR(d.step_relative_error, static_cast<double>(predicted.step_time.value - measured.step_time.value) / static_cast<double>(measured.step_time.value), 1e-12);
+  for (const auto& row : d.kinds) {
+    EXPECT_EQ(row.predicted_spans, row.measured_spans);
+    EXPECT_NEAR(row.busy.relative_error(), row.name == "compute" ? -2.0 / 12 : 0, 1e-12) << row.name;
+  }
+  ASSERT_EQ(d.worst.size(), 3u);
+  for (const auto& s : d.worst) EXPECT_EQ(s.busy, (TimePair{10_ms, 12_ms}));
+  const std::string printed = text(d);
+  EXPECT_NE(printed.find("compute"), std::string::npos);
+  EXPECT_NE(printed.find("-16.7 %"), std::string::npos) << printed;
+}
+
+TEST(Diff, ComparesDifferentPlansByNameAndDifferentGraphsNotAtAll) {
+  Trace a = traced(10_ms, 1_ms), b = a;
+  b.plan_hash ^= 1;
+  const TraceDiff d = diff(a, b).value();
+  EXPECT_FALSE(d.same_plan);
+  EXPECT_TRUE(d.worst.empty());
+  EXPECT_FALSE(d.labels.empty());
+  b.graph = "other";
+  EXPECT_EQ(diff(a, b).error().message, "the traces are of different graphs: mlp and other");
+}
+
+TEST(Accuracy, InMentalArithmetic) {
+  // Errors 10 %, 0 %, 20 %; the mean is 20 ms, wrong by 100 %, 0 % and 33 1/3 %.
+  const std::vector<StrategyTimes> times{{"a", 11_ms, 10_ms}, {"b", 20_ms, 20_ms}, {"c", 24_ms, 30_ms}};
+  const Accuracy a = accuracy(times);
+  EXPECT_NEAR(a.mean_error, 0.1, 1e-12);
+  EXPECT_NEAR(a.worst_error, 0.2, 1e-12);
+  EXPECT_EQ(a.worst_strategy, "c");
+  EXPECT_NEAR(a.error_of_mean, (1.0 + 0 + 1.0 / 3) / 3, 1e-12);
+  EXPECT_EQ(a.pairs_apart, 3);
+  EXPECT_EQ(a.pairs_in_order, 3);
+  EXPECT_NEAR(a.spread, 3, 1e-12);
+}
+
+TEST(Accuracy, CountsOnlyPairsThatAreApart) {
+  // 10 and 11 are not apart; 13 was predicted below both.
+  const std::vector<StrategyTimes> times{{"a", 12_ms, 10_ms}, {"b", 11_ms, 11_ms}, {"c", 10_ms, 13_ms}};
+  const Accuracy a = accuracy(times);
+  EXPECT_EQ(a.pairs_apart, 2);
+  EXPECT_EQ(a.pairs_in_order, 0);
+  EXPECT_EQ(accuracy({}).strategies, 0);
+}
+
+}  // namespace
+}  // namespace soapstone::simulator
