@@ -1,4 +1,5 @@
-// Speed of lowering, simulating and searching; and how the acceptance's β decides what a search finds.
+// Speed of lowering, simulating and searching; and how the acceptance's β decides what a search
+// finds.
 #include <benchmark/benchmark.h>
 
 #include "core/lower.hpp"
@@ -21,15 +22,24 @@ struct Case {
   simulator::RooflineModel costs;
 
   Case(const std::string& model, const std::string& cluster_name)
-      : graph(core::build_model(model).value()), cluster(core::load_cluster(cluster_name).value()) {}
+      : graph(core::build_model(model).value()),
+        cluster(core::load_cluster(cluster_name).value()) {}
   search::Problem problem() const {
-    return {.graph = &graph, .cluster = &cluster, .costs = &costs, .catalog = &catalog, .pins = {}, .memory_limit = {}, .micro_batches = 1, .lower = {}};
+    return {.graph = &graph,
+            .cluster = &cluster,
+            .costs = &costs,
+            .catalog = &catalog,
+            .pins = {},
+            .memory_limit = {},
+            .micro_batches = 1,
+            .lower = {}};
   }
 };
 
-// Lowering and simulating strategy after strategy, of which each differs from the one before in one operator.
-// The argument: 0 data parallel with one random operator, 1 all operators random.
-void lower_and_simulate(benchmark::State& state, const std::string& model, const std::string& cluster) {
+// Lowering and simulating strategy after strategy, of which each differs from the one before in one
+// operator. The argument: 0 data parallel with one random operator, 1 all operators random.
+void lower_and_simulate(benchmark::State& state, const std::string& model,
+                        const std::string& cluster) {
   const Case c(model, cluster);
   const search::Problem problem = c.problem();
   const search::Space space = search::Space::make(problem).value();
@@ -38,7 +48,8 @@ void lower_and_simulate(benchmark::State& state, const std::string& model, const
   search::Rng rng(7);
   std::vector<core::DeviceId> devices;
   for (std::uint32_t d = 0; d < c.cluster.size(); ++d) devices.push_back(core::DeviceId(d));
-  const core::Strategy base = state.range(0) == 0 ? core::data_parallel(c.graph, devices) : space.random(rng);
+  const core::Strategy base =
+      state.range(0) == 0 ? core::data_parallel(c.graph, devices) : space.random(rng);
   double lowering_seconds = 0, simulating_seconds = 0;
   std::size_t tasks = 0;
   for (auto _ : state) {
@@ -50,7 +61,8 @@ void lower_and_simulate(benchmark::State& state, const std::string& model, const
     const auto lowered = std::chrono::steady_clock::now();
     benchmark::DoNotOptimize(simulator.step_time(plan));
     lowering_seconds += std::chrono::duration<double>(lowered - begin).count();
-    simulating_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - lowered).count();
+    simulating_seconds +=
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - lowered).count();
     for (const auto& program : plan.classes) tasks += program.tasks.size();
   }
   const auto rate = benchmark::Counter::kAvgIterations;
@@ -60,7 +72,8 @@ void lower_and_simulate(benchmark::State& state, const std::string& model, const
 }
 
 // From nothing, with memory placed and the whole trace, as `soapstone simulate` does.
-void one_strategy_from_nothing(benchmark::State& state, const std::string& model, const std::string& cluster) {
+void one_strategy_from_nothing(benchmark::State& state, const std::string& model,
+                               const std::string& cluster) {
   const Case c(model, cluster);
   const core::Strategy strategy = search::expert(c.graph, c.cluster);
   for (auto _ : state) {
@@ -76,34 +89,62 @@ void mcmc_proposals(benchmark::State& state, const std::string& model, const std
   std::uint64_t seed = 0;
   double speedup = 0;
   for (auto _ : state) {
-    const auto found = search::mcmc(problem, search::Budget::proposals(state.range(0)), ++seed).value();
+    const auto found =
+        search::mcmc(problem, search::Budget::proposals(state.range(0)), ++seed).value();
     proposals += found.proposals;
     for (const auto& s : found.strategies)
-      if (s.origin.starts_with("data-parallel")) speedup += core::seconds(s.step_time) / core::seconds(found.strategies[0].step_time);
+      if (s.origin.starts_with("data-parallel"))
+        speedup += core::seconds(s.step_time) / core::seconds(found.strategies[0].step_time);
   }
-  state.counters["proposals/s"] = benchmark::Counter(static_cast<double>(proposals), benchmark::Counter::kIsRate);
-  state.counters["over_data_parallel"] = benchmark::Counter(speedup, benchmark::Counter::kAvgIterations);
+  state.counters["proposals/s"] =
+      benchmark::Counter(static_cast<double>(proposals), benchmark::Counter::kIsRate);
+  state.counters["over_data_parallel"] =
+      benchmark::Counter(speedup, benchmark::Counter::kAvgIterations);
 }
 
-// Step time of what a search with β = range(0) finds over what data parallelism takes; mean over seeds.
-void beta_sweep(benchmark::State& state, const std::string& model, const std::string& cluster, std::int64_t proposals) {
+// Step time of what a search with β = range(0) finds over what data parallelism takes; mean over
+// seeds.
+void beta_sweep(benchmark::State& state, const std::string& model, const std::string& cluster,
+                std::int64_t proposals) {
   const Case c(model, cluster);
   const search::Problem problem = c.problem();
   std::uint64_t seed = 0;
   double speedup = 0;
   for (auto _ : state) {
-    const auto found = search::mcmc(problem, search::Budget::proposals(proposals), ++seed, {}, {.beta = static_cast<double>(state.range(0))}).value();
+    const auto found = search::mcmc(problem, search::Budget::proposals(proposals), ++seed, {},
+                                    {.beta = static_cast<double>(state.range(0))})
+                           .value();
     for (const auto& s : found.strategies)
-      if (s.origin.starts_with("data-parallel")) speedup += core::seconds(s.step_time) / core::seconds(found.strategies[0].step_time);
+      if (s.origin.starts_with("data-parallel"))
+        speedup += core::seconds(s.step_time) / core::seconds(found.strategies[0].step_time);
   }
-  state.counters["over_data_parallel"] = benchmark::Counter(speedup, benchmark::Counter::kAvgIterations);
+  state.counters["over_data_parallel"] =
+      benchmark::Counter(speedup, benchmark::Counter::kAvgIterations);
 }
 
-BENCHMARK_CAPTURE(lower_and_simulate, tiny, std::string("mlp"), std::string("p100-4x4"))->Arg(0)->Iterations(3)->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(mcmc_proposals, tiny, std::string("mlp"), std::string("p100-4x4"))->Arg(20)->Iterations(1)->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(lower_and_simulate, alexnet_16, std::string("alexnet"), std::string("p100-4x4"))->Arg(0)->Arg(1)->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(one_strategy_from_nothing, alexnet_16, std::string("alexnet"), std::string("p100-4x4"))->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(mcmc_proposals, alexnet_16, std::string("alexnet"), std::string("p100-4x4"))->Arg(2000)->Iterations(1)->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(beta_sweep, alexnet_16, std::string("alexnet"), std::string("p100-4x4"), 2000)->RangeMultiplier(4)->Range(1, 4096)->Iterations(4)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(lower_and_simulate, tiny, std::string("mlp"), std::string("p100-4x4"))
+    ->Arg(0)
+    ->Iterations(3)
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(mcmc_proposals, tiny, std::string("mlp"), std::string("p100-4x4"))
+    ->Arg(20)
+    ->Iterations(1)
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(lower_and_simulate, alexnet_16, std::string("alexnet"), std::string("p100-4x4"))
+    ->Arg(0)
+    ->Arg(1)
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(one_strategy_from_nothing, alexnet_16, std::string("alexnet"),
+                  std::string("p100-4x4"))
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(mcmc_proposals, alexnet_16, std::string("alexnet"), std::string("p100-4x4"))
+    ->Arg(2000)
+    ->Iterations(1)
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(beta_sweep, alexnet_16, std::string("alexnet"), std::string("p100-4x4"), 2000)
+    ->RangeMultiplier(4)
+    ->Range(1, 4096)
+    ->Iterations(4)
+    ->Unit(benchmark::kMillisecond);
 
 }  // namespace

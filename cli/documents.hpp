@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -186,6 +187,49 @@ struct VerifyOutput {
   }
 };
 #endif
+
+// A finished or stopped training.
+struct TrainOutput {
+  static constexpr std::string_view kFormat = "soapstone.training";
+  static constexpr int kVersion = 1;
+  std::string model, strategy, data;
+  bool synthetic_data = false;
+  std::int64_t batch = 0, ranks = 0, threads = 0;
+  std::int64_t first_step = 0, steps = 0;
+  bool cancelled = false;
+  double first_loss = 0, last_loss = 0;
+  std::optional<double> test_loss, test_accuracy;
+  std::int64_t step_time_ns = 0;      // median
+  std::int64_t training_time_ns = 0;  // evaluation and checkpoints excluded
+  double samples_per_second = 0;
+  double tflops_per_device = 0;
+  double share_of_peak = 0;
+  std::int64_t peak_memory_bytes = 0;  // allocated per rank
+  friend bool operator==(const TrainOutput&, const TrainOutput&) = default;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("model", self.model);
+    visit("strategy", self.strategy);
+    visit("data", self.data);
+    visit("synthetic_data", self.synthetic_data);
+    visit("batch", self.batch);
+    visit("ranks", self.ranks);
+    visit("threads", self.threads);
+    visit("first_step", self.first_step);
+    visit("steps", self.steps);
+    visit("cancelled", self.cancelled);
+    visit("first_loss", self.first_loss);
+    visit("last_loss", self.last_loss);
+    visit("test_loss", self.test_loss, core::kOptional);
+    visit("test_accuracy", self.test_accuracy, core::kOptional);
+    visit("step_time_ns", self.step_time_ns);
+    visit("training_time_ns", self.training_time_ns);
+    visit("samples_per_second", self.samples_per_second);
+    visit("tflops_per_device", self.tflops_per_device);
+    visit("share_of_peak", self.share_of_peak);
+    visit("peak_memory_bytes", self.peak_memory_bytes);
+  }
+};
 
 struct DiffOutput {
   static constexpr std::string_view kFormat = "soapstone.diff";

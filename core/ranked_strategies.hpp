@@ -15,12 +15,12 @@ namespace soapstone::core {
 
 struct RankedStrategy {
   StrategyDocument strategy;
-  Nanoseconds step_time;      // predicted
-  Bytes peak_memory;          // predicted, of the device that needs most
+  Nanoseconds step_time;  // predicted
+  Bytes peak_memory;      // predicted, of the device that needs most
   double samples_per_second = 0;
-  std::string origin;         // "data-parallel", "expert", "mcmc from expert", "exhaustive", …
-  bool feasible = true;       // keeps to the pins and to the memory limit
-  std::string why_not;        // where it is not feasible, as a sentence
+  std::string origin;    // "data-parallel", "expert", "mcmc from expert", "exhaustive", …
+  bool feasible = true;  // keeps to the pins and to the memory limit
+  std::string why_not;   // where it is not feasible, as a sentence
 
   friend bool operator==(const RankedStrategy&, const RankedStrategy&) = default;
   template <class Self, class Visit>
@@ -61,7 +61,7 @@ struct RankedStrategies {
   std::int64_t batch = 0;  // samples per step
   std::string searcher;
   std::uint64_t seed = 0;
-  std::int64_t proposals = 0;          // strategies looked at
+  std::int64_t proposals = 0;  // strategies looked at
   bool cancelled = false;
   std::optional<Bytes> memory_limit;   // per device; none: what each device has
   std::optional<Nanoseconds> elapsed;  // searches with a budget in time

@@ -1,7 +1,6 @@
 #include "runtime/executor.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <map>
@@ -11,6 +10,7 @@
 #include "kernels/box_copy.hpp"
 #include "kernels/catalog.hpp"
 #include "kernels/init.hpp"
+#include "runtime/clock.hpp"
 
 namespace soapstone::runtime {
 
@@ -20,11 +20,6 @@ using core::TaskKind;
 using kernels::Block;
 
 namespace {
-
-std::int64_t now() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 // A task with everything looked up.
 struct ReadyTask {
@@ -359,7 +354,7 @@ struct Executor::Impl {
     for (; next_task < tasks.size(); ++next_task) {
       const ReadyTask& t = tasks[next_task];
       TaskTime& time = times[next_task];
-      if (!transferring) time.start = now();
+      if (!transferring) time.start = steady_now();
       if (t.kind != TaskKind::kTransfer) {
         execute(t);
       } else if (t.dropped) {
@@ -373,7 +368,7 @@ struct Executor::Impl {
         if (transfer_run->advance(endpoint) == Progress::kWaiting) return Progress::kWaiting;
         transferring = false;
       }
-      time.end = now();
+      time.end = steady_now();
     }
     return Progress::kDone;
   }

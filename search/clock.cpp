@@ -10,7 +10,8 @@ constexpr std::chrono::milliseconds kBetweenReports{100};
 
 SearchClock::SearchClock(const Budget& budget, const Progress& progress)
     : timed_(std::holds_alternative<std::chrono::nanoseconds>(budget.amount)),
-      budget_(timed_ ? std::get<std::chrono::nanoseconds>(budget.amount).count() : std::get<std::int64_t>(budget.amount)),
+      budget_(timed_ ? std::get<std::chrono::nanoseconds>(budget.amount).count()
+                     : std::get<std::int64_t>(budget.amount)),
       progress_(progress) {}
 
 std::int64_t SearchClock::used() const { return timed_ ? elapsed().count() : proposals_; }
@@ -19,7 +20,8 @@ bool SearchClock::over() const { return cancelled_ || used() >= budget_; }
 
 void SearchClock::begin_share(std::size_t shares) {
   const std::int64_t now = used();
-  const std::int64_t share = std::max<std::int64_t>(0, budget_ - now) / static_cast<std::int64_t>(shares);
+  const std::int64_t share =
+      std::max<std::int64_t>(0, budget_ - now) / static_cast<std::int64_t>(shares);
   share_end_ = now + share;
   half_share_ = (share + 1) / 2;
   last_improvement_ = now;
@@ -44,7 +46,10 @@ bool SearchClock::report() {
   const auto now = elapsed();
   if (now < next_report_) return true;
   next_report_ = now + kBetweenReports;
-  cancelled_ = !progress_({proposals_, best_, now, budget_ > 0 ? std::min(1.0, static_cast<double>(used()) / static_cast<double>(budget_)) : 1.0});
+  cancelled_ = !progress_(
+      {proposals_, best_, now,
+       budget_ > 0 ? std::min(1.0, static_cast<double>(used()) / static_cast<double>(budget_))
+                   : 1.0});
   return !cancelled_;
 }
 

@@ -22,7 +22,8 @@ class Evaluator {
   explicit Evaluator(const Problem& problem);
 
   // Nothing if the step takes longer than `give_up_above`. The strategy must be legal.
-  std::optional<Evaluation> evaluate(const core::Strategy& strategy, core::Nanoseconds give_up_above = simulator::kNever);
+  std::optional<Evaluation> evaluate(const core::Strategy& strategy,
+                                     core::Nanoseconds give_up_above = simulator::kNever);
 
   // The same with all that a person wants to know.
   struct Report {

@@ -59,7 +59,9 @@ class Lister {
       const Device& other = cluster_.devices()[d];
       if (seen[d] || other.kind != me.kind) continue;
       if (other.node == me.node) return false;
-      if (node_size_[other.node] == node_size_[me.node] && fresh_node(other.node, seen) && fresh_node(me.node, seen)) return false;
+      if (node_size_[other.node] == node_size_[me.node] && fresh_node(other.node, seen) &&
+          fresh_node(me.node, seen))
+        return false;
     }
     return true;
   }
@@ -97,7 +99,8 @@ class Lister {
 // How many strategies the operators from `op` on have, given the devices seen before.
 class Counter {
  public:
-  Counter(const Space& space, const Lister& lister, DeviceLists lists) : space_(space), lister_(lister), lists_(lists) {}
+  Counter(const Space& space, const Lister& lister, DeviceLists lists)
+      : space_(space), lister_(lister), lists_(lists) {}
 
   double count(std::size_t op, const Seen& seen) {
     if (op == space_.size()) return 1;
@@ -132,7 +135,8 @@ class Counter {
   std::map<std::pair<std::size_t, Seen>, double> known_;
 };
 
-// Above this many devices the lists themselves are too many to be listed: without the symmetry, and rounded.
+// Above this many devices the lists themselves are too many to be listed: without the symmetry, and
+// rounded.
 constexpr std::uint32_t kMostDevicesListed = 7;
 
 double count_without_symmetry(const Space& space, DeviceLists lists) {
@@ -155,7 +159,8 @@ double count_without_symmetry(const Space& space, DeviceLists lists) {
 }
 
 double count(const Problem& problem, const Space& space, const Lister& lister, DeviceLists lists) {
-  if (problem.cluster->size() > kMostDevicesListed || lists != DeviceLists::kAll) return std::round(count_without_symmetry(space, lists));
+  if (problem.cluster->size() > kMostDevicesListed || lists != DeviceLists::kAll)
+    return std::round(count_without_symmetry(space, lists));
   return Counter(space, lister, lists).count(0, lister.at_first());
 }
 
@@ -166,13 +171,16 @@ Result<double> count_strategies(const Problem& problem, const ExhaustiveOptions&
   return count(problem, space, Lister(problem, space, options.device_lists), options.device_lists);
 }
 
-Result<RankedStrategies> exhaustive(const Problem& problem, const Progress& progress, const ExhaustiveOptions& options) {
+Result<RankedStrategies> exhaustive(const Problem& problem, const Progress& progress,
+                                    const ExhaustiveOptions& options) {
   SOAPSTONE_ASSIGN(const Space space, Space::make(problem));
   const Lister lister(problem, space, options.device_lists);
   const double total = count(problem, space, lister, options.device_lists);
   if (total > options.most_strategies)
-    return refuse("an exhaustive search of {} on {} would look at {:.4g} strategies, more than {:.4g}: pin operators, use fewer devices, or search with mcmc",
-                  problem.graph->name(), problem.cluster->name(), total, options.most_strategies);
+    return refuse(
+        "an exhaustive search of {} on {} would look at {:.4g} strategies, more than {:.4g}: pin "
+        "operators, use fewer devices, or search with mcmc",
+        problem.graph->name(), problem.cluster->name(), total, options.most_strategies);
 
   SearchClock clock(Budget::proposals(static_cast<std::int64_t>(total) + 1), progress);
   Evaluator evaluator(problem);
@@ -218,12 +226,13 @@ Result<RankedStrategies> exhaustive(const Problem& problem, const Progress& prog
       return true;
     }
     for (const Cut& cut : space.cuts(op)) {
-      const bool go_on = lister.lists(cut.devices, seen, [&](const std::vector<DeviceId>& list, const Seen& after) {
-        strategy.ops[op] = {cut.degrees, cut.replicas, list};
-        // A copy: the list goes on changing it.
-        const Seen own = after;
-        return self(self, op + 1, own);
-      });
+      const bool go_on = lister.lists(cut.devices, seen,
+                                      [&](const std::vector<DeviceId>& list, const Seen& after) {
+                                        strategy.ops[op] = {cut.degrees, cut.replicas, list};
+                                        // A copy: the list goes on changing it.
+                                        const Seen own = after;
+                                        return self(self, op + 1, own);
+                                      });
       if (!go_on) return false;
     }
     return true;
@@ -231,7 +240,8 @@ Result<RankedStrategies> exhaustive(const Problem& problem, const Progress& prog
   visit(visit, 0, lister.at_first());
   out.proposals = clock.proposals();
   out.cancelled = clock.cancelled();
-  return ranking.finish(std::move(out), problem, space, evaluator, leanest ? std::optional(leanest->second) : std::nullopt);
+  return ranking.finish(std::move(out), problem, space, evaluator,
+                        leanest ? std::optional(leanest->second) : std::nullopt);
 }
 
 }  // namespace soapstone::search

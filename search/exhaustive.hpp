@@ -9,7 +9,8 @@ namespace soapstone::search {
 
 // Which devices an operator may have.
 enum class DeviceLists : std::uint8_t {
-  kAll,        // any devices in any order; of strategies that differ only in the names of equal devices one is looked at
+  kAll,  // any devices in any order; of strategies that differ only in the names of equal devices
+         // one is looked at
   kAscending,  // any devices in ascending order
   kBlocks,     // neighbours, starting at a multiple of their number
 };
@@ -23,10 +24,12 @@ struct ExhaustiveOptions {
 // Strategies in the space. Devices are equal if they are of one kind in one
 // node, or in the same places of nodes of one kind and size; those that pins
 // name are equal to no other.
-core::Result<double> count_strategies(const Problem& problem, const ExhaustiveOptions& options = {});
+core::Result<double> count_strategies(const Problem& problem,
+                                      const ExhaustiveOptions& options = {});
 
 // Refuses a space of more than `most_strategies` with its size.
-core::Result<core::RankedStrategies> exhaustive(const Problem& problem, const Progress& progress = {},
+core::Result<core::RankedStrategies> exhaustive(const Problem& problem,
+                                                const Progress& progress = {},
                                                 const ExhaustiveOptions& options = {});
 
 }  // namespace soapstone::search

@@ -33,23 +33,28 @@ int sample_axis(const OpDefinition& def) {
 bool is_spatial(const OpDefinition& def) {
   return first_axis(def, [&](int a) {
            return def.axes[a].role == AxisRole::kAttribute &&
-                  (def.axes[a].coupling == Coupling::kHalo || def.axes[a].coupling == Coupling::kAllReduce);
+                  (def.axes[a].coupling == Coupling::kHalo ||
+                   def.axes[a].coupling == Coupling::kAllReduce);
          }) >= 0;
 }
 
 bool has_weights(const OpDefinition& def) { return !def.operands_of(OperandRole::kWeight).empty(); }
 
 bool has_heads(const OpDefinition& def) {
-  return !has_weights(def) && first_axis(def, [&](int a) { return def.axes[a].role == AxisRole::kParameter; }) >= 0;
+  return !has_weights(def) &&
+         first_axis(def, [&](int a) { return def.axes[a].role == AxisRole::kParameter; }) >= 0;
 }
 
 // What the weight of a matrix sums over.
 bool is_contracted(const OpDefinition& def, int axis) {
-  return def.axes[axis].role == AxisRole::kReduction && any_follows(def, OperandRole::kWeight, axis) &&
+  return def.axes[axis].role == AxisRole::kReduction &&
+         any_follows(def, OperandRole::kWeight, axis) &&
          any_follows(def, OperandRole::kInput, axis);
 }
 
-bool is_matrix(const OpDefinition& def) { return first_axis(def, [&](int a) { return is_contracted(def, a); }) >= 0; }
+bool is_matrix(const OpDefinition& def) {
+  return first_axis(def, [&](int a) { return is_contracted(def, a); }) >= 0;
+}
 
 int table_axis(const OpDefinition& def) {
   return first_axis(def, [&](int a) {
@@ -66,7 +71,8 @@ std::int32_t degree_within(const Axis& axis, std::int32_t wanted) {
 }
 
 // `groups` × `width` devices; samples over the groups, `axis` (or copies) inside one.
-OpStrategy cut(const OpDefinition& def, std::int32_t groups, std::int32_t width, int axis, const std::vector<DeviceId>& devices) {
+OpStrategy cut(const OpDefinition& def, std::int32_t groups, std::int32_t width, int axis,
+               const std::vector<DeviceId>& devices) {
   OpStrategy s;
   s.degrees.assign(def.axes.size(), 1);
   const int sample = sample_axis(def);
@@ -93,16 +99,19 @@ Strategy expert(const Graph& graph, const Cluster& cluster) {
   for (std::uint32_t d = 0; d < devices.size(); ++d) devices[d] = DeviceId(d);
   Strategy strategy = data_parallel(graph, devices);
 
-  const bool heads = std::any_of(graph.ops().begin(), graph.ops().end(), [](const OpNode& n) { return has_heads(n.definition); });
+  const bool heads = std::any_of(graph.ops().begin(), graph.ops().end(),
+                                 [](const OpNode& n) { return has_heads(n.definition); });
   const auto count = static_cast<std::int32_t>(devices.size());
   std::int32_t groups = 1, width = count;
   if (heads) {
     // Nodes of different sizes are cut in groups of the largest size that divides them all.
     std::vector<std::int32_t> sizes(cluster.nodes(), 0);
     for (const Device& d : cluster.devices()) ++sizes[d.node];
-    width = std::accumulate(sizes.begin(), sizes.end(), 0, [](auto a, auto b) { return std::gcd(a, b); });
+    width = std::accumulate(sizes.begin(), sizes.end(), 0,
+                            [](auto a, auto b) { return std::gcd(a, b); });
     groups = count / width;
-    groups = static_cast<std::int32_t>(std::min<std::int64_t>(groups, std::max<std::int64_t>(1, graph.batch())));
+    groups = static_cast<std::int32_t>(
+        std::min<std::int64_t>(groups, std::max<std::int64_t>(1, graph.batch())));
   }
 
   // The dimension along which a tensor comes cut inside a group, or -1.
@@ -124,7 +133,9 @@ Strategy expert(const Graph& graph, const Cluster& cluster) {
       if (heads && incoming >= 0 && is_contracted(def, incoming))
         axis = incoming;
       else
-        axis = first_axis(def, [&](int a) { return def.axes[a].role == AxisRole::kParameter && splittable(def.axes[a]); });
+        axis = first_axis(def, [&](int a) {
+          return def.axes[a].role == AxisRole::kParameter && splittable(def.axes[a]);
+        });
     } else if (heads && table_axis(def) >= 0) {
       axis = table_axis(def);
     } else if (!has_weights(def) && !is_spatial(def) && incoming >= 0) {
@@ -136,7 +147,8 @@ Strategy expert(const Graph& graph, const Cluster& cluster) {
     for (std::size_t k = 0; k < def.operands.size(); ++k) {
       if (def.operands[k].role != OperandRole::kOutput) continue;
       for (std::size_t d = 0; d < def.operands[k].dims.size(); ++d)
-        if (def.operands[k].dims[d].axis == axis) cut_dim[node.tensors[k].value] = static_cast<int>(d);
+        if (def.operands[k].dims[d].axis == axis)
+          cut_dim[node.tensors[k].value] = static_cast<int>(d);
     }
   }
   return strategy;

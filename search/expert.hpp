@@ -9,9 +9,9 @@ namespace soapstone::search {
 
 // Decided from the operators' axes alone. An operator is
 //   spatial   if an attribute axis has a halo or exchanges sums: convolution, pooling, batch_norm
-//   matrix    if a weight follows a parameter axis and a reduction axis that an input follows: linear
-//   table     if a weight follows a reduction axis that no input follows: embedding
-//   heads     if it has a parameter axis and no weight: attention
+//   matrix    if a weight follows a parameter axis and a reduction axis that an input follows:
+//   linear table     if a weight follows a reduction axis that no input follows: embedding heads if
+//   it has a parameter axis and no weight: attention
 // A graph with heads is cut as Megatron-LM does (arXiv 1909.08053): the samples
 // over the nodes, and inside a node tables by rows; matrices by their outputs
 // or, where their input comes cut along what they sum over, by their inputs;

@@ -24,8 +24,8 @@ struct State {
 
 }  // namespace
 
-Result<RankedStrategies> mcmc(const Problem& problem, const Budget& budget, std::uint64_t seed, const Progress& progress,
-                              const McmcOptions& options) {
+Result<RankedStrategies> mcmc(const Problem& problem, const Budget& budget, std::uint64_t seed,
+                              const Progress& progress, const McmcOptions& options) {
   if (!(options.beta > 0)) return usage_error("beta = {}: must be greater than 0", options.beta);
   SOAPSTONE_ASSIGN(const Space space, Space::make(problem));
   SearchClock clock(budget, progress);
@@ -47,7 +47,10 @@ Result<RankedStrategies> mcmc(const Problem& problem, const Budget& budget, std:
     out.curve.push_back({clock.proposals(), s.at.step_time, clock.elapsed_if_timed()});
   };
 
-  struct Start { State state; std::string origin; };
+  struct Start {
+    State state;
+    std::string origin;
+  };
   std::vector<Start> starts;
   const auto start_from = [&](Strategy strategy, std::string name) {
     strategy = space.pinned(std::move(strategy));
@@ -86,10 +89,14 @@ Result<RankedStrategies> mcmc(const Problem& problem, const Budget& budget, std:
       OpStrategy proposal = space.random(op, own);
       if (proposal == now.strategy.ops[op]) continue;
       const Nanoseconds threshold =
-          now.fits() ? now.at.step_time + Nanoseconds(static_cast<std::int64_t>(std::min(allowed, 1e18))) : simulator::kNever;
+          now.fits()
+              ? now.at.step_time + Nanoseconds(static_cast<std::int64_t>(std::min(allowed, 1e18)))
+              : simulator::kNever;
       std::swap(now.strategy.ops[op], proposal);
-      const auto at = evaluator.evaluate(now.strategy, options.stop_early ? threshold : simulator::kNever);
-      const bool accepted = at && at->step_time <= threshold && (now.fits() ? at->excess.value == 0 : at->excess <= now.at.excess);
+      const auto at =
+          evaluator.evaluate(now.strategy, options.stop_early ? threshold : simulator::kNever);
+      const bool accepted = at && at->step_time <= threshold &&
+                            (now.fits() ? at->excess.value == 0 : at->excess <= now.at.excess);
       if (!accepted) {
         std::swap(now.strategy.ops[op], proposal);
         continue;

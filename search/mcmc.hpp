@@ -26,7 +26,8 @@ struct McmcOptions {
   bool stop_early = true;  // stop simulations that must lose; the answer is the same without
 };
 
-core::Result<core::RankedStrategies> mcmc(const Problem& problem, const Budget& budget, std::uint64_t seed,
-                                          const Progress& progress = {}, const McmcOptions& options = {});
+core::Result<core::RankedStrategies> mcmc(const Problem& problem, const Budget& budget,
+                                          std::uint64_t seed, const Progress& progress = {},
+                                          const McmcOptions& options = {});
 
 }  // namespace soapstone::search

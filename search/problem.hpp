@@ -36,7 +36,8 @@ struct Problem {
   core::LowerOptions lower;  // `place_memory` is set as the search needs it
 };
 
-// Errors name the pinned operator (the nearest one where there is none) and what is wrong with its OpStrategy.
+// Errors name the pinned operator (the nearest one where there is none) and what is wrong with its
+// OpStrategy.
 core::Status check(const Problem& problem);
 
 // In proposals the result follows from the seed alone; in time it does not.
@@ -53,7 +54,7 @@ struct ProgressReport {
   std::int64_t proposals = 0;
   std::optional<core::Nanoseconds> best;  // of a feasible strategy
   std::chrono::nanoseconds elapsed{};
-  double fraction = 0;                    // of the budget
+  double fraction = 0;  // of the budget
 };
 // Called now and then from the searching thread; false cancels: the best so far is returned.
 using Progress = std::function<bool(const ProgressReport&)>;

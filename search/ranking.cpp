@@ -30,16 +30,27 @@ void Ranking::add(const Strategy& strategy, Nanoseconds step_time, const std::st
   }
 }
 
-Nanoseconds Ranking::worst() const { return best_.size() < most_ ? simulator::kNever : std::prev(best_.end())->step_time; }
+Nanoseconds Ranking::worst() const {
+  return best_.size() < most_ ? simulator::kNever : std::prev(best_.end())->step_time;
+}
 
-Result<RankedStrategies> Ranking::finish(RankedStrategies out, const Problem& problem, const Space& space,
-                                         Evaluator& evaluator, const std::optional<Strategy>& leanest) const {
-  struct Row { RankedStrategy value; std::uint64_t number; };
+Result<RankedStrategies> Ranking::finish(RankedStrategies out, const Problem& problem,
+                                         const Space& space, Evaluator& evaluator,
+                                         const std::optional<Strategy>& leanest) const {
+  struct Row {
+    RankedStrategy value;
+    std::uint64_t number;
+  };
   std::vector<Row> rows;
   const auto add_row = [&](const Strategy& strategy, const std::string& origin) {
     const auto report = evaluator.report(strategy);
-    RankedStrategy r{to_document(*problem.graph, strategy), report.step_time, report.peak_memory,
-                     static_cast<double>(problem.graph->batch()) / seconds(report.step_time), origin, true, space.why_not(strategy)};
+    RankedStrategy r{to_document(*problem.graph, strategy),
+                     report.step_time,
+                     report.peak_memory,
+                     static_cast<double>(problem.graph->batch()) / seconds(report.step_time),
+                     origin,
+                     true,
+                     space.why_not(strategy)};
     if (r.why_not.empty()) r.why_not = report.why_not;
     r.feasible = r.why_not.empty();
     rows.push_back({std::move(r), rows.size()});
@@ -50,7 +61,8 @@ Result<RankedStrategies> Ranking::finish(RankedStrategies out, const Problem& pr
     if (std::none_of(kept_.begin(), kept_.end(), same)) add_row(e.strategy, e.origin);
   }
   std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) {
-    return std::tuple(!a.value.feasible, a.value.step_time, a.number) < std::tuple(!b.value.feasible, b.value.step_time, b.number);
+    return std::tuple(!a.value.feasible, a.value.step_time, a.number) <
+           std::tuple(!b.value.feasible, b.value.step_time, b.number);
   });
   if (rows.empty() || !rows[0].value.feasible) {
     std::vector<Strategy> candidates;
@@ -62,10 +74,14 @@ Result<RankedStrategies> Ranking::finish(RankedStrategies out, const Problem& pr
       const Bytes needed = evaluator.report(s).peak_memory;
       if (!least || needed < least->first) least = {needed, s};
     }
-    if (!least) return refuse("no strategy that keeps to the pins was looked at: give the search a larger budget");
-    return refuse("memory limit {}: no strategy was found that needs so little on every device; the least that would do is {} per device ({})",
-                  problem.memory_limit ? human_text(*problem.memory_limit) : std::string("of the devices"), exact_text(least->first),
-                  summary(*problem.graph, least->second));
+    if (!least)
+      return refuse(
+          "no strategy that keeps to the pins was looked at: give the search a larger budget");
+    return refuse(
+        "memory limit {}: no strategy was found that needs so little on every device; the least "
+        "that would do is {} per device ({})",
+        problem.memory_limit ? human_text(*problem.memory_limit) : std::string("of the devices"),
+        exact_text(least->first), summary(*problem.graph, least->second));
   }
   for (Row& row : rows) out.strategies.push_back(std::move(row.value));
   return out;

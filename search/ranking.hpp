@@ -26,8 +26,9 @@ class Ranking {
 
   // Fills `out.strategies`. Where none is feasible: an error with the least
   // memory that would do, of those kept and of `leanest`.
-  core::Result<core::RankedStrategies> finish(core::RankedStrategies out, const Problem& problem, const Space& space,
-                                              Evaluator& evaluator, const std::optional<core::Strategy>& leanest) const;
+  core::Result<core::RankedStrategies> finish(core::RankedStrategies out, const Problem& problem,
+                                              const Space& space, Evaluator& evaluator,
+                                              const std::optional<core::Strategy>& leanest) const;
 
  private:
   struct Entry {

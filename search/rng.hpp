@@ -49,7 +49,9 @@ class Rng {
   }
 
   // A generator of its own for part `index` of the work.
-  Rng split(std::uint64_t index) const { return Rng(Rng(state_ ^ (index + 1) * 0xd1342543de82ef95ull).bits()); }
+  Rng split(std::uint64_t index) const {
+    return Rng(Rng(state_ ^ (index + 1) * 0xd1342543de82ef95ull).bits());
+  }
 
  private:
   std::uint64_t state_;

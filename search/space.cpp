@@ -11,22 +11,28 @@ namespace soapstone::search {
 using namespace core;
 
 Status check(const Problem& problem) {
-  SOAPSTONE_ASSERT(problem.graph && problem.cluster && problem.costs && problem.catalog, "a problem of graph {}, cluster {}",
-                   problem.graph != nullptr, problem.cluster != nullptr);
+  SOAPSTONE_ASSERT(problem.graph && problem.cluster && problem.costs && problem.catalog,
+                   "a problem of graph {}, cluster {}", problem.graph != nullptr,
+                   problem.cluster != nullptr);
   const Graph& graph = *problem.graph;
-  if (problem.cluster->size() == 0) return usage_error("cluster {} has no devices", problem.cluster->name());
+  if (problem.cluster->size() == 0)
+    return usage_error("cluster {} has no devices", problem.cluster->name());
   if (problem.micro_batches < 1 || graph.batch() % problem.micro_batches != 0)
-    return usage_error("micro_batches = {}: the batch of {} must be a multiple of it", problem.micro_batches, graph.batch());
+    return usage_error("micro_batches = {}: the batch of {} must be a multiple of it",
+                       problem.micro_batches, graph.batch());
   for (const auto& [name, allowed] : problem.pins) {
     const auto op = graph.find_op(name);
     if (!op) {
       std::vector<std::string_view> names;
       for (const auto& node : graph.ops()) names.push_back(node.name);
-      return usage_error("pin: graph {} has no operator `{}`; {}", graph.name(), name, accepted_names(name, names));
+      return usage_error("pin: graph {} has no operator `{}`; {}", graph.name(), name,
+                         accepted_names(name, names));
     }
-    if (allowed.empty()) return usage_error("pin: {}: no OpStrategy is given; give at least one", name);
+    if (allowed.empty())
+      return usage_error("pin: {}: no OpStrategy is given; give at least one", name);
     for (const OpStrategy& s : allowed) {
-      const Status status = core::check(graph.op(*op), s, static_cast<std::uint32_t>(problem.cluster->size()));
+      const Status status =
+          core::check(graph.op(*op), s, static_cast<std::uint32_t>(problem.cluster->size()));
       if (!status) return usage_error("pin: {}", status.error().message);
     }
   }
@@ -35,7 +41,10 @@ Status check(const Problem& problem) {
 
 Result<Budget> parse_budget(std::string_view text) {
   const auto bad = [&] {
-    return usage_error("budget `{}`: a time such as 10s, 500ms or 2min, or a number of proposals such as 2000, is accepted", text);
+    return usage_error(
+        "budget `{}`: a time such as 10s, 500ms or 2min, or a number of proposals such as 2000, is "
+        "accepted",
+        text);
   };
   if (text.empty()) return bad();
   if (std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; })) {
@@ -59,10 +68,12 @@ namespace {
 void list_cuts(std::span<const Axis> axes, std::int32_t most, Cut& cut, std::vector<Cut>& out) {
   const std::size_t a = cut.degrees.size();
   if (a == axes.size()) {
-    for (std::int32_t r = 1; cut.devices * r <= most; ++r) out.push_back({cut.degrees, r, cut.devices * r});
+    for (std::int32_t r = 1; cut.devices * r <= most; ++r)
+      out.push_back({cut.degrees, r, cut.devices * r});
     return;
   }
-  const auto limit = static_cast<std::int32_t>(std::min<std::int64_t>(largest_degree(axes[a]), most / cut.devices));
+  const auto limit = static_cast<std::int32_t>(
+      std::min<std::int64_t>(largest_degree(axes[a]), most / cut.devices));
   for (std::int32_t d = 1; d <= limit; ++d) {
     cut.degrees.push_back(d);
     cut.devices *= d;
@@ -89,19 +100,23 @@ Result<Space> Space::make(const Problem& problem) {
     space.cuts_.push_back(std::move(cuts));
     const auto pin = problem.pins.find(node.name);
     space.pins_.push_back(pin == problem.pins.end() ? std::vector<OpStrategy>{} : pin->second);
-    for (const OpStrategy& s : space.pins_.back()) SOAPSTONE_TRY(core::check(node, s, space.devices_));
-    if (space.pins_.back().size() != 1 && (space.devices_ > 1 || space.pins_.back().size() > 1)) space.open_.push_back(op);
+    for (const OpStrategy& s : space.pins_.back())
+      SOAPSTONE_TRY(core::check(node, s, space.devices_));
+    if (space.pins_.back().size() != 1 && (space.devices_ > 1 || space.pins_.back().size() > 1))
+      space.open_.push_back(op);
   }
   return space;
 }
 
 bool Space::allows(std::size_t op, const OpStrategy& strategy) const {
-  return pins_[op].empty() || std::find(pins_[op].begin(), pins_[op].end(), strategy) != pins_[op].end();
+  return pins_[op].empty() ||
+         std::find(pins_[op].begin(), pins_[op].end(), strategy) != pins_[op].end();
 }
 
 std::string Space::why_not(const Strategy& strategy) const {
   for (std::size_t op = 0; op < size(); ++op)
-    if (!allows(op, strategy.ops[op])) return fmt::format("{} is not as pinned", graph_->ops()[op].name);
+    if (!allows(op, strategy.ops[op]))
+      return fmt::format("{} is not as pinned", graph_->ops()[op].name);
   return {};
 }
 

@@ -32,7 +32,9 @@ class Space {
   std::size_t size() const { return cuts_.size(); }
   std::uint32_t device_count() const { return devices_; }
   std::span<const Cut> cuts(std::size_t op) const { return cuts_[op]; }
-  std::span<const core::OpStrategy> pinned(std::size_t op) const { return pins_[op]; }  // empty: free
+  std::span<const core::OpStrategy> pinned(std::size_t op) const {
+    return pins_[op];
+  }  // empty: free
   // The operators that have a choice.
   std::span<const std::size_t> open() const { return open_; }
 

@@ -44,7 +44,7 @@ struct Measurement {
 struct CostKey {
   std::string device_kind;
   int threads = 1;
-  int busy = 1;  // devices of the host that computed at the same time, this one included
+  int busy = 1;         // devices of the host that computed at the same time, this one included
   std::string problem;  // LocalProblem::key()
   std::string step;
   std::string candidate;
@@ -60,7 +60,8 @@ struct CurveKey {
   // Bytes read and written by a local pass.
   static CurveKey copy(const core::DeviceKind& device, int busy);
   // Elements updated by the optimizer.
-  static CurveKey update(const core::DeviceKind& device, int busy, int state_tensors, core::DType dtype);
+  static CurveKey update(const core::DeviceKind& device, int busy, int state_tensors,
+                         core::DType dtype);
   // Bytes of a message, while `sharing` such messages share the link. `link` as of link_kind().
   static CurveKey message(const std::string& cluster, const std::string& link, int sharing);
 
@@ -75,7 +76,8 @@ using Curve = std::map<std::int64_t, Measurement>;  // by size
 class CostDatabase {
  public:
   // Creates the file where there is none. Errors name the file and what it is instead.
-  static core::Result<CostDatabase> open(const std::filesystem::path& path, Environment environment);
+  static core::Result<CostDatabase> open(const std::filesystem::path& path,
+                                         Environment environment);
   ~CostDatabase();
   CostDatabase(CostDatabase&&) noexcept;
   CostDatabase& operator=(CostDatabase&&) noexcept;
@@ -96,13 +98,14 @@ class CostDatabase {
   core::Result<std::map<CurveKey, Curve>> curves() const;
 
   // Those that have no entry yet, in their order.
-  core::Result<std::vector<RequiredProblem>> missing(std::span<const RequiredProblem> required, int busy) const;
+  core::Result<std::vector<RequiredProblem>> missing(std::span<const RequiredProblem> required,
+                                                     int busy) const;
 
   struct Statistics {
-    std::int64_t costs = 0;        // usable
+    std::int64_t costs = 0;  // usable
     std::int64_t curve_points = 0;
-    std::int64_t stale = 0;        // of another host or version, of both kinds
-    double median_spread = 0;      // of usable costs: median of spread ÷ median
+    std::int64_t stale = 0;    // of another host or version, of both kinds
+    double median_spread = 0;  // of usable costs: median of spread ÷ median
     friend bool operator==(const Statistics&, const Statistics&) = default;
     template <class Self, class Visit>
     static void fields(Self& self, Visit&& visit) {

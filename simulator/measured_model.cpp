@@ -8,13 +8,15 @@ using namespace core;
 
 namespace {
 
-Nanoseconds on_line(std::int64_t x, std::int64_t x0, Nanoseconds y0, std::int64_t x1, Nanoseconds y1) {
+Nanoseconds on_line(std::int64_t x, std::int64_t x0, Nanoseconds y0, std::int64_t x1,
+                    Nanoseconds y1) {
   const double slope = static_cast<double>((y1 - y0).value) / static_cast<double>(x1 - x0);
   return y0 + Nanoseconds(std::llround(slope * static_cast<double>(x - x0)));
 }
 
 Cost from_curve(const Curve& curve, std::int64_t size) {
-  return {value_at(curve, size), curve.contains(size) ? CostSource::kMeasured : CostSource::kFitted};
+  return {value_at(curve, size),
+          curve.contains(size) ? CostSource::kMeasured : CostSource::kFitted};
 }
 
 }  // namespace
@@ -24,14 +26,18 @@ Nanoseconds value_at(const Curve& curve, std::int64_t size) {
   const auto above = curve.lower_bound(size);
   if (above == curve.begin()) return above->second.median;
   const auto below = std::prev(above);
-  if (above != curve.end()) return on_line(size, below->first, below->second.median, above->first, above->second.median);
-  if (curve.size() == 1) return on_line(size, 0, Nanoseconds(0), below->first, below->second.median);
+  if (above != curve.end())
+    return on_line(size, below->first, below->second.median, above->first, above->second.median);
+  if (curve.size() == 1)
+    return on_line(size, 0, Nanoseconds(0), below->first, below->second.median);
   const auto before = std::prev(below);
   // Never less than what the largest measured size takes.
-  return std::max(below->second.median, on_line(size, before->first, before->second.median, below->first, below->second.median));
+  return std::max(below->second.median, on_line(size, before->first, before->second.median,
+                                                below->first, below->second.median));
 }
 
-Result<MeasuredModel> MeasuredModel::load(const CostDatabase& database, int busy, const CostModel& otherwise) {
+Result<MeasuredModel> MeasuredModel::load(const CostDatabase& database, int busy,
+                                          const CostModel& otherwise) {
   MeasuredModel model;
   model.otherwise_ = &otherwise;
   model.busy_ = busy;
@@ -40,9 +46,11 @@ Result<MeasuredModel> MeasuredModel::load(const CostDatabase& database, int busy
   return model;
 }
 
-Cost MeasuredModel::compute(const LocalProblem& problem, int step, std::string_view candidate, const DeviceKind& device) const {
+Cost MeasuredModel::compute(const LocalProblem& problem, int step, std::string_view candidate,
+                            const DeviceKind& device) const {
   const auto found = costs_.find({device.name, device.threads, busy_, problem.key(),
-                                  problem.definition->steps[static_cast<std::size_t>(step)].name, std::string(candidate)});
+                                  problem.definition->steps[static_cast<std::size_t>(step)].name,
+                                  std::string(candidate)});
   if (found == costs_.end()) return otherwise_->compute(problem, step, candidate, device);
   return {found->second.median, CostSource::kMeasured};
 }
@@ -51,15 +59,19 @@ Cost MeasuredModel::copy(Bytes read, Bytes written, const DeviceKind& device) co
   const Bytes bytes = read + written;
   if (bytes.value == 0) return {Nanoseconds(0), CostSource::kMeasured};
   const auto found = curves_.find(CurveKey::copy(device, busy_));
-  return found == curves_.end() ? otherwise_->copy(read, written, device) : from_curve(found->second, bytes.value);
+  return found == curves_.end() ? otherwise_->copy(read, written, device)
+                                : from_curve(found->second, bytes.value);
 }
 
-Cost MeasuredModel::update(std::int64_t elements, int state_tensors, DType dtype, const DeviceKind& device) const {
+Cost MeasuredModel::update(std::int64_t elements, int state_tensors, DType dtype,
+                           const DeviceKind& device) const {
   const auto found = curves_.find(CurveKey::update(device, busy_, state_tensors, dtype));
-  return found == curves_.end() ? otherwise_->update(elements, state_tensors, dtype, device) : from_curve(found->second, elements);
+  return found == curves_.end() ? otherwise_->update(elements, state_tensors, dtype, device)
+                                : from_curve(found->second, elements);
 }
 
-Cost MeasuredModel::message(const Cluster& cluster, DeviceId src, DeviceId dst, Bytes size, int sharing) const {
+Cost MeasuredModel::message(const Cluster& cluster, DeviceId src, DeviceId dst, Bytes size,
+                            int sharing) const {
   const std::string link = link_kind(cluster, src, dst);
   for (int measured = sharing; measured >= 1; --measured) {
     const auto found = curves_.find(CurveKey::message(cluster.name(), link, measured));
@@ -68,7 +80,9 @@ Cost MeasuredModel::message(const Cluster& cluster, DeviceId src, DeviceId dst, 
     if (measured == sharing) return cost;
     const Nanoseconds latency = found->second.begin()->second.median;
     const Nanoseconds rest = std::max(Nanoseconds(0), cost.time - latency);
-    return {latency + Nanoseconds(std::llround(static_cast<double>(rest.value) * sharing / measured)), CostSource::kFitted};
+    return {
+        latency + Nanoseconds(std::llround(static_cast<double>(rest.value) * sharing / measured)),
+        CostSource::kFitted};
   }
   return otherwise_->message(cluster, src, dst, size, sharing);
 }

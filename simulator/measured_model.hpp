@@ -24,15 +24,17 @@ core::Nanoseconds value_at(const Curve& curve, std::int64_t size);
 class MeasuredModel final : public core::CostModel {
  public:
   // `busy`: devices of a host that compute at the same time. `otherwise` outlives this object.
-  static core::Result<MeasuredModel> load(const CostDatabase& database, int busy, const core::CostModel& otherwise);
+  static core::Result<MeasuredModel> load(const CostDatabase& database, int busy,
+                                          const core::CostModel& otherwise);
 
   core::Cost compute(const core::LocalProblem& problem, int step, std::string_view candidate,
                      const core::DeviceKind& device) const override;
-  core::Cost copy(core::Bytes read, core::Bytes written, const core::DeviceKind& device) const override;
+  core::Cost copy(core::Bytes read, core::Bytes written,
+                  const core::DeviceKind& device) const override;
   core::Cost update(std::int64_t elements, int state_tensors, core::DType dtype,
                     const core::DeviceKind& device) const override;
-  core::Cost message(const core::Cluster& cluster, core::DeviceId src, core::DeviceId dst, core::Bytes size,
-                     int sharing) const override;
+  core::Cost message(const core::Cluster& cluster, core::DeviceId src, core::DeviceId dst,
+                     core::Bytes size, int sharing) const override;
 
  private:
   const core::CostModel* otherwise_ = nullptr;

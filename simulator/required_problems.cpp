@@ -8,10 +8,13 @@ using namespace core;
 
 Status RequiredProblems::add(const Plan& plan) {
   if (plan.graph_hash != graph_.hash())
-    return usage_error("the plan was made for graph {} ({}), this is {} ({})", plan.graph, hex(plan.graph_hash), graph_.name(), hex(graph_.hash()));
+    return usage_error("the plan was made for graph {} ({}), this is {} ({})", plan.graph,
+                       hex(plan.graph_hash), graph_.name(), hex(graph_.hash()));
   if (plan.device_count != cluster_.size())
-    return usage_error("the plan is for {} devices, cluster {} has {}", plan.device_count, cluster_.name(), cluster_.size());
-  auto found = std::find(graph_micro_batches_.begin(), graph_micro_batches_.end(), plan.micro_batches);
+    return usage_error("the plan is for {} devices, cluster {} has {}", plan.device_count,
+                       cluster_.name(), cluster_.size());
+  auto found =
+      std::find(graph_micro_batches_.begin(), graph_micro_batches_.end(), plan.micro_batches);
   if (found == graph_micro_batches_.end()) {
     SOAPSTONE_ASSIGN(Graph graph, graph_.micro_batch(plan.micro_batches));
     graphs_.push_back(std::make_shared<const Graph>(std::move(graph)));
@@ -29,13 +32,19 @@ Status RequiredProblems::add(const Plan& plan) {
         if (!known_.emplace(shard.signature, task.step, candidate, kind).second) continue;
         const OpNode& node = graph.ops()[shard.op];
         const DeviceKind& device = cluster_.kinds()[kind];
-        list_.push_back({node.name, {node.op, &node.definition, shard.axes}, task.step, candidate, device.name, device.threads});
+        list_.push_back({node.name,
+                         {node.op, &node.definition, shard.axes},
+                         task.step,
+                         candidate,
+                         device.name,
+                         device.threads});
       }
     }
   return {};
 }
 
-Status RequiredProblems::add(const Strategy& strategy, const KernelCatalog& catalog, LowerOptions options) {
+Status RequiredProblems::add(const Strategy& strategy, const KernelCatalog& catalog,
+                             LowerOptions options) {
   options.place_memory = false;
   SOAPSTONE_ASSIGN(const Plan plan, lower(graph_, strategy, cluster_, catalog, options));
   return add(plan);

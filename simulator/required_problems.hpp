@@ -26,7 +26,9 @@ struct RequiredProblem {
   std::string device_kind;
   int threads = 1;
 
-  const std::string& step_name() const { return problem.definition->steps[static_cast<std::size_t>(step)].name; }
+  const std::string& step_name() const {
+    return problem.definition->steps[static_cast<std::size_t>(step)].name;
+  }
 };
 
 // Distinct (local problem, step, candidate, device kind), in the order in which
@@ -34,17 +36,20 @@ struct RequiredProblem {
 class RequiredProblems {
  public:
   // Both outlive this object.
-  RequiredProblems(const core::Graph& graph, const core::Cluster& cluster) : graph_(graph), cluster_(cluster) {}
+  RequiredProblems(const core::Graph& graph, const core::Cluster& cluster)
+      : graph_(graph), cluster_(cluster) {}
 
   core::Status add(const core::Plan& plan);
-  core::Status add(const core::Strategy& strategy, const core::KernelCatalog& catalog, core::LowerOptions options = {});
+  core::Status add(const core::Strategy& strategy, const core::KernelCatalog& catalog,
+                   core::LowerOptions options = {});
 
   const std::vector<RequiredProblem>& list() const { return list_; }
 
  private:
   const core::Graph& graph_;
   const core::Cluster& cluster_;
-  std::vector<std::shared_ptr<const core::Graph>> graphs_;  // of micro-batches, which the problems point into
+  std::vector<std::shared_ptr<const core::Graph>>
+      graphs_;  // of micro-batches, which the problems point into
   std::vector<std::uint32_t> graph_micro_batches_;
   std::set<std::tuple<std::uint64_t, int, std::string, std::uint32_t>> known_;
   std::vector<RequiredProblem> list_;

@@ -33,11 +33,12 @@ class RooflineModel final : public core::CostModel {
 
   core::Cost compute(const core::LocalProblem& problem, int step, std::string_view candidate,
                      const core::DeviceKind& device) const override;
-  core::Cost copy(core::Bytes read, core::Bytes written, const core::DeviceKind& device) const override;
+  core::Cost copy(core::Bytes read, core::Bytes written,
+                  const core::DeviceKind& device) const override;
   core::Cost update(std::int64_t elements, int state_tensors, core::DType dtype,
                     const core::DeviceKind& device) const override;
-  core::Cost message(const core::Cluster& cluster, core::DeviceId src, core::DeviceId dst, core::Bytes size,
-                     int sharing) const override;
+  core::Cost message(const core::Cluster& cluster, core::DeviceId src, core::DeviceId dst,
+                     core::Bytes size, int sharing) const override;
 
  private:
   Efficiency efficiency(const core::DeviceKind& device) const {

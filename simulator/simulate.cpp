@@ -28,7 +28,8 @@ struct Expanded {
   std::vector<Flow> flows;
   std::vector<std::int64_t> before;  // per member: packing
   std::vector<std::int64_t> after;   // per member: unpacking
-  std::vector<std::int64_t> apart;   // per member: copying what is held to where it is wanted, if not in place
+  std::vector<std::int64_t>
+      apart;  // per member: copying what is held to where it is wanted, if not in place
   std::vector<std::int64_t> rounds;  // per member: its rounds when nobody keeps it waiting
   std::vector<Bytes> sent;
   CostSource source = CostSource::kMeasured;  // the weakest of all
@@ -36,7 +37,8 @@ struct Expanded {
 
 // As place_buffers has it; everything else lives from its first use to its last.
 bool lives_always(BufferKind k) {
-  return k == BufferKind::kWeight || k == BufferKind::kOptimizerState || k == BufferKind::kWorkspace || k == BufferKind::kScalar;
+  return k == BufferKind::kWeight || k == BufferKind::kOptimizerState ||
+         k == BufferKind::kWorkspace || k == BufferKind::kScalar;
 }
 
 bool in_own_buffer(Pattern p) { return p == Pattern::kAllReduce || p == Pattern::kBroadcast; }
@@ -58,7 +60,8 @@ std::uint64_t key_of(const Transfer& t) {
   }
   if (t.pattern == Pattern::kAllToAll)
     for (const auto& src : t.members)
-      for (const auto& dst : t.members) h.word(static_cast<std::uint64_t>(elements(intersect(src.held, dst.wanted))));
+      for (const auto& dst : t.members)
+        h.word(static_cast<std::uint64_t>(elements(intersect(src.held, dst.wanted))));
   return h.finish();
 }
 
@@ -85,9 +88,11 @@ class Expander {
   }
 
  private:
-  std::int64_t copy(const Transfer& t, std::size_t member, std::int64_t read, std::int64_t written) {
+  std::int64_t copy(const Transfer& t, std::size_t member, std::int64_t read,
+                    std::int64_t written) {
     if (read + written == 0) return 0;
-    const Cost cost = costs_.copy(Bytes(read), Bytes(written), cluster_.kind(t.members[member].device));
+    const Cost cost =
+        costs_.copy(Bytes(read), Bytes(written), cluster_.kind(t.members[member].device));
     out_.source = std::max(out_.source, cost.source);
     return cost.time.value;
   }
@@ -122,18 +127,26 @@ class Expander {
         case Pattern::kBoxes:
           break;
       }
-      const std::int64_t own = schedule.own_copies.empty() ? 0 : schedule.own_copies[m].send.extent();
-      out_.before[m] = copy(t, m, bytes(packed), bytes(packed)) + copy(t, m, bytes(own), bytes(own));
+      const std::int64_t own =
+          schedule.own_copies.empty() ? 0 : schedule.own_copies[m].send.extent();
+      out_.before[m] =
+          copy(t, m, bytes(packed), bytes(packed)) + copy(t, m, bytes(own), bytes(own));
       out_.after[m] = copy(t, m, bytes(unpacked), bytes(unpacked));
     }
-    struct Sized { std::uint32_t round, src, dst; std::int64_t count; bool reduce; };
+    struct Sized {
+      std::uint32_t round, src, dst;
+      std::int64_t count;
+      bool reduce;
+    };
     std::vector<Sized> sized;
     for (const auto& step : schedule.steps) {
       if (step.send_to.valid()) out_.sent[step.member.value] += Bytes(bytes(step.send.extent()));
       if (step.receive_from.valid())
-        sized.push_back({step.round, step.receive_from.value, step.member.value, step.receive.extent(), step.reduce});
+        sized.push_back({step.round, step.receive_from.value, step.member.value,
+                         step.receive.extent(), step.reduce});
     }
-    std::stable_sort(sized.begin(), sized.end(), [](const auto& a, const auto& b) { return a.round < b.round; });
+    std::stable_sort(sized.begin(), sized.end(),
+                     [](const auto& a, const auto& b) { return a.round < b.round; });
     for (std::size_t i = 0; i < sized.size();) {
       std::size_t end = i;
       while (end < sized.size() && sized[end].round == sized[i].round) ++end;
@@ -165,7 +178,8 @@ class Expander {
       const std::int64_t zeros = t.sum ? element_ * elements(t.members[m].wanted) : 0;
       out_.sent[m] = Bytes(packed[m]);
       out_.before[m] = copy(t, m, packed[m], packed[m]);
-      out_.after[m] = copy(t, m, 0, zeros) + copy(t, m, reads * (own[m] + unpacked[m]), own[m] + unpacked[m]);
+      out_.after[m] =
+          copy(t, m, 0, zeros) + copy(t, m, reads * (own[m] + unpacked[m]), own[m] + unpacked[m]);
     }
     for (const auto& [pair, bytes] : pairs)
       if (bytes > 0) out_.flows.push_back({pair.first, pair.second, bytes, 0});
@@ -175,7 +189,9 @@ class Expander {
   // The flows since the last round are one round: turns their bytes into times.
   void close_round(const Transfer& t) {
     const std::size_t first = out_.first_flow.back();
-    const auto route = [&](const Flow& f) { return cluster_.route(t.members[f.src].device, t.members[f.dst].device); };
+    const auto route = [&](const Flow& f) {
+      return cluster_.route(t.members[f.src].device, t.members[f.dst].device);
+    };
     for (std::size_t i = first; i < out_.flows.size(); ++i)
       for (const LinkId link : route(out_.flows[i])) ++flows_on_link_[link.value];
     busy_.assign(t.members.size(), 0);
@@ -186,7 +202,11 @@ class Expander {
       const double narrowest = cluster_.path_bandwidth(src, dst).value;
       int sharing = 1;
       for (const LinkId link : route(f))
-        sharing = std::max(sharing, static_cast<int>(std::ceil(flows_on_link_[link.value] * (narrowest / cluster_.link(link).bandwidth.value) - 1e-9)));
+        sharing = std::max(
+            sharing,
+            static_cast<int>(std::ceil(flows_on_link_[link.value] *
+                                           (narrowest / cluster_.link(link).bandwidth.value) -
+                                       1e-9)));
       const Cost cost = costs_.message(cluster_, src, dst, Bytes(f.time), sharing);
       out_.source = std::max(out_.source, cost.source);
       f.time = cost.time.value;
@@ -222,7 +242,8 @@ struct Simulator::Impl {
   const CostModel& costs;
   Expander expander;
 
-  Impl(const Graph& of, const Cluster& on, const CostModel& with) : graph(of), cluster(on), costs(with), expander(on, with) {}
+  Impl(const Graph& of, const Cluster& on, const CostModel& with)
+      : graph(of), cluster(on), costs(with), expander(on, with) {}
 
   // Kept between plans.
   static constexpr std::size_t kMostFlows = 1 << 21;  // of kept transfers: 48 MiB
@@ -241,7 +262,9 @@ struct Simulator::Impl {
     std::int64_t free[2] = {0, 0};
     std::int64_t left[2] = {0, 0};  // what the lane has to do yet, if nobody keeps it waiting
   };
-  struct Entry { std::uint32_t place, task; };
+  struct Entry {
+    std::uint32_t place, task;
+  };
   std::vector<Place> places;
   std::vector<std::int64_t> duration, start, end, waiting;  // per place and task
   std::vector<CostSource> source;
@@ -256,9 +279,11 @@ struct Simulator::Impl {
 
   Status prepare(const Plan& plan) {
     if (plan.graph_hash != graph.hash())
-      return usage_error("the plan was made for graph {} ({}), this is {} ({})", plan.graph, hex(plan.graph_hash), graph.name(), hex(graph.hash()));
+      return usage_error("the plan was made for graph {} ({}), this is {} ({})", plan.graph,
+                         hex(plan.graph_hash), graph.name(), hex(graph.hash()));
     if (plan.device_count != cluster.size())
-      return usage_error("the plan is for {} devices, cluster {} has {}", plan.device_count, cluster.name(), cluster.size());
+      return usage_error("the plan is for {} devices, cluster {} has {}", plan.device_count,
+                         cluster.name(), cluster.size());
     auto found = micro_graphs.find(plan.micro_batches);
     if (found == micro_graphs.end()) {
       SOAPSTONE_ASSIGN(Graph made, graph.micro_batch(plan.micro_batches));
@@ -319,7 +344,9 @@ struct Simulator::Impl {
     return {};
   }
 
-  static int lane_of(const Place& place, const Task& t) { return place.lanes > 1 && t.kind == TaskKind::kTransfer ? 1 : 0; }
+  static int lane_of(const Place& place, const Task& t) {
+    return place.lanes > 1 && t.kind == TaskKind::kTransfer ? 1 : 0;
+  }
 
   static std::uint32_t member_of(const Transfer& t, DeviceId device) {
     for (std::uint32_t k = 0; k < t.members.size(); ++k)
@@ -329,7 +356,8 @@ struct Simulator::Impl {
 
   static bool in_place(const DeviceClass& program, const Task& t) {
     const auto uses = program.uses_of(t);
-    return uses[0].buffer == uses[1].buffer || uses[0].buffer == kNoIndex || uses[1].buffer == kNoIndex;
+    return uses[0].buffer == uses[1].buffer || uses[0].buffer == kNoIndex ||
+           uses[1].buffer == kNoIndex;
   }
 
   // Of a transfer: of this member, if nobody keeps it waiting.
@@ -340,7 +368,8 @@ struct Simulator::Impl {
       return b == kNoIndex ? Bytes(0) : program.buffers[b].size;
     };
     switch (t.kind) {
-      case TaskKind::kLoad: return costs.copy(size(0), size(0), kind);
+      case TaskKind::kLoad:
+        return costs.copy(size(0), size(0), kind);
       case TaskKind::kCompute: {
         const std::uint32_t entry = plan.entry(t, place.member);
         const Shard& shard = plan.shards[entry];
@@ -351,7 +380,8 @@ struct Simulator::Impl {
         const auto [it, is_new] = compute_costs.try_emplace(h.finish());
         if (is_new) {
           const OpNode& node = g->ops()[shard.op];
-          it->second = costs.compute({node.op, &node.definition, shard.axes}, t.step, plan.candidates[shard.candidate], kind);
+          it->second = costs.compute({node.op, &node.definition, shard.axes}, t.step,
+                                     plan.candidates[shard.candidate], kind);
         }
         return it->second;
       }
@@ -360,10 +390,12 @@ struct Simulator::Impl {
         const Expanded& e = *transfers[entry];
         const std::uint32_t m = member_of(plan.transfers[entry], place.device);
         std::int64_t time = e.before[m] + e.rounds[m] + e.after[m];
-        if (in_own_buffer(plan.transfers[entry].pattern) && !in_place(program, t)) time += e.apart[m];
+        if (in_own_buffer(plan.transfers[entry].pattern) && !in_place(program, t))
+          time += e.apart[m];
         return {Nanoseconds(time), e.source};
       }
-      case TaskKind::kAccumulate: return costs.copy(size(0) + size(1), size(1), kind);
+      case TaskKind::kAccumulate:
+        return costs.copy(size(0) + size(1), size(1), kind);
       case TaskKind::kNorm: {
         Bytes read;
         for (std::size_t i = 0; i + 1 < t.use_count; ++i) read += size(i);
@@ -371,21 +403,25 @@ struct Simulator::Impl {
       }
       case TaskKind::kUpdate: {
         const Buffer& weight = program.buffers[program.uses_of(t)[0].buffer];
-        return costs.update(elements(weight.box), static_cast<int>(plan.optimizer_states), weight.dtype, kind);
+        return costs.update(elements(weight.box), static_cast<int>(plan.optimizer_states),
+                            weight.dtype, kind);
       }
     }
     SOAPSTONE_ASSERT(false, "task kind {}", static_cast<int>(t.kind));
   }
 
-  std::int64_t ready(const Place& place, const DeviceClass& program, const Task& t, int lane) const {
+  std::int64_t ready(const Place& place, const DeviceClass& program, const Task& t,
+                     int lane) const {
     std::int64_t at = place.free[lane];
-    for (const std::uint32_t d : program.dependencies_of(t)) at = std::max(at, end[place.first_task + d]);
+    for (const std::uint32_t d : program.dependencies_of(t))
+      at = std::max(at, end[place.first_task + d]);
     return at;
   }
 
   // False as soon as a lane must end later than `limit`.
   template <bool kRecord>
-  bool finish(Place& place, std::uint32_t task, int lane, std::int64_t from, std::int64_t to, std::int64_t limit) {
+  bool finish(Place& place, std::uint32_t task, int lane, std::int64_t from, std::int64_t to,
+              std::int64_t limit) {
     const std::size_t at = place.first_task + task;
     end[at] = to;
     place.free[lane] = to;
@@ -419,7 +455,9 @@ struct Simulator::Impl {
           continue;
         }
         const std::int64_t from = ready(place, program, t, 0);
-        if (!finish<kRecord>(place, e.task, 0, from, from + duration[place.first_task + e.task], limit)) return std::nullopt;
+        if (!finish<kRecord>(place, e.task, 0, from, from + duration[place.first_task + e.task],
+                             limit))
+          return std::nullopt;
       }
       while (!parts.empty()) {
         const auto entry_of = [&](const Entry& e) {
@@ -427,8 +465,10 @@ struct Simulator::Impl {
           return plan.entry(plan.classes[place.class_index].tasks[e.task], place.member);
         };
         const std::uint32_t first = entry_of(parts[0]);
-        const auto rest = std::stable_partition(parts.begin(), parts.end(), [&](const Entry& e) { return entry_of(e) == first; });
-        for (auto it = parts.begin(); it != rest; ++it) part_of_device[places[it->place].device.value] = *it;
+        const auto rest = std::stable_partition(
+            parts.begin(), parts.end(), [&](const Entry& e) { return entry_of(e) == first; });
+        for (auto it = parts.begin(); it != rest; ++it)
+          part_of_device[places[it->place].device.value] = *it;
         if (!run_transfer<kRecord>(plan, first, limit)) return std::nullopt;
         parts.erase(parts.begin(), rest);
       }
@@ -463,7 +503,8 @@ struct Simulator::Impl {
       }
     for (std::size_t r = 0; r + 1 < e.first_flow.size(); ++r) {
       std::copy(next.begin(), next.begin() + static_cast<std::ptrdiff_t>(p), clock.begin());
-      const std::span<const Flow> flows = std::span(e.flows).subspan(e.first_flow[r], e.first_flow[r + 1] - e.first_flow[r]);
+      const std::span<const Flow> flows =
+          std::span(e.flows).subspan(e.first_flow[r], e.first_flow[r + 1] - e.first_flow[r]);
       for (const Flow& f : flows) {
         const std::int64_t done = std::max(clock[f.src], clock[f.dst]) + f.time;
         next[f.src] = std::max(next[f.src], done);
@@ -476,7 +517,9 @@ struct Simulator::Impl {
       Place& place = places[part.place];
       const Task& task = plan.classes[place.class_index].tasks[part.task];
       const std::int64_t from = kRecord ? start[place.first_task + part.task] : 0;
-      if (!finish<kRecord>(place, part.task, lane_of(place, task), from, next[m] + e.after[m], limit)) return false;
+      if (!finish<kRecord>(place, part.task, lane_of(place, task), from, next[m] + e.after[m],
+                           limit))
+        return false;
     }
     return true;
   }
@@ -493,7 +536,8 @@ struct Simulator::Impl {
     std::unordered_map<std::string, std::uint32_t> label_index;
     std::vector<std::uint32_t> by_device(places.size());
     std::iota(by_device.begin(), by_device.end(), 0u);
-    std::sort(by_device.begin(), by_device.end(), [&](auto a, auto b) { return places[a].device < places[b].device; });
+    std::sort(by_device.begin(), by_device.end(),
+              [&](auto a, auto b) { return places[a].device < places[b].device; });
     for (const std::uint32_t p : by_device) {
       const Place& place = places[p];
       const DeviceClass& program = plan.classes[place.class_index];
@@ -503,7 +547,8 @@ struct Simulator::Impl {
       for (std::uint32_t i = 0; i < program.tasks.size(); ++i) {
         const Task& t = program.tasks[i];
         const std::size_t at = place.first_task + i;
-        const auto [it, is_new] = label_index.emplace(task_label(*g, plan, program, t), static_cast<std::uint32_t>(out.labels.size()));
+        const auto [it, is_new] = label_index.emplace(
+            task_label(*g, plan, program, t), static_cast<std::uint32_t>(out.labels.size()));
         if (is_new) out.labels.push_back(it->first);
         Bytes bytes;
         Flops flops;
@@ -517,7 +562,9 @@ struct Simulator::Impl {
           bytes = transfers[entry]->sent[member_of(plan.transfers[entry], place.device)];
         } else {
           for (const BufferUse& use : program.uses_of(t))
-            if (use.buffer != kNoIndex) bytes += program.buffers[use.buffer].size * (use.access == UseAccess::kReadWrite ? 2 : 1);
+            if (use.buffer != kNoIndex)
+              bytes +=
+                  program.buffers[use.buffer].size * (use.access == UseAccess::kReadWrite ? 2 : 1);
         }
         Spans& s = out.spans;
         s.lane.push_back(first_lane + static_cast<std::uint32_t>(lane_of(place, t)));
@@ -539,7 +586,9 @@ struct Simulator::Impl {
   }
 
   MemoryCounter memory_of(const Place& place, const DeviceClass& program) const {
-    struct Life { std::int64_t from = INT64_MAX, to = INT64_MIN; };
+    struct Life {
+      std::int64_t from = INT64_MAX, to = INT64_MIN;
+    };
     std::vector<Life> life(program.buffers.size());
     for (std::size_t i = 0; i < program.tasks.size(); ++i)
       for (const BufferUse& use : program.uses_of(program.tasks[i])) {
@@ -580,7 +629,9 @@ Simulator::Simulator(const Graph& graph, const Cluster& cluster, const CostModel
 Simulator::~Simulator() = default;
 Simulator::Simulator(Simulator&&) noexcept = default;
 
-Result<Trace> Simulator::trace(const Plan& plan, const SimulateOptions& options) { return impl_->trace(plan, options); }
+Result<Trace> Simulator::trace(const Plan& plan, const SimulateOptions& options) {
+  return impl_->trace(plan, options);
+}
 
 std::optional<Nanoseconds> Simulator::step_time(const Plan& plan, Nanoseconds give_up_above) {
   const Status prepared = impl_->prepare(plan);
@@ -590,14 +641,15 @@ std::optional<Nanoseconds> Simulator::step_time(const Plan& plan, Nanoseconds gi
   return Nanoseconds(*last);
 }
 
-Result<Trace> simulate(const Graph& graph, const Plan& plan, const Cluster& cluster, const CostModel& costs,
-                       const SimulateOptions& options) {
+Result<Trace> simulate(const Graph& graph, const Plan& plan, const Cluster& cluster,
+                       const CostModel& costs, const SimulateOptions& options) {
   return Simulator(graph, cluster, costs).trace(plan, options);
 }
 
 Bytes live_peak_in_order(const DeviceClass& program) {
   constexpr std::uint32_t kUnused = kNoIndex;
-  std::vector<std::uint32_t> first(program.buffers.size(), kUnused), last(program.buffers.size(), 0);
+  std::vector<std::uint32_t> first(program.buffers.size(), kUnused),
+      last(program.buffers.size(), 0);
   for (std::uint32_t i = 0; i < program.tasks.size(); ++i)
     for (const BufferUse& use : program.uses_of(program.tasks[i])) {
       if (use.buffer == kNoIndex) continue;

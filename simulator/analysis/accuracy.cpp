@@ -19,7 +19,8 @@ Accuracy accuracy(std::span<const StrategyTimes> times) {
   const auto value = [](Nanoseconds t) { return static_cast<double>(t.value); };
   double sum = 0, fastest = INFINITY, slowest = 0;
   for (const auto& t : times) {
-    SOAPSTONE_ASSERT(t.measured.value > 0, "{} was measured at {} ns", t.strategy, t.measured.value);
+    SOAPSTONE_ASSERT(t.measured.value > 0, "{} was measured at {} ns", t.strategy,
+                     t.measured.value);
     sum += value(t.measured);
     fastest = std::min(fastest, value(t.measured));
     slowest = std::max(slowest, value(t.measured));
@@ -45,9 +46,12 @@ Accuracy accuracy(std::span<const StrategyTimes> times) {
 }
 
 std::string text(const Accuracy& a) {
-  return fmt::format("{} strategies, slowest {:.2f} times the fastest: mean error {:.1f} %, worst {:.1f} % ({}); always predicting the mean: {:.1f} %\n"
-                     "{} of {} pairs more than 15 % apart are predicted in order\n",
-                     a.strategies, a.spread, a.mean_error * 100, a.worst_error * 100, a.worst_strategy, a.error_of_mean * 100, a.pairs_in_order, a.pairs_apart);
+  return fmt::format(
+      "{} strategies, slowest {:.2f} times the fastest: mean error {:.1f} %, worst {:.1f} % ({}); "
+      "always predicting the mean: {:.1f} %\n"
+      "{} of {} pairs more than 15 % apart are predicted in order\n",
+      a.strategies, a.spread, a.mean_error * 100, a.worst_error * 100, a.worst_strategy,
+      a.error_of_mean * 100, a.pairs_in_order, a.pairs_apart);
 }
 
 }  // namespace soapstone::simulator

@@ -17,13 +17,14 @@ struct StrategyTimes {
 
 struct Accuracy {
   std::int64_t strategies = 0;
-  double mean_error = 0;             // mean of |predicted - measured| / measured
+  double mean_error = 0;  // mean of |predicted - measured| / measured
   double worst_error = 0;
   std::string worst_strategy;
-  double error_of_mean = 0;          // of always predicting the mean of what was measured
-  std::int64_t pairs_apart = 0;      // pairs whose measured times differ by more than 15 % of the shorter
-  std::int64_t pairs_in_order = 0;   // of these: predicted in the same order
-  double spread = 0;                 // slowest ÷ fastest, measured
+  double error_of_mean = 0;  // of always predicting the mean of what was measured
+  std::int64_t pairs_apart =
+      0;  // pairs whose measured times differ by more than 15 % of the shorter
+  std::int64_t pairs_in_order = 0;  // of these: predicted in the same order
+  double spread = 0;                // slowest ÷ fastest, measured
 
   friend bool operator==(const Accuracy&, const Accuracy&) = default;
   template <class Self, class Visit>

@@ -24,7 +24,8 @@ std::int64_t off(const TimePair& t) { return std::abs((t.predicted - t.measured)
 
 Result<TraceDiff> diff(const Trace& predicted, const Trace& measured, std::size_t worst) {
   if (predicted.graph != measured.graph)
-    return usage_error("the traces are of different graphs: {} and {}", predicted.graph, measured.graph);
+    return usage_error("the traces are of different graphs: {} and {}", predicted.graph,
+                       measured.graph);
   TraceDiff out;
   out.graph = predicted.graph;
   out.same_plan = predicted.plan_hash == measured.plan_hash;
@@ -33,7 +34,10 @@ Result<TraceDiff> diff(const Trace& predicted, const Trace& measured, std::size_
 
   std::map<TaskKind, DiffRow> kinds;
   std::map<std::string, DiffRow> labels;
-  struct Found { SpanDiff span; bool in_first = false, in_second = false; };
+  struct Found {
+    SpanDiff span;
+    bool in_first = false, in_second = false;
+  };
   std::map<std::pair<DeviceId, std::uint32_t>, Found> tasks;
   const auto add = [&](const Trace& trace, bool first) {
     const Spans& s = trace.spans;
@@ -65,14 +69,16 @@ Result<TraceDiff> diff(const Trace& predicted, const Trace& measured, std::size_
     row.name = label;
     out.labels.push_back(std::move(row));
   }
-  std::stable_sort(out.labels.begin(), out.labels.end(), [](const auto& a, const auto& b) { return off(a.busy) > off(b.busy); });
+  std::stable_sort(out.labels.begin(), out.labels.end(),
+                   [](const auto& a, const auto& b) { return off(a.busy) > off(b.busy); });
   for (auto& [key, f] : tasks) {
     if (f.in_first && f.in_second)
       out.worst.push_back(std::move(f.span));
     else
       ++out.unmatched;
   }
-  std::stable_sort(out.worst.begin(), out.worst.end(), [](const auto& a, const auto& b) { return off(a.busy) > off(b.busy); });
+  std::stable_sort(out.worst.begin(), out.worst.end(),
+                   [](const auto& a, const auto& b) { return off(a.busy) > off(b.busy); });
   if (out.worst.size() > worst) out.worst.resize(worst);
   return out;
 }
@@ -87,17 +93,22 @@ std::string percent(const TimePair& t) {
 void table(std::string& out, std::string_view title, std::span<const DiffRow> rows) {
   std::size_t width = title.size();
   for (const auto& r : rows) width = std::max(width, r.name.size());
-  out += fmt::format("{:<{}}  {:>10} {:>10} {:>9}  {:>10} {:>10}\n", title, width, "predicted", "measured", "error", "waits", "waited");
+  out += fmt::format("{:<{}}  {:>10} {:>10} {:>9}  {:>10} {:>10}\n", title, width, "predicted",
+                     "measured", "error", "waits", "waited");
   for (const auto& r : rows)
-    out += fmt::format("{:<{}}  {:>10} {:>10} {:>9}  {:>10} {:>10}\n", r.name, width, human_text(r.busy.predicted), human_text(r.busy.measured),
-                       percent(r.busy), human_text(r.waiting.predicted), human_text(r.waiting.measured));
+    out += fmt::format("{:<{}}  {:>10} {:>10} {:>9}  {:>10} {:>10}\n", r.name, width,
+                       human_text(r.busy.predicted), human_text(r.busy.measured), percent(r.busy),
+                       human_text(r.waiting.predicted), human_text(r.waiting.measured));
 }
 
 }  // namespace
 
 std::string text(const TraceDiff& d, std::size_t rows) {
-  std::string out = fmt::format("{}: step predicted {}, measured {}: {}\n", d.graph, human_text(d.step.predicted), human_text(d.step.measured), percent(d.step));
-  if (!d.same_plan) out += "The traces come from different plans: tasks are compared by name only.\n";
+  std::string out =
+      fmt::format("{}: step predicted {}, measured {}: {}\n", d.graph, human_text(d.step.predicted),
+                  human_text(d.step.measured), percent(d.step));
+  if (!d.same_plan)
+    out += "The traces come from different plans: tasks are compared by name only.\n";
   out += "\nAll devices together, without waiting\n";
   table(out, "kind", d.kinds);
   out += '\n';
@@ -106,8 +117,9 @@ std::string text(const TraceDiff& d, std::size_t rows) {
   if (!d.worst.empty()) {
     out += "\nFurthest off\n";
     for (const SpanDiff& s : d.worst)
-      out += fmt::format("  device {} task {}: {}: {} predicted, {} measured, {}\n", s.device.value, s.task, s.name, human_text(s.busy.predicted),
-                         human_text(s.busy.measured), percent(s.busy));
+      out += fmt::format("  device {} task {}: {}: {} predicted, {} measured, {}\n", s.device.value,
+                         s.task, s.name, human_text(s.busy.predicted), human_text(s.busy.measured),
+                         percent(s.busy));
   }
   if (d.unmatched > 0) out += fmt::format("{} tasks are in one of the traces only\n", d.unmatched);
   return out;

@@ -86,7 +86,8 @@ struct TraceDiff {
 };
 
 // Refuses traces of different graphs.
-core::Result<TraceDiff> diff(const core::Trace& predicted, const core::Trace& measured, std::size_t worst = 10);
+core::Result<TraceDiff> diff(const core::Trace& predicted, const core::Trace& measured,
+                             std::size_t worst = 10);
 
 // Tables for people; at most `rows` labels.
 std::string text(const TraceDiff& diff, std::size_t rows = 20);

@@ -9,6 +9,10 @@
 #include "core/cluster.hpp"
 #include "core/document.hpp"
 #include "core/file.hpp"
+#include "core/graph.hpp"
+#include "core/plan.hpp"
+#include "core/strategy.hpp"
+#include "core/trace.hpp"
 
 namespace soapstone::core {
 namespace {
@@ -102,7 +106,11 @@ TEST_P(CommittedSchema, IsWhatTheTypesSay) {
 
 // One entry per kind of document.
 INSTANTIATE_TEST_SUITE_P(Documents, CommittedSchema,
-                         testing::Values(SchemaFile{"cluster", document_schema_text<Cluster>}),
+                         testing::Values(SchemaFile{"cluster", document_schema_text<Cluster>},
+                                         SchemaFile{"graph", document_schema_text<GraphSpec>},
+                                         SchemaFile{"plan", document_schema_text<Plan>},
+                                         SchemaFile{"strategy", document_schema_text<StrategyDocument>},
+                                         SchemaFile{"trace", document_schema_text<Trace>}),
                          [](const auto& file) { return file.param.name; });
 
 }  // namespace

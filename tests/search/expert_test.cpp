@@ -18,7 +18,9 @@ std::string cut_of(const Graph& graph, const Strategy& s, std::string_view op) {
   const OpStrategy& o = s.ops[id.value];
   std::string out;
   for (std::size_t a = 0; a < o.degrees.size(); ++a)
-    if (o.degrees[a] > 1) out += (out.empty() ? "" : " ") + node.definition.axes[a].name + "=" + std::to_string(o.degrees[a]);
+    if (o.degrees[a] > 1)
+      out += (out.empty() ? "" : " ") + node.definition.axes[a].name + "=" +
+             std::to_string(o.degrees[a]);
   if (o.replicas > 1) out += " copies=" + std::to_string(o.replicas);
   return out;
 }
@@ -26,7 +28,8 @@ std::string cut_of(const Graph& graph, const Strategy& s, std::string_view op) {
 TEST(Expert, CutsConvolutionsBySamplesAndFullyConnectedByOutputs) {
   const Graph graph = build_model("alexnet").value();
   const Strategy s = expert(graph, small_cluster(2, 4, 2));
-  for (const char* op : {"conv1", "pool1", "conv5", "pool5", "flatten", "loss"}) EXPECT_EQ(cut_of(graph, s, op), "n=8") << op;
+  for (const char* op : {"conv1", "pool1", "conv5", "pool5", "flatten", "loss"})
+    EXPECT_EQ(cut_of(graph, s, op), "n=8") << op;
   for (const char* op : {"fc6", "fc7", "fc8"}) EXPECT_EQ(cut_of(graph, s, op), "o=8") << op;
   EXPECT_EQ(cut_of(graph, s, "drop7"), "c=8");  // as its input comes
 }
@@ -49,7 +52,8 @@ TEST(Expert, CutsTransformersAsMegatronDoes) {
   EXPECT_EQ(cut_of(graph, s, "head"), "n=3 o=2");
   // Inside a node the parts lie on the node's own devices.
   const OpStrategy& up = s.ops[graph.find_op("layer0_up")->value];
-  EXPECT_EQ(up.devices, (std::vector<DeviceId>{DeviceId(0), DeviceId(1), DeviceId(2), DeviceId(3), DeviceId(4), DeviceId(5)}));
+  EXPECT_EQ(up.devices, (std::vector<DeviceId>{DeviceId(0), DeviceId(1), DeviceId(2), DeviceId(3),
+                                               DeviceId(4), DeviceId(5)}));
 }
 
 TEST(Expert, IsLegalForEveryModelOnManyClusters) {
@@ -57,11 +61,13 @@ TEST(Expert, IsLegalForEveryModelOnManyClusters) {
   for (const auto& model : models()) {
     if (model.name == "alexnet") continue;  // large; above
     const Graph graph = build_model(model.name).value();
-    for (const auto& [nodes, devices] : {std::pair{1, 1}, {1, 2}, {1, 3}, {2, 2}, {2, 3}, {4, 4}, {7, 1}, {3, 5}}) {
+    for (const auto& [nodes, devices] :
+         {std::pair{1, 1}, {1, 2}, {1, 3}, {2, 2}, {2, 3}, {4, 4}, {7, 1}, {3, 5}}) {
       const Cluster cluster = small_cluster(nodes, devices, 2);
       const Strategy s = expert(graph, cluster);
       const auto status = check(graph, s, static_cast<std::uint32_t>(cluster.size()));
-      ASSERT_TRUE(status) << model.name << " on " << nodes << "x" << devices << ": " << status.error().message;
+      ASSERT_TRUE(status) << model.name << " on " << nodes << "x" << devices << ": "
+                          << status.error().message;
       ASSERT_TRUE(lower(graph, s, cluster, catalog));
     }
   }

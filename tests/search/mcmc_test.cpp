@@ -1,8 +1,8 @@
 #include "search/mcmc.hpp"
 
-#include <gtest/gtest.h>
-
 #include <thread>
+
+#include <gtest/gtest.h>
 
 #include "core/document.hpp"
 #include "core/models/models.hpp"
@@ -55,20 +55,29 @@ const RankedStrategy& with_origin(const RankedStrategies& r, std::string_view pa
 }
 
 TEST(Mcmc, FindsTheExhaustiveOptimumOnSmallGraphs) {
-  struct Row { std::int64_t batch, in, hidden; int nodes, devices; };
-  for (const Row& row : {Row{64, 256, 256, 1, 2}, Row{4, 512, 512, 1, 2}, Row{256, 64, 16, 1, 2}, Row{32, 300, 100, 2, 1}, Row{3, 256, 250, 1, 2}, Row{48, 1024, 1024, 1, 3}}) {
-    const Case c(two_layers(row.batch, row.in, row.hidden), small_cluster(row.nodes, row.devices, 2));
+  struct Row {
+    std::int64_t batch, in, hidden;
+    int nodes, devices;
+  };
+  for (const Row& row :
+       {Row{64, 256, 256, 1, 2}, Row{4, 512, 512, 1, 2}, Row{256, 64, 16, 1, 2},
+        Row{32, 300, 100, 2, 1}, Row{3, 256, 250, 1, 2}, Row{48, 1024, 1024, 1, 3}}) {
+    const Case c(two_layers(row.batch, row.in, row.hidden),
+                 small_cluster(row.nodes, row.devices, 2));
     const auto best = exhaustive(c.problem).value();
     const auto found = mcmc(c.problem, Budget::proposals(6000), 1).value();
     EXPECT_EQ(found.strategies[0].step_time, best.strategies[0].step_time)
-        << print(row.batch) << "x" << row.in << "x" << row.hidden << " on " << row.nodes << "x" << row.devices << " of " << best.proposals << " strategies";
+        << print(row.batch) << "x" << row.in << "x" << row.hidden << " on " << row.nodes << "x"
+        << row.devices << " of " << best.proposals << " strategies";
     EXPECT_GE(best.proposals, 300);
   }
 }
 
 TEST(Mcmc, SameSeedGivesTheSameBytes) {
   const Case c(build_model("mlp").value(), small_cluster(2, 4, 2));
-  const auto text = [&](std::uint64_t seed) { return document_text(mcmc(c.problem, Budget::proposals(300), seed).value()).value(); };
+  const auto text = [&](std::uint64_t seed) {
+    return document_text(mcmc(c.problem, Budget::proposals(300), seed).value()).value();
+  };
   EXPECT_EQ(text(5), text(5));
   EXPECT_NE(text(5), text(6));
 }
@@ -77,8 +86,12 @@ TEST(Mcmc, StoppingEarlyChangesNothing) {
   for (const char* model : {"fashion-cnn", "transformer-block"})
     for (const std::uint64_t seed : {1u, 2u, 3u}) {
       const Case c(build_model(model).value(), small_cluster(2, 2, 2));
-      const auto with = mcmc(c.problem, Budget::proposals(400), seed, {}, {.beta = 20, .stop_early = true}).value();
-      const auto without = mcmc(c.problem, Budget::proposals(400), seed, {}, {.beta = 20, .stop_early = false}).value();
+      const auto with =
+          mcmc(c.problem, Budget::proposals(400), seed, {}, {.beta = 20, .stop_early = true})
+              .value();
+      const auto without =
+          mcmc(c.problem, Budget::proposals(400), seed, {}, {.beta = 20, .stop_early = false})
+              .value();
       EXPECT_EQ(with, without) << model << " seed " << seed;
     }
 }
@@ -129,15 +142,18 @@ TEST(Mcmc, HonoursPins) {
 TEST(Mcmc, RefusesPinsThatMakeNoSense) {
   Case c(build_model("mlp").value(), small_cluster(1, 2, 2));
   c.problem.pins["fc11"] = {OpStrategy{{1, 1, 1}, 1, {DeviceId(0)}}};
-  EXPECT_NE(mcmc(c.problem, Budget::proposals(1), 0).error().message.find("fc1"), std::string::npos);
+  EXPECT_NE(mcmc(c.problem, Budget::proposals(1), 0).error().message.find("fc1"),
+            std::string::npos);
   c.problem.pins.clear();
   c.problem.pins["fc1"] = {OpStrategy{{1, 1, 1}, 1, {DeviceId(5)}}};
-  EXPECT_EQ(mcmc(c.problem, Budget::proposals(1), 0).error().message, "pin: fc1: device 5: the cluster has devices 0 to 1");
+  EXPECT_EQ(mcmc(c.problem, Budget::proposals(1), 0).error().message,
+            "pin: fc1: device 5: the cluster has devices 0 to 1");
 }
 
 TEST(Mcmc, HonoursTheMemoryLimit) {
   Case c(two_layers(64, 1024, 1024), small_cluster(1, 2, 2));
-  // The weights are 4 MiB and as much for gradients and momentum: two devices that share them need half each.
+  // The weights are 4 MiB and as much for gradients and momentum: two devices that share them need
+  // half each.
   const auto free = mcmc(c.problem, Budget::proposals(1500), 2).value();
   c.problem.memory_limit = Bytes(8 << 20);
   const auto found = mcmc(c.problem, Budget::proposals(1500), 2).value();
@@ -158,7 +174,8 @@ TEST(Mcmc, SaysTheLeastThatWouldDoWhereNothingFits) {
   EXPECT_EQ(refused.error().kind, ErrorKind::kRefused);
   const auto exact = exhaustive(c.problem);
   ASSERT_FALSE(exact);
-  EXPECT_EQ(refused.error().message.substr(0, refused.error().message.find(" (")), exact.error().message.substr(0, exact.error().message.find(" (")));
+  EXPECT_EQ(refused.error().message.substr(0, refused.error().message.find(" (")),
+            exact.error().message.substr(0, exact.error().message.find(" (")));
   // With what the message says there is a strategy; with a byte less there is none.
   const std::string& m = exact.error().message;
   const auto from = m.find("would do is ") + 12;
@@ -180,11 +197,12 @@ TEST(Mcmc, TheDevicesOwnMemoryIsALimitToo) {
 TEST(Mcmc, CancellingKeepsTheBestSoFar) {
   const Case c(build_model("mlp").value(), small_cluster(1, 4, 2));
   int calls = 0;
-  const auto found = mcmc(c.problem, Budget::proposals(1'000'000'000), 1, [&](const ProgressReport& r) {
-    EXPECT_TRUE(r.best);
-    EXPECT_LE(r.fraction, 1);
-    return ++calls < 3;
-  }).value();
+  const auto found =
+      mcmc(c.problem, Budget::proposals(1'000'000'000), 1, [&](const ProgressReport& r) {
+        EXPECT_TRUE(r.best);
+        EXPECT_LE(r.fraction, 1);
+        return ++calls < 3;
+      }).value();
   EXPECT_TRUE(found.cancelled);
   EXPECT_EQ(calls, 3);
   EXPECT_FALSE(found.strategies.empty());
@@ -209,21 +227,28 @@ TEST(Mcmc, OneDeviceLeavesNothingToSearch) {
 TEST(Mcmc, MicroBatchesReachEveryStrategy) {
   Case c(build_model("mlp").value(), small_cluster(1, 2, 2));
   c.problem.micro_batches = 4;
-  for (const auto& s : mcmc(c.problem, Budget::proposals(50), 1).value().strategies) EXPECT_EQ(s.strategy.micro_batches, 4);
+  for (const auto& s : mcmc(c.problem, Budget::proposals(50), 1).value().strategies)
+    EXPECT_EQ(s.strategy.micro_batches, 4);
   c.problem.micro_batches = 3;
-  EXPECT_NE(mcmc(c.problem, Budget::proposals(50), 1).error().message.find("micro_batches = 3"), std::string::npos);
+  EXPECT_NE(mcmc(c.problem, Budget::proposals(50), 1).error().message.find("micro_batches = 3"),
+            std::string::npos);
 }
 
 TEST(RankedStrategies, ComeBackFromTheirDocument) {
   const Case c(build_model("mlp").value(), small_cluster(1, 2, 2));
   const auto found = mcmc(c.problem, Budget::proposals(50), 1).value();
-  EXPECT_EQ(document_from_text<RankedStrategies>(document_text(found).value(), "ranked.json").value(), found);
+  EXPECT_EQ(
+      document_from_text<RankedStrategies>(document_text(found).value(), "ranked.json").value(),
+      found);
 }
 
 TEST(Budget, IsReadAsTimeOrAsProposals) {
-  EXPECT_EQ(std::get<std::chrono::nanoseconds>(parse_budget("10s")->amount), std::chrono::seconds(10));
-  EXPECT_EQ(std::get<std::chrono::nanoseconds>(parse_budget("250ms")->amount), std::chrono::milliseconds(250));
-  EXPECT_EQ(std::get<std::chrono::nanoseconds>(parse_budget("2min")->amount), std::chrono::minutes(2));
+  EXPECT_EQ(std::get<std::chrono::nanoseconds>(parse_budget("10s")->amount),
+            std::chrono::seconds(10));
+  EXPECT_EQ(std::get<std::chrono::nanoseconds>(parse_budget("250ms")->amount),
+            std::chrono::milliseconds(250));
+  EXPECT_EQ(std::get<std::chrono::nanoseconds>(parse_budget("2min")->amount),
+            std::chrono::minutes(2));
   EXPECT_EQ(std::get<std::int64_t>(parse_budget("2000")->amount), 2000);
   for (const char* bad : {"", "fast", "10 lightyears", "-5", "99999999999999999999"}) {
     ASSERT_FALSE(parse_budget(bad)) << bad;
@@ -232,9 +257,10 @@ TEST(Budget, IsReadAsTimeOrAsProposals) {
 }
 
 TEST(Exhaustive, CountsInMentalArithmetic) {
-  // One linear layer and the loss on two equal devices. Linear: whole on a device, or 2 parts along one of n, o, i or
-  // copied. The first operator: device 0, or two devices in one order: 1 + 4. Loss (n, replicas; c stays whole): after
-  // one device was named, either that or the other, or both in two orders: 2 + 2·2 = 6; after both the same.
+  // One linear layer and the loss on two equal devices. Linear: whole on a device, or 2 parts along
+  // one of n, o, i or copied. The first operator: device 0, or two devices in one order: 1 + 4.
+  // Loss (n, replicas; c stays whole): after one device was named, either that or the other, or
+  // both in two orders: 2 + 2·2 = 6; after both the same.
   GraphBuilder g("one");
   auto x = g.source("x", {{4, 4}, DType::kF32, {}});
   const auto y = g.source("labels", {{4}, DType::kI32, {}}, 4);
@@ -244,14 +270,17 @@ TEST(Exhaustive, CountsInMentalArithmetic) {
   EXPECT_EQ(exhaustive(c.problem).value().proposals, 30);
   // In ascending order: (2 + 4) · (2 + 2). In blocks on two devices the same.
   EXPECT_EQ(count_strategies(c.problem, {.device_lists = DeviceLists::kAscending}).value(), 24);
-  EXPECT_EQ(exhaustive(c.problem, {}, {.device_lists = DeviceLists::kAscending}).value().proposals, 24);
-  EXPECT_EQ(exhaustive(c.problem, {}, {.device_lists = DeviceLists::kBlocks}).value().proposals, 24);
+  EXPECT_EQ(exhaustive(c.problem, {}, {.device_lists = DeviceLists::kAscending}).value().proposals,
+            24);
+  EXPECT_EQ(exhaustive(c.problem, {}, {.device_lists = DeviceLists::kBlocks}).value().proposals,
+            24);
 }
 
 TEST(Exhaustive, LooksAtAsManyAsItCounts) {
   for (const auto& [nodes, devices] : {std::pair{1, 3}, std::pair{2, 1}, std::pair{3, 1}}) {
     const Case c(two_layers(4, 4, 4), small_cluster(nodes, devices, 2));
-    EXPECT_EQ(static_cast<double>(exhaustive(c.problem).value().proposals), count_strategies(c.problem).value());
+    EXPECT_EQ(static_cast<double>(exhaustive(c.problem).value().proposals),
+              count_strategies(c.problem).value());
   }
   Case c(two_layers(4, 4, 4), small_cluster(1, 3, 2));
   c.problem.pins["fc1"] = {OpStrategy{{1, 1, 1}, 1, {DeviceId(1)}}};
@@ -297,7 +326,8 @@ TEST(Space, ReachesEveryDegreeAndEveryOrderOfDevices) {
     const OpStrategy s = space.random(0, rng);
     ++seen[print(s)];
   }
-  // Cuts of up to 3 devices over n, o, i, replicas: 1 whole, 4 of two, 4 of three; lists 3, 6 and 6.
+  // Cuts of up to 3 devices over n, o, i, replicas: 1 whole, 4 of two, 4 of three; lists 3, 6
+  // and 6.
   EXPECT_EQ(seen.size(), 1u * 3 + 4 * 6 + 4 * 6);
 }
 

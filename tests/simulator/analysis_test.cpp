@@ -22,7 +22,9 @@ Trace traced(Nanoseconds per_step, Nanoseconds per_message) {
   costs.on_compute = [=](auto&, auto&) { return per_step; };
   costs.on_message = [=](auto, auto, auto, auto) { return per_message; };
   const std::vector<DeviceId> both{DeviceId(0), DeviceId(1)};
-  return simulate(graph, lower(graph, data_parallel(graph, both), cluster, catalog).value(), cluster, costs).value();
+  return simulate(graph, lower(graph, data_parallel(graph, both), cluster, catalog).value(),
+                  cluster, costs)
+      .value();
 }
 
 TEST(Diff, OfATraceWithItselfIsNothing) {
@@ -37,10 +39,14 @@ TEST(Diff, OfATraceWithItselfIsNothing) {
 TEST(Diff, FindsWhatIsOff) {
   const Trace predicted = traced(10_ms, 1_ms), measured = traced(12_ms, 1_ms);
   const TraceDiff d = diff(predicted, measured, 3).value();
-  EXPECT_NEAR(d.step_relative_error, static_cast<double>(predicted.step_time.value - measured.step_time.value) / static_cast<double>(measured.step_time.value), 1e-12);
+  EXPECT_NEAR(d.step_relative_error,
+              static_cast<double>(predicted.step_time.value - measured.step_time.value) /
+                  static_cast<double>(measured.step_time.value),
+              1e-12);
   for (const auto& row : d.kinds) {
     EXPECT_EQ(row.predicted_spans, row.measured_spans);
-    EXPECT_NEAR(row.busy.relative_error(), row.name == "compute" ? -2.0 / 12 : 0, 1e-12) << row.name;
+    EXPECT_NEAR(row.busy.relative_error(), row.name == "compute" ? -2.0 / 12 : 0, 1e-12)
+        << row.name;
   }
   ASSERT_EQ(d.worst.size(), 3u);
   for (const auto& s : d.worst) EXPECT_EQ(s.busy, (TimePair{10_ms, 12_ms}));
@@ -62,7 +68,8 @@ TEST(Diff, ComparesDifferentPlansByNameAndDifferentGraphsNotAtAll) {
 
 TEST(Accuracy, InMentalArithmetic) {
   // Errors 10 %, 0 %, 20 %; the mean is 20 ms, wrong by 100 %, 0 % and 33 1/3 %.
-  const std::vector<StrategyTimes> times{{"a", 11_ms, 10_ms}, {"b", 20_ms, 20_ms}, {"c", 24_ms, 30_ms}};
+  const std::vector<StrategyTimes> times{
+      {"a", 11_ms, 10_ms}, {"b", 20_ms, 20_ms}, {"c", 24_ms, 30_ms}};
   const Accuracy a = accuracy(times);
   EXPECT_NEAR(a.mean_error, 0.1, 1e-12);
   EXPECT_NEAR(a.worst_error, 0.2, 1e-12);
@@ -75,7 +82,8 @@ TEST(Accuracy, InMentalArithmetic) {
 
 TEST(Accuracy, CountsOnlyPairsThatAreApart) {
   // 10 and 11 are not apart; 13 was predicted below both.
-  const std::vector<StrategyTimes> times{{"a", 12_ms, 10_ms}, {"b", 11_ms, 11_ms}, {"c", 10_ms, 13_ms}};
+  const std::vector<StrategyTimes> times{
+      {"a", 12_ms, 10_ms}, {"b", 11_ms, 11_ms}, {"c", 10_ms, 13_ms}};
   const Accuracy a = accuracy(times);
   EXPECT_EQ(a.pairs_apart, 2);
   EXPECT_EQ(a.pairs_in_order, 0);

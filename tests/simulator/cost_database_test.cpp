@@ -27,14 +27,19 @@ using namespace core;
 
 class CostDatabaseTest : public ::testing::Test {
  protected:
-  CostDatabaseTest() : folder_(std::filesystem::temp_directory_path() / fmt::format("soapstone-costs-{}-{}", getpid(), ::testing::UnitTest::GetInstance()->current_test_info()->name())) {
+  CostDatabaseTest()
+      : folder_(std::filesystem::temp_directory_path() /
+                fmt::format("soapstone-costs-{}-{}", getpid(),
+                            ::testing::UnitTest::GetInstance()->current_test_info()->name())) {
     std::filesystem::remove_all(folder_);
     std::filesystem::create_directories(folder_);
   }
   ~CostDatabaseTest() override { std::filesystem::remove_all(folder_); }
 
   std::filesystem::path file() const { return folder_ / "costs.db"; }
-  CostDatabase open(Environment e = {"here", "kernels 1"}) const { return CostDatabase::open(file(), std::move(e)).value(); }
+  CostDatabase open(Environment e = {"here", "kernels 1"}) const {
+    return CostDatabase::open(file(), std::move(e)).value();
+  }
 
   std::filesystem::path folder_;
 };
@@ -71,24 +76,49 @@ TEST_F(CostDatabaseTest, EntriesOfAnotherHostOrVersionAreCountedAndNotUsed) {
     ASSERT_TRUE(db.put(kKey, kTen));
     ASSERT_TRUE(db.put(CurveKey{"copy"}, 1, kTen));
   }
-  for (const Environment& e : {Environment{"there", "kernels 1"}, Environment{"here", "kernels 2"}}) {
+  for (const Environment& e :
+       {Environment{"there", "kernels 1"}, Environment{"here", "kernels 2"}}) {
     CostDatabase db = open(e);
     EXPECT_EQ(db.get(kKey).value(), std::nullopt);
     EXPECT_TRUE(db.costs().value().empty());
     EXPECT_TRUE(db.curves().value().empty());
-    EXPECT_EQ(db.statistics().value(), (CostDatabase::Statistics{.costs = 0, .curve_points = 0, .stale = 2, .median_spread = 0}));
+    EXPECT_EQ(
+        db.statistics().value(),
+        (CostDatabase::Statistics{.costs = 0, .curve_points = 0, .stale = 2, .median_spread = 0}));
   }
   CostDatabase::Statistics own = open().statistics().value();
-  EXPECT_EQ(own, (CostDatabase::Statistics{.costs = 1, .curve_points = 1, .stale = 0, .median_spread = 0.1}));
+  EXPECT_EQ(own, (CostDatabase::Statistics{
+                     .costs = 1, .curve_points = 1, .stale = 0, .median_spread = 0.1}));
 }
 
 TEST_F(CostDatabaseTest, RefusesWhatIsNotACostDatabase) {
-  std::ofstream(file()) << "these are no costs, and long enough not to be taken for an empty file: " << std::string(2000, '.');
+  std::ofstream(file()) << "these are no costs, and long enough not to be taken for an empty file: "
+                        << std::string(2000, '.');
   const auto text = CostDatabase::open(file(), {});
   ASSERT_FALSE(text);
   EXPECT_EQ(text.error().message, file().string() + ": not a cost database (not an SQLite file)");
   EXPECT_FALSE(CostDatabase::open(folder_ / "missing" / "costs.db", {}));
-  EXPECT_NE(CostDatabase::open(folder_ / "missing" / "costs.db", {}).error().message.find("missing/costs.db"), std::string::npos);
+  EXPECT_NE(CostDatabase::open(folder_ / "missing" / "costs.db", {})
+                .error()
+                .message.find("missing/costs.db"),
+            std::string::npos);
+}
+
+// The header of an SQLite file holds the schema's number at byte 60 and the program's at byte 68,
+// big end first.
+TEST_F(CostDatabaseTest, RefusesDatabasesOfOtherProgramsAndOfOtherVersions) {
+  open();
+  const std::string whole = read_file(file()).value();
+  const auto with = [&](std::size_t at, char byte) {
+    std::string bytes = whole;
+    bytes[at] = byte;
+    std::ofstream(file(), std::ios::binary) << bytes;
+    const auto opened = CostDatabase::open(file(), {});
+    return opened ? std::string("opened") : opened.error().message.substr(file().string().size());
+  };
+  EXPECT_EQ(with(68, 1), ": not a cost database (an SQLite file of another program)");
+  EXPECT_EQ(with(63, 9), ": a cost database with schema 9; this Soapstone reads schema 1");
+  EXPECT_EQ(with(63, 1), "opened");
 }
 
 TEST_F(CostDatabaseTest, RefusesADamagedFile) {
@@ -110,8 +140,8 @@ TEST_F(CostDatabaseTest, RefusesADamagedFile) {
   EXPECT_NE(damaged.error().message.find("damaged"), std::string::npos) << damaged.error().message;
 }
 
-// A child writes as fast as it can and is killed at some moment; what is left is a whole database with every entry
-// that the child had reported as written.
+// A child writes as fast as it can and is killed at some moment; what is left is a whole database
+// with every entry that the child had reported as written.
 TEST_F(CostDatabaseTest, StaysWholeWhenItsWriterIsKilled) {
   for (int round = 0; round < 6; ++round) {
     int channel[2];
@@ -131,7 +161,9 @@ TEST_F(CostDatabaseTest, StaysWholeWhenItsWriterIsKilled) {
     close(channel[1]);
     std::vector<int> reported;
     int threads = 0;
-    for (int k = 0; k < 40 + 13 * round && read(channel[0], &threads, sizeof threads) == sizeof threads; ++k) reported.push_back(threads);
+    for (int k = 0;
+         k < 40 + 13 * round && read(channel[0], &threads, sizeof threads) == sizeof threads; ++k)
+      reported.push_back(threads);
     kill(child, SIGKILL);
     int status = 0;
     waitpid(child, &status, 0);
@@ -164,7 +196,8 @@ TEST_F(CostDatabaseTest, KnowsWhatIsMissing) {
   ASSERT_TRUE(required.add(data_parallel(graph, both), catalog));
   EXPECT_EQ(required.list().size(), steps);
   ASSERT_TRUE(required.add(single_device(graph), catalog));
-  EXPECT_EQ(required.list().size(), 2 * steps);  // the whole batch is another problem for every step
+  EXPECT_EQ(required.list().size(),
+            2 * steps);  // the whole batch is another problem for every step
 
   CostDatabase db = open();
   EXPECT_EQ(db.missing(required.list(), 2).value().size(), 2 * steps);
@@ -196,7 +229,8 @@ TEST_F(CostDatabaseTest, MeasuredCostsComeFirstAndSayTheirSource) {
 
   CostDatabase db = open();
   // Every step 1 ms but the last one, which nobody measured.
-  for (std::size_t k = 0; k + 1 < required.list().size(); ++k) ASSERT_TRUE(db.put(cost_key(required.list()[k], 1), {1_ms, 0_ms, 5}));
+  for (std::size_t k = 0; k + 1 < required.list().size(); ++k)
+    ASSERT_TRUE(db.put(cost_key(required.list()[k], 1), {1_ms, 0_ms, 5}));
   ASSERT_TRUE(db.put(CurveKey::copy(toy, 1), 1000, {4_us, 0_ns, 5}));
   ASSERT_TRUE(db.put(CurveKey::update(toy, 1, 1, DType::kF32), 10, {7_us, 0_ns, 5}));
   ASSERT_TRUE(db.put(CurveKey::message("small", "pcie", 1), 0, {1_us, 0_ns, 5}));
@@ -206,8 +240,10 @@ TEST_F(CostDatabaseTest, MeasuredCostsComeFirstAndSayTheirSource) {
   const auto& known = required.list().front();
   const auto& unknown = required.list().back();
   EXPECT_EQ(model.compute(known.problem, known.step, known.candidate, toy).time, 1_ms);
-  EXPECT_EQ(model.compute(known.problem, known.step, known.candidate, toy).source, CostSource::kMeasured);
-  EXPECT_EQ(model.compute(unknown.problem, unknown.step, unknown.candidate, toy).source, CostSource::kRoofline);
+  EXPECT_EQ(model.compute(known.problem, known.step, known.candidate, toy).source,
+            CostSource::kMeasured);
+  EXPECT_EQ(model.compute(unknown.problem, unknown.step, unknown.candidate, toy).source,
+            CostSource::kRoofline);
   EXPECT_EQ(model.copy(Bytes(400), Bytes(600), toy).time, 4_us);
   EXPECT_EQ(model.copy(Bytes(400), Bytes(1600), toy).source, CostSource::kFitted);
   EXPECT_EQ(model.copy(Bytes(400), Bytes(1600), toy).time, 8_us);
@@ -215,14 +251,16 @@ TEST_F(CostDatabaseTest, MeasuredCostsComeFirstAndSayTheirSource) {
   EXPECT_EQ(model.update(10, 2, DType::kF32, toy).source, CostSource::kRoofline);
   EXPECT_EQ(model.message(cluster, DeviceId(0), DeviceId(1), Bytes(500), 1).time, 3_us);
   // Latency once, the rest twice.
-  EXPECT_EQ(model.message(cluster, DeviceId(0), DeviceId(1), Bytes(500), 2).time, 1_us + 2_us + 2_us);
+  EXPECT_EQ(model.message(cluster, DeviceId(0), DeviceId(1), Bytes(500), 2).time,
+            1_us + 2_us + 2_us);
 
   // In a trace every span says where its time comes from.
   const Plan plan = lower(graph, single_device(graph), cluster, catalog).value();
   const Trace trace = simulate(graph, plan, cluster, model).value();
   std::int64_t modelled = 0;
   for (std::size_t i = 0; i < trace.spans.size(); ++i)
-    if (trace.spans.kind[i] == TaskKind::kCompute) modelled += trace.spans.source[i] == CostSource::kRoofline;
+    if (trace.spans.kind[i] == TaskKind::kCompute)
+      modelled += trace.spans.source[i] == CostSource::kRoofline;
   EXPECT_EQ(modelled, 1);
 }
 

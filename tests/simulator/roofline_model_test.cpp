@@ -26,13 +26,20 @@ constexpr Efficiency kIdeal{1, 1, 1, "ideal"};
 
 TEST(Roofline, TakesTheLargerOfComputingAndMoving) {
   const Graph graph = one_linear();
-  const LocalProblem problem{graph.ops()[0].op, &graph.ops()[0].definition, axis_intervals(graph.ops()[0].definition, {}, 0)};
+  const LocalProblem problem{graph.ops()[0].op, &graph.ops()[0].definition,
+                             axis_intervals(graph.ops()[0].definition, {}, 0)};
   // 2·10⁹ FLOP at 1 TFLOP/s; 12 MB at 100 GB/s are 120 µs.
   const Cost cost = RooflineModel(kIdeal).compute(problem, 0, "linear/nominal", toy);
   EXPECT_EQ(cost.time, 2_ms);
   EXPECT_EQ(cost.source, CostSource::kRoofline);
-  EXPECT_EQ(RooflineModel(Efficiency{.compute = 0.5, .memory = 1, .link = 1, .source = ""}).compute(problem, 0, "", toy).time, 4_ms);
-  EXPECT_EQ(RooflineModel(Efficiency{.compute = 1, .memory = 0.01, .link = 1, .source = ""}).compute(problem, 0, "", toy).time, 12_ms);
+  EXPECT_EQ(RooflineModel(Efficiency{.compute = 0.5, .memory = 1, .link = 1, .source = ""})
+                .compute(problem, 0, "", toy)
+                .time,
+            4_ms);
+  EXPECT_EQ(RooflineModel(Efficiency{.compute = 1, .memory = 0.01, .link = 1, .source = ""})
+                .compute(problem, 0, "", toy)
+                .time,
+            12_ms);
 }
 
 TEST(Roofline, CopiesUpdatesAndMessagesAreBytesOverBandwidth) {

@@ -70,7 +70,9 @@ TEST(Simulate, PackingAndUnpackingBelongToATransfer) {
   b.costs.on_compute = [](auto&, auto&) { return 10_ms; };
   b.costs.on_message = [](auto, auto, auto, auto) { return 1_ms; };
   // 6 × 8 floats are packed and unpacked: 192 bytes read and written.
-  b.costs.on_copy = [](Bytes read, Bytes written) { return read == 192_B && written == 192_B ? 2_ms : 0_ms; };
+  b.costs.on_copy = [](Bytes read, Bytes written) {
+    return read == 192_B && written == 192_B ? 2_ms : 0_ms;
+  };
   Strategy s = single_device(b.graph);
   s.ops[1].devices = s.ops[2].devices = {DeviceId(1)};
   // The load of x is 192 bytes too.
@@ -84,23 +86,29 @@ TEST(Simulate, TwoLanesHideGradientSumsBehindTheBackwardPass) {
     b.costs.on_message = [](auto, auto, auto, auto) { return 3_ms; };
     b.costs.on_update = [](auto) { return 1_ms; };
     const Trace t = b.trace(data_parallel(b.graph, devices(2)));
-    // Forward 3, backward 2 + 1 + 1 steps (fc1's input needs no gradient), two sums of one round, two updates.
+    // Forward 3, backward 2 + 1 + 1 steps (fc1's input needs no gradient), two sums of one round,
+    // two updates.
     const Nanoseconds compute = 7 * 10_ms, sum = 3_ms, updates = 1_ms + 1_ms;
     EXPECT_EQ(compute.value, (3 + 1 + 2 + 1) * (10_ms).value);
-    EXPECT_EQ(t.step_time, lanes == 1 ? compute + sum + sum + updates : compute + sum + updates) << lanes << " lanes";
+    EXPECT_EQ(t.step_time, lanes == 1 ? compute + sum + sum + updates : compute + sum + updates)
+        << lanes << " lanes";
   }
 }
 
 TEST(Simulate, TheEarlyOneWaitsForTheLateOne) {
   Bench b(small_cluster(1, 2, 1));
-  // 10 ms per sample: 4 samples on device 0, 2 on device 1 (granules of the batch of 6 over 2 would be even, so use 4 parts).
-  b.costs.on_compute = [](const LocalProblem& p, const Step& s) { return s.phase == Phase::kForward ? Nanoseconds(0) : p.axes[0].extent() * 10_ms; };
+  // 10 ms per sample: 4 samples on device 0, 2 on device 1 (granules of the batch of 6 over 2 would
+  // be even, so use 4 parts).
+  b.costs.on_compute = [](const LocalProblem& p, const Step& s) {
+    return s.phase == Phase::kForward ? Nanoseconds(0) : p.axes[0].extent() * 10_ms;
+  };
   b.costs.on_message = [](auto, auto, auto, auto) { return 1_ms; };
   b.cluster = small_cluster(1, 4, 1);
   const Trace t = b.trace(data_parallel(b.graph, devices(4)));  // 2, 2, 1, 1 samples
   const auto sum = span_of(t, "fc2.weight gradient all-reduce", DeviceId(3));
   const auto late = span_of(t, "fc2.weight gradient all-reduce", DeviceId(0));
-  EXPECT_EQ(t.spans.start[late] - t.spans.start[sum], 10_ms * 3);  // loss, fc2's input and weight, a sample each
+  EXPECT_EQ(t.spans.start[late] - t.spans.start[sum],
+            10_ms * 3);  // loss, fc2's input and weight, a sample each
   EXPECT_EQ(t.spans.end[late], t.spans.end[sum]);
   EXPECT_EQ(t.spans.waiting[late], 0_ms);
   EXPECT_EQ(t.spans.waiting[sum], 10_ms * 3);
@@ -116,7 +124,8 @@ TEST(Simulate, FlowsOfARoundShareTheirBottleneck) {
     asked.emplace_back(src.value, dst.value, sharing);
     return 1_ms;
   };
-  // fc1 on devices 0, 1 by samples, fc2 on 2, 3: sample halves move 0 → 2 and 1 → 3, both over the network.
+  // fc1 on devices 0, 1 by samples, fc2 on 2, 3: sample halves move 0 → 2 and 1 → 3, both over the
+  // network.
   Strategy s = single_device(b.graph);
   s.ops[0].degrees[0] = 2;
   s.ops[0].devices = {DeviceId(0), DeviceId(1)};
@@ -127,10 +136,12 @@ TEST(Simulate, FlowsOfARoundShareTheirBottleneck) {
   b.trace(s);
   std::sort(asked.begin(), asked.end());
   using Asked = std::tuple<std::uint32_t, std::uint32_t, int>;
-  // Two groups of two devices each, which exchange nothing with each other: alone on the link in their transfer.
+  // Two groups of two devices each, which exchange nothing with each other: alone on the link in
+  // their transfer.
   EXPECT_EQ(asked, (std::vector<Asked>{{0, 2, 1}, {1, 3, 1}}));
 
-  // Now everybody of fc2 wants all samples: 0 and 1 each send to 2 and 3, four flows through one adapter.
+  // Now everybody of fc2 wants all samples: 0 and 1 each send to 2 and 3, four flows through one
+  // adapter.
   asked.clear();
   s.ops[1] = {{1, 2, 1}, 1, {DeviceId(2), DeviceId(3)}};
   b.trace(s);
@@ -152,29 +163,35 @@ TEST(Simulate, MemoryIsAliveFromFirstUseToLast) {
   const std::int64_t x = 4 * 6 * 8, labels = 4 * 6, y1 = 4 * 6 * 8, g2 = 4 * 6 * 4;
   EXPECT_GE(m.live_peak.value, kept + x + labels + y1 + g2);
   EXPECT_LE(m.live_peak, m.arena);
-  EXPECT_EQ(m.value.back().value, kept + 4 + 4);  // the two scalars, loss and correct, are never given up before the end
+  EXPECT_EQ(m.value.back().value,
+            kept + 4 + 4);  // the two scalars, loss and correct, are never given up before the end
 }
 
 TEST(Simulate, RefusesAPlanOfAnotherGraphOrCluster) {
   Bench b(small_cluster(1, 2, 1));
   Plan plan = b.plan(single_device(b.graph));
   const Cluster other = small_cluster(1, 3, 1);
-  EXPECT_EQ(simulate(b.graph, plan, other, b.costs).error().message, "the plan is for 2 devices, cluster small has 3");
+  EXPECT_EQ(simulate(b.graph, plan, other, b.costs).error().message,
+            "the plan is for 2 devices, cluster small has 3");
   const Graph mlp = build_model("mlp").value();
-  EXPECT_NE(simulate(mlp, plan, b.cluster, b.costs).error().message.find("two-layers"), std::string::npos);
+  EXPECT_NE(simulate(mlp, plan, b.cluster, b.costs).error().message.find("two-layers"),
+            std::string::npos);
 }
 
-// The longest chain of dependencies inside the devices' programs, each task taking what it takes without waiting.
+// The longest chain of dependencies inside the devices' programs, each task taking what it takes
+// without waiting.
 std::int64_t critical_path(const Plan& plan, const Trace& trace) {
   std::int64_t longest = 0;
   for (const DeviceClass& program : plan.classes) {
     std::vector<std::int64_t> own(program.tasks.size(), 0), end(program.tasks.size(), 0);
     for (std::size_t i = 0; i < trace.spans.size(); ++i)
       if (trace.lanes[trace.spans.lane[i]].device == program.members[0])
-        own[trace.spans.task[i]] = (trace.spans.end[i] - trace.spans.start[i] - trace.spans.waiting[i]).value;
+        own[trace.spans.task[i]] =
+            (trace.spans.end[i] - trace.spans.start[i] - trace.spans.waiting[i]).value;
     for (std::size_t i = 0; i < program.tasks.size(); ++i) {
       std::int64_t start = 0;
-      for (const auto d : program.dependencies_of(program.tasks[i])) start = std::max(start, end[d]);
+      for (const auto d : program.dependencies_of(program.tasks[i]))
+        start = std::max(start, end[d]);
       end[i] = start + own[i];
       longest = std::max(longest, end[i]);
     }
@@ -190,7 +207,14 @@ TEST_P(EveryModel, RandomStrategiesKeepTheLawsOfSchedules) {
   const Cluster cluster = small_cluster(2, 3, lanes);
   const NominalCatalog catalog;
   const RooflineModel costs;
-  search::Problem problem{.graph = &graph, .cluster = &cluster, .costs = &costs, .catalog = &catalog, .pins = {}, .memory_limit = {}, .micro_batches = 1, .lower = {}};
+  search::Problem problem{.graph = &graph,
+                          .cluster = &cluster,
+                          .costs = &costs,
+                          .catalog = &catalog,
+                          .pins = {},
+                          .memory_limit = {},
+                          .micro_batches = 1,
+                          .lower = {}};
   const auto space = search::Space::make(problem).value();
   search::Rng rng(11);
   Simulator kept(graph, cluster, costs);
@@ -230,9 +254,13 @@ TEST_P(EveryModel, RandomStrategiesKeepTheLawsOfSchedules) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, EveryModel,
-                         ::testing::Combine(::testing::Values("mlp", "fashion-cnn", "inception-block", "transformer-block"), ::testing::Values(1, 2)),
+                         ::testing::Combine(::testing::Values("mlp", "fashion-cnn",
+                                                              "inception-block",
+                                                              "transformer-block"),
+                                            ::testing::Values(1, 2)),
                          [](const auto& row) {
-                           std::string name = std::get<0>(row.param) + "_" + std::to_string(std::get<1>(row.param)) + "_lanes";
+                           std::string name = std::get<0>(row.param) + "_" +
+                                              std::to_string(std::get<1>(row.param)) + "_lanes";
                            std::replace(name.begin(), name.end(), '-', '_');
                            return name;
                          });
@@ -243,7 +271,8 @@ TEST(Simulate, MicroBatchesRepeatTheirWork) {
   Strategy s = single_device(b.graph);
   const Nanoseconds whole = b.trace(s).step_time;
   s.micro_batches = 3;
-  EXPECT_EQ(b.trace(s).step_time, whole);  // time per sample is constant, and accumulating takes none
+  EXPECT_EQ(b.trace(s).step_time,
+            whole);  // time per sample is constant, and accumulating takes none
   b.costs.on_compute = [](auto&, auto&) { return 1_ms; };
   EXPECT_EQ(b.trace(s).step_time, 3 * 7 * 1_ms);
 }
@@ -252,7 +281,9 @@ TEST(Simulate, TheSamePlanGivesTheSameBytes) {
   Bench b(small_cluster(1, 4, 2));
   const RooflineModel costs;
   const Plan plan = b.plan(data_parallel(b.graph, devices(4)));
-  const auto text = [&] { return document_text(simulate(b.graph, plan, b.cluster, costs).value()).value(); };
+  const auto text = [&] {
+    return document_text(simulate(b.graph, plan, b.cluster, costs).value()).value();
+  };
   EXPECT_EQ(text(), text());
 }
 

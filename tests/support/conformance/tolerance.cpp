@@ -37,10 +37,13 @@ void include_difference(double& spread, std::span<const double> there,
     spread = std::max(spread, std::abs(there[i] - here[i]) / kMove);
 }
 
-double largest_of(std::span<const double> values) {
+// √R max |values|.
+double rounding_of_sum(const core::Step& step, std::span<const core::Interval> axes,
+                       std::span<const double> values) {
   double largest = 0;
   for (const double v : values) largest = std::max(largest, std::abs(v));
-  return largest;
+  const double results = static_cast<double>(std::max<std::size_t>(1, values.size()));
+  return std::sqrt(std::max(1.0, core::step_flops(step, axes).value / (2 * results))) * largest;
 }
 
 }  // namespace
@@ -68,10 +71,11 @@ std::map<core::Ref, double> growth_of_step(const OpProblem& problem, const PartC
                          {writes[k].data, static_cast<std::size_t>(core::elements(writes[k].box))});
   }
   std::map<core::Ref, double> growth;
-  for (std::size_t k = 0; k < writes.size(); ++k)
-    growth[step.writes[k]] =
-        spread[k] +
-        largest_of({writes[k].data, static_cast<std::size_t>(core::elements(writes[k].box))});
+  for (std::size_t k = 0; k < writes.size(); ++k) {
+    const std::span<const double> values(writes[k].data,
+                                         static_cast<std::size_t>(core::elements(writes[k].box)));
+    growth[step.writes[k]] = spread[k] + rounding_of_sum(step, call.problem.axes, values);
+  }
   return growth;
 }
 
@@ -95,7 +99,11 @@ std::map<core::Ref, double> growth_of(const OpProblem& problem, const Tensors& r
     for (const auto& [ref, values] : results)
       include_difference(growth[ref], moved.at(ref), values);
   }
-  for (const auto& [ref, values] : results) growth[ref] += largest_of(values);
+  const auto axes = core::axis_intervals(problem.definition, unsharded(problem.definition), 0);
+  for (const core::Step& step : problem.definition.steps)
+    for (const core::Ref& ref : step.writes)
+      if (const auto values = results.find(ref); values != results.end())
+        growth[ref] += rounding_of_sum(step, axes, values->second);
   return growth;
 }
 

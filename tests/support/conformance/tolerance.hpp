@@ -2,11 +2,13 @@
 //
 //   |got - want| <= coefficient × eps(dtype) × growth
 //
-// growth = max |want| + max over elements of |f(x (1 ± d)) - f(x)| / d for random signs and a small
-// d: how much one relative rounding of every input moves the result. For a sum of R terms of
-// magnitude m it is m √R, for a difference of large numbers it is the large numbers; it is measured
-// with the double-precision reference and not declared, so an operator cannot declare itself a
-// generous one.
+// growth = √R max |want| + max over elements of |f(x (1 ± d)) - f(x)| / d for random signs and a
+// small d.
+//
+// The first term is what adding R terms up one after the other may lose; R is half the FLOPs per
+// result that the operator declares. The second is how much one relative rounding of every input
+// moves the result: m √R for a sum of R terms of magnitude m, the large numbers for a difference of
+// large numbers. It is measured with the double-precision reference and not declared.
 #pragma once
 
 #include <map>

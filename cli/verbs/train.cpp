@@ -1,0 +1,184 @@
+// soapstone train MODEL
+#include <atomic>
+#include <csignal>
+
+#include <fmt/core.h>
+
+#include "cli/command.hpp"
+#include "cli/common.hpp"
+#include "cli/costs.hpp"
+#include "cli/documents.hpp"
+#include "cli/output.hpp"
+#include "cli/ranks.hpp"
+#include "core/document.hpp"
+#include "core/suggest.hpp"
+#include "core/units.hpp"
+#include "kernels/catalog.hpp"
+#include "kernels/device.hpp"
+#include "runtime/data/data_source.hpp"
+#include "runtime/launch.hpp"
+#include "runtime/trainer.hpp"
+
+namespace soapstone::cli {
+
+namespace {
+
+struct Options {
+  ModelArguments model;
+  std::string cluster;  // empty: this machine with as many ranks as are asked for
+  int ranks = 0;        // 0: as many as the cluster has devices, else 1
+  int threads = 0;
+  std::string strategy = "data-parallel";
+  std::string data;
+  std::string data_folder;
+  bool no_evaluate = false;
+  std::string trace;
+  std::uint32_t trace_steps = 50;
+  std::string schedule = "constant";
+  runtime::TrainOptions train;
+};
+
+std::atomic<bool> interrupted{false};
+
+core::Status train_model(const Invocation& invocation, Options options) {
+  const auto schedule = core::enum_from_name<runtime::LearningRateSchedule>(options.schedule);
+  if (!schedule) {
+    static constexpr std::string_view kSchedules[] = {"constant", "step", "cosine"};
+    return core::usage_error("--lr-schedule `{}`: {}", options.schedule, core::accepted_names(options.schedule, kSchedules));
+  }
+  options.train.optimizer.schedule = *schedule;
+  SOAPSTONE_TRY(runtime::check(options.train.optimizer));
+  SOAPSTONE_ASSIGN(const core::Graph graph, build_graph(options.model));
+
+  core::Cluster cluster;
+  if (options.cluster.empty() || options.cluster == "local") {
+    if (options.ranks == 0) options.ranks = runtime::surroundings().ranks > 0 ? runtime::surroundings().ranks : 1;
+    const auto file = local_cluster_file(options.ranks);
+    if (std::filesystem::exists(file)) {
+      SOAPSTONE_ASSIGN(cluster, core::load_cluster(file.string()));
+    } else {
+      SOAPSTONE_ASSIGN(cluster, core::Cluster::build(assumed_local_cluster(options.ranks)));
+    }
+  } else {
+    SOAPSTONE_ASSIGN(cluster, core::load_cluster(options.cluster));
+    if (options.ranks == 0) options.ranks = static_cast<int>(cluster.size());
+    if (static_cast<std::size_t>(options.ranks) != cluster.size())
+      return core::usage_error("--ranks {}: cluster {} has {} devices; there is one rank per device", options.ranks, cluster.name(), cluster.size());
+  }
+  SOAPSTONE_ASSIGN(const core::Strategy strategy, load_strategy(graph, cluster, options.strategy));
+  if (options.data.empty()) options.data = "synthetic";
+  for (const auto* file : {&options.train.metrics, &options.train.checkpoint})
+    if (file->has_parent_path() && !std::filesystem::is_directory(file->parent_path()))
+      return core::usage_error("{}: there is no folder {}", file->string(), file->parent_path().string());
+  SOAPSTONE_ASSIGN(const runtime::DataSets data, runtime::open_data(options.data, graph, options.train.seed, options.data_folder));
+  SOAPSTONE_TRY(data.train->check(graph));
+
+  SOAPSTONE_ASSIGN(const bool done, run_as_ranks(invocation, options.ranks, options.threads));
+  if (done) return {};
+  const int threads = runtime::threads_for_rank(runtime::surroundings(), options.threads);
+  const kernels::KokkosScope kokkos(threads);
+  const kernels::HostCatalog catalog;
+  SOAPSTONE_ASSIGN(const auto communicator, open_communicator(options.ranks));
+  const bool first = communicator->process() == 0;
+  const std::string data_note = data.train->is_synthetic() ? "synthetic data" : std::string(data.train->name());
+  if (first)
+    fmt::print(stderr, "training {} on {} ({} samples), {} rank(s) of {} thread(s): {}\n", graph.name(), data_note,
+               data.train->samples(), options.ranks, threads, core::summary(graph, strategy));
+
+  if (options.trace.empty()) options.trace_steps = 0;
+  options.train.trace_steps = options.trace_steps;
+  std::signal(SIGINT, [](int) { interrupted = true; });
+  std::signal(SIGTERM, [](int) { interrupted = true; });
+  core::Result<runtime::TrainReport> report;
+  {
+    std::optional<ProgressBar> bar;
+    if (first) bar.emplace("train");
+    runtime::TrainHooks hooks;
+    hooks.cancel = &interrupted;
+    hooks.progress = [&](const runtime::TrainProgress& p) {
+      bar->show(p.steps > 0 ? static_cast<double>(p.step) / static_cast<double>(p.steps) : 0,
+                fmt::format("step {} of {}, epoch {}, loss {:.4f}, {:.0f} samples/s", p.step, p.steps, p.epoch + 1, p.loss, p.samples_per_second));
+    };
+    hooks.evaluated = [&](const runtime::Evaluation& e) {
+      fmt::print(stderr, "\r\033[Kepoch {}: test loss {:.4f}, accuracy {:.2f} % of {} samples ({})\n", e.epoch + 1, e.loss,
+                 100 * e.accuracy, e.samples, data_note);
+    };
+    report = runtime::train(*communicator, {graph, strategy, cluster, catalog, *data.train, options.no_evaluate ? nullptr : data.test.get()},
+                            options.train, hooks);
+  }
+  if (!report) return tl::unexpected(report.error());
+  if (!first) return {};
+  if (!options.trace.empty()) SOAPSTONE_TRY(core::save_document(options.trace, report->trace));
+
+  const StepFigures figures = step_figures(graph, cluster, static_cast<std::size_t>(options.ranks), report->median_step_time);
+  TrainOutput out;
+  out.model = graph.name();
+  out.strategy = core::summary(graph, strategy);
+  out.data = std::string(data.train->name());
+  out.synthetic_data = data.train->is_synthetic();
+  out.batch = graph.batch();
+  out.ranks = options.ranks;
+  out.threads = threads;
+  out.first_step = report->first_step;
+  out.steps = report->steps_done;
+  out.cancelled = report->cancelled;
+  out.first_loss = report->first_loss;
+  out.last_loss = report->last_loss;
+  if (report->last_evaluation) {
+    out.test_loss = report->last_evaluation->loss;
+    out.test_accuracy = report->last_evaluation->accuracy;
+  }
+  out.step_time_ns = report->median_step_time.value;
+  out.training_time_ns = report->training_time.value;
+  out.samples_per_second = figures.samples_per_second;
+  out.tflops_per_device = figures.tflops_per_device;
+  out.share_of_peak = figures.share_of_peak;
+  out.peak_memory_bytes = report->peak_memory.value;
+  if (invocation.json) return print_json(out);
+  fmt::print("{} on {}: {} steps, loss {:.4f} → {:.4f}", out.model, data_note, out.steps, out.first_loss, out.last_loss);
+  if (out.test_accuracy) fmt::print(", test accuracy {:.2f} %", 100 * *out.test_accuracy);
+  fmt::print("\nmeasured step   {}\n", step_text(figures, report->median_step_time));
+  fmt::print("memory          {} allocated per rank\n", core::human_text(report->peak_memory));
+  if (out.cancelled && !options.train.checkpoint.empty())
+    fmt::print("stopped; `--resume {}` goes on from here\n", options.train.checkpoint.string());
+  return {};
+}
+
+Action declare(CLI::App& app) {
+  auto o = std::make_shared<Options>();
+  declare_model(app, o->model);
+  app.add_option("--data", o->data, "fashion-mnist or synthetic (default)");
+  app.add_option("--data-folder", o->data_folder, "Where the data's files lie; default $SOAPSTONE_DATA, or Debian's place");
+  app.add_option("--cluster", o->cluster, "File that `clusters local` wrote; default: this machine");
+  app.add_option("--ranks", o->ranks, "Processes, one per device; started under mpirun unless they run already")->check(CLI::Range(1, 4096));
+  app.add_option("--threads", o->threads, "Per rank; default: the cores shared among the ranks")->check(CLI::NonNegativeNumber);
+  declare_strategy(app, o->strategy);
+  app.add_option("--epochs", o->train.epochs, "Passes over the data")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--steps", o->train.steps, "Stop after this many steps in all; 0: after the epochs")->check(CLI::NonNegativeNumber);
+  app.add_option("--seed", o->train.seed, "Of weights, order of samples, dropout, synthetic data")->capture_default_str();
+  auto& opt = o->train.optimizer;
+  app.add_option("--lr", opt.learning_rate, "Learning rate")->capture_default_str();
+  app.add_option("--momentum", opt.momentum, "Of SGD")->capture_default_str();
+  app.add_option("--weight-decay", opt.weight_decay, "Of SGD")->capture_default_str();
+  app.add_flag("--nesterov", opt.nesterov, "Nesterov's momentum");
+  app.add_option("--clip-norm", opt.clip_gradient_norm, "Clip gradients by this global norm; 0: not")->capture_default_str();
+  app.add_option("--lr-schedule", o->schedule, "constant, step or cosine")->capture_default_str();
+  app.add_option("--warm-up", opt.warm_up_steps, "Steps of linear warm-up")->capture_default_str();
+  app.add_option("--decay-every", opt.decay_every_steps, "step: steps between decays")->capture_default_str();
+  app.add_option("--decay", opt.decay, "step: factor")->capture_default_str();
+  app.add_option("--final-lr", opt.final_learning_rate, "cosine: learning rate of the last step")->capture_default_str();
+  app.add_flag("--no-evaluate", o->no_evaluate, "Do not evaluate after every epoch");
+  app.add_option("--metrics", o->train.metrics, "Write metrics here as JSON lines");
+  app.add_option("--checkpoint", o->train.checkpoint, "Save the training's state here after every epoch, at the end, and on Ctrl-C");
+  app.add_option("--resume", o->train.resume, "Go on from this checkpoint, under any strategy and number of ranks");
+  app.add_option("--trace", o->trace, "Write the measured trace here");
+  app.add_option("--trace-steps", o->trace_steps, "The trace holds medians over so many last steps")->check(CLI::PositiveNumber)->capture_default_str();
+  return [o](const Invocation& invocation) { return train_model(invocation, *o); };
+}
+
+}  // namespace
+
+const Verb kTrainVerb{"train", "Train a model by a strategy on this machine or cluster",
+                      "soapstone train fashion-cnn --data fashion-mnist --batch 128 --ranks 2 --strategy data-parallel --epochs 1 --trace measured.json", declare};
+
+}  // namespace soapstone::cli

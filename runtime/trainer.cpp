@@ -1,0 +1,340 @@
+#include "runtime/trainer.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <memory>
+#include <vector>
+
+#include "core/assert.hpp"
+#include "core/json.hpp"
+#include "core/lower.hpp"
+#include "runtime/checkpoint.hpp"
+#include "runtime/clock.hpp"
+#include "runtime/data/batch_reader.hpp"
+#include "runtime/data/sampler.hpp"
+#include "runtime/plan_run.hpp"
+#include "runtime/trace_recorder.hpp"
+
+namespace soapstone::runtime {
+
+namespace {
+
+// How many answers a mini-batch has, right or wrong.
+std::int64_t answers_of(const core::Graph& graph) {
+  const core::OpNode& loss = graph.op(graph.tensor(graph.loss()).producer.op);
+  const auto inputs = loss.definition.operands_of(core::OperandRole::kInput);
+  return core::elements(loss.definition.operands[static_cast<std::size_t>(inputs.back())].desc.shape);
+}
+
+// JSON lines, flushed as they come.
+class MetricsFile {
+ public:
+  static core::Result<MetricsFile> open(const std::filesystem::path& path, bool is_continued) {
+    MetricsFile m;
+    if (path.empty()) return m;
+    m.path_ = path;
+    m.file_.open(path, is_continued ? std::ios::app : std::ios::trunc);
+    if (!m.file_) return core::fail("{}: {}", path.string(), std::strerror(errno));
+    return m;
+  }
+  core::Status write(const core::Json& line) {
+    if (path_.empty()) return {};
+    file_ << line.dump() << '\n' << std::flush;
+    if (!file_) return core::fail("{}: {}", path_.string(), std::strerror(errno));
+    return {};
+  }
+
+ private:
+  std::filesystem::path path_;
+  std::ofstream file_;
+};
+
+class Trainer {
+ public:
+  Trainer(Communicator& communicator, const TrainProblem& problem, const TrainOptions& options, const TrainHooks& hooks)
+      : communicator_(communicator), p_(problem), options_(options), hooks_(hooks),
+        sampler_(problem.train.samples(), problem.graph.batch(), options.seed), answers_(answers_of(problem.graph)) {}
+
+  core::Result<TrainReport> run() {
+    SOAPSTONE_TRY(communicator_.agree(prepare()));
+    SOAPSTONE_TRY(compare_plans(communicator_, run_->plan()));
+    if (evaluation_) SOAPSTONE_TRY(compare_plans(communicator_, evaluation_->plan()));
+    SOAPSTONE_TRY(resume());
+    report_.first_step = step_;
+    report_.plan_hash = core::hash_of(run_->plan());
+    for (const auto& e : run_->executors())
+      report_.peak_memory = std::max(report_.peak_memory, e->arena());
+    SOAPSTONE_TRY(communicator_.agree(open_metrics()));
+    SOAPSTONE_TRY(loop());
+    if (!step_times_.empty()) {
+      std::nth_element(step_times_.begin(), step_times_.begin() + static_cast<std::ptrdiff_t>(step_times_.size() / 2),
+                       step_times_.end());
+      report_.median_step_time = core::Nanoseconds(step_times_[step_times_.size() / 2]);
+      report_.samples_per_second =
+          static_cast<double>(p_.graph.batch()) / std::max(1e-9, core::seconds(report_.median_step_time));
+    }
+    if (recorder_ && recorder_->steps() > 0) report_.trace = recorder_->trace();
+    return std::move(report_);
+  }
+
+ private:
+  bool is_first() const { return communicator_.process() == 0; }
+
+  core::Status prepare() {
+    SOAPSTONE_TRY(check(options_.optimizer));
+    if (options_.steps < 0 || options_.epochs < 0 || (options_.steps == 0 && options_.epochs == 0))
+      return core::usage_error("{} epochs, {} steps; accepted: at least 1 of one of them", options_.epochs, options_.steps);
+    SOAPSTONE_TRY(p_.train.check(p_.graph));
+    if (p_.test != nullptr) SOAPSTONE_TRY(p_.test->check(p_.graph));
+    if (static_cast<std::size_t>(communicator_.ranks()) < p_.cluster.size())
+      return core::usage_error("{} ranks for a cluster of {} devices; accepted: at least {}", communicator_.ranks(),
+                               p_.cluster.size(), p_.cluster.size());
+    steps_ = options_.steps > 0 ? options_.steps : options_.epochs * sampler_.steps_per_epoch();
+    core::LowerOptions how;
+    how.optimizer_states = optimizer_states(options_.optimizer);
+    how.clip_gradient_norm = options_.optimizer.clip_gradient_norm > 0;
+    SOAPSTONE_ASSIGN(const core::Plan plan, core::lower(p_.graph, p_.strategy, p_.cluster, p_.catalog, how));
+    run_ = std::make_unique<PlanRun>(communicator_, p_.graph, plan, PlanRunOptions{options_.seed, nullptr, {}});
+    reader_ = std::make_unique<BatchReader>(p_.graph, p_.train, run_->micro_batch_samples(), run_->loads());
+    if (p_.test != nullptr) {
+      how = {};
+      how.training = false;
+      SOAPSTONE_ASSIGN(const core::Plan forward, core::lower(p_.graph, p_.strategy, p_.cluster, p_.catalog, how));
+      evaluation_ = std::make_unique<PlanRun>(communicator_, p_.graph, forward,
+                                              PlanRunOptions{options_.seed, run_.get(), {}});
+      test_reader_ = std::make_unique<BatchReader>(p_.graph, *p_.test, evaluation_->micro_batch_samples(),
+                                                   evaluation_->loads());
+    }
+    return {};
+  }
+
+  core::Status resume() {
+    if (!options_.resume.empty()) {
+      // Process 0 reads; the others may stand on machines that do not have the file.
+      std::vector<WholeTensor> weights;
+      double numbers[2] = {};
+      core::Status status;
+      if (is_first()) {
+        auto checkpoint = load_checkpoint(options_.resume, p_.graph);
+        if (!checkpoint) status = tl::unexpected(checkpoint.error());
+        else status = check_resume(*checkpoint);
+        if (status) {
+          numbers[0] = static_cast<double>(checkpoint->step);
+          weights = std::move(checkpoint->weights);
+        }
+      }
+      SOAPSTONE_TRY(communicator_.agree(status));
+      communicator_.sum(numbers);
+      step_ = static_cast<std::int64_t>(numbers[0]);
+      run_->distribute_weights(weights);
+    }
+    // Last, because it takes the ranks' time together.
+    if (options_.trace_steps > 0)
+      recorder_ = std::make_unique<TraceRecorder>(communicator_, p_.graph, *run_, options_.trace_steps);
+    return {};
+  }
+
+  core::Status check_resume(const Checkpoint& c) const {
+    if (c.seed != options_.seed)
+      return core::refuse("{}: trained with seed {}, this run has seed {}: the order of samples would change midway; "
+                          "accepted: {}", options_.resume.string(), c.seed, options_.seed, c.seed);
+    if (c.data != p_.train.name())
+      return core::refuse("{}: trained on {}, this run has {}", options_.resume.string(), c.data, p_.train.name());
+    if (c.step > steps_)
+      return core::refuse("{}: {} steps are done, this run is to have {} in all", options_.resume.string(), c.step, steps_);
+    return {};
+  }
+
+  core::Status open_metrics() {
+    if (!is_first()) return {};
+    SOAPSTONE_ASSIGN(metrics_, MetricsFile::open(options_.metrics, !options_.resume.empty()));
+    return {};
+  }
+
+  std::vector<std::int64_t> samples_of(std::int64_t step) {
+    return sampler_.batch(step / sampler_.steps_per_epoch(), step % sampler_.steps_per_epoch());
+  }
+
+  core::Status loop() {
+    const std::int64_t per_epoch = sampler_.steps_per_epoch();
+    if (step_ < steps_) reader_->request(samples_of(step_));
+    std::int64_t next_report = step_ + 1, interval = 1;
+    interval_start_ = steady_now();
+    while (step_ < steps_ && !report_.cancelled) {
+      const auto loaded = reader_->next();
+      if (step_ + 1 < steps_) reader_->request(samples_of(step_ + 1));
+      const std::int64_t start = steady_now();
+      run_->step({static_cast<std::uint64_t>(step_), update_of(options_.optimizer, step_, steps_),
+                  options_.optimizer.clip_gradient_norm, loaded});
+      const std::int64_t taken = steady_now() - start;
+      report_.training_time += core::Nanoseconds(taken);
+      if (step_ - report_.first_step >= options_.warm_up_steps) {
+        step_times_.push_back(taken);
+        if (recorder_) recorder_->add_step();
+      }
+      pending_.push_back(run_->loss());
+      pending_.push_back(run_->correct());
+      pending_.push_back(own_norm());
+      ++step_;
+      const bool ends_epoch = step_ % per_epoch == 0;
+      if (step_ < next_report && !ends_epoch && step_ < steps_) continue;
+
+      SOAPSTONE_TRY(communicator_.agree(report_steps()));
+      // About twice a second; every process comes to the same number.
+      interval = std::clamp<std::int64_t>(static_cast<std::int64_t>(0.5 / std::max(1e-6, seconds_per_step_)), 1, 1000);
+      next_report = step_ + interval;
+      const bool is_last = step_ == steps_ || report_.cancelled;
+      if (ends_epoch || is_last) {
+        if (evaluation_ && !report_.cancelled) SOAPSTONE_TRY(evaluate());
+        if (ends_epoch || report_.cancelled || is_last) SOAPSTONE_TRY(save());
+      }
+      interval_start_ = steady_now();
+    }
+    report_.steps_done = step_;
+    return {};
+  }
+
+  // The norm is the same on all devices that have one; the process with the lowest of them says it.
+  double own_norm() const {
+    if (options_.optimizer.clip_gradient_norm == 0) return 0;
+    core::DeviceId lowest = run_->plan().classes.front().members.front();
+    for (const core::DeviceClass& c : run_->plan().classes)
+      for (const core::DeviceId d : c.members) lowest = std::min(lowest, d);
+    const auto own = communicator_.own_ranks();
+    if (std::find(own.begin(), own.end(), static_cast<int>(lowest.value)) == own.end()) return 0;
+    return run_->gradient_norm().value_or(0);
+  }
+
+  // Brings the steps since the last call together from all processes.
+  core::Status report_steps() {
+    const std::size_t count = pending_.size() / 3;
+    pending_.push_back(hooks_.cancel != nullptr && hooks_.cancel->load() ? 1 : 0);
+    pending_.push_back(is_first() ? static_cast<double>(steady_now() - interval_start_) * 1e-9 : 0);
+    communicator_.sum(pending_);
+    const double elapsed = pending_.back();
+    report_.cancelled = pending_[pending_.size() - 2] > 0 && step_ < steps_;
+    seconds_per_step_ = elapsed / static_cast<double>(count);
+    const double rate = static_cast<double>(p_.graph.batch()) / std::max(1e-9, seconds_per_step_);
+    core::Status status;
+    TrainProgress progress{step_, steps_, 0, 0, 0, rate};
+    for (std::size_t k = 0; k < count; ++k) {
+      const std::int64_t step = step_ - static_cast<std::int64_t>(count - k);
+      progress.epoch = step / sampler_.steps_per_epoch();
+      progress.loss = pending_[3 * k];
+      progress.accuracy = pending_[3 * k + 1] / static_cast<double>(answers_);
+      if (step == report_.first_step) report_.first_loss = progress.loss;
+      report_.last_loss = progress.loss;
+      if (!is_first()) continue;
+      core::Json line;
+      line["kind"] = "step";
+      line["step"] = step + 1;
+      line["epoch"] = progress.epoch;
+      // JSON has no word for what is not a number.
+      line["loss"] = std::isfinite(progress.loss) ? core::Json(progress.loss) : core::Json(nullptr);
+      if (p_.graph.correct()) line["accuracy"] = progress.accuracy;
+      line["samples_per_second"] = rate;
+      line["learning_rate"] = learning_rate(options_.optimizer, step, steps_);
+      if (options_.optimizer.clip_gradient_norm > 0) line["gradient_norm"] = pending_[3 * k + 2];
+      line["data"] = std::string(p_.train.name());
+      if (status) status = metrics_.write(line);
+    }
+    pending_.clear();
+    if (is_first() && hooks_.progress) hooks_.progress(progress);
+    return status;
+  }
+
+  core::Status evaluate() {
+    const std::int64_t batch = p_.graph.batch(), samples = p_.test->samples();
+    const std::int64_t full = samples / batch, tail = samples % batch;
+    // What is left over is filled up with one sample over and over; another batch of nothing but
+    // that sample then says what to take off again.
+    std::vector<std::vector<std::int64_t>> batches;
+    for (std::int64_t k = 0; k < full + (tail > 0); ++k) {
+      batches.emplace_back();
+      for (std::int64_t i = k * batch; i < (k + 1) * batch; ++i)
+        batches.back().push_back(i < samples ? i : full * batch);
+    }
+    if (tail > 0) batches.emplace_back(static_cast<std::size_t>(batch), full * batch);
+    double totals[2] = {};  // loss × samples, right answers
+    test_reader_->request(batches[0]);
+    for (std::size_t k = 0; k < batches.size(); ++k) {
+      const auto loaded = test_reader_->next();
+      if (k + 1 < batches.size()) test_reader_->request(batches[k + 1]);
+      evaluation_->step({static_cast<std::uint64_t>(step_), {}, 0, loaded});
+      const bool takes_off = tail > 0 && k + 1 == batches.size();
+      const double weight = takes_off ? -static_cast<double>(batch - tail) / static_cast<double>(batch) : 1;
+      totals[0] += weight * evaluation_->loss() * static_cast<double>(batch);
+      totals[1] += weight * evaluation_->correct();
+    }
+    communicator_.sum(totals);
+    const double answers_per_sample = static_cast<double>(answers_) / static_cast<double>(batch);
+    Evaluation e;
+    e.step = step_;
+    e.epoch = (step_ - 1) / sampler_.steps_per_epoch();
+    e.samples = samples;
+    e.loss = totals[0] / static_cast<double>(samples);
+    e.accuracy = totals[1] / (static_cast<double>(samples) * answers_per_sample);
+    report_.last_evaluation = e;
+    core::Status status;
+    if (is_first()) {
+      core::Json line;
+      line["kind"] = "evaluation";
+      line["step"] = e.step;
+      line["epoch"] = e.epoch;
+      line["samples"] = e.samples;
+      line["loss"] = std::isfinite(e.loss) ? core::Json(e.loss) : core::Json(nullptr);
+      if (p_.graph.correct()) line["accuracy"] = e.accuracy;
+      line["data"] = std::string(p_.test->name());
+      status = metrics_.write(line);
+      if (hooks_.evaluated) hooks_.evaluated(e);
+    }
+    return communicator_.agree(status);
+  }
+
+  core::Status save() {
+    if (options_.checkpoint.empty()) return {};
+    Checkpoint c;
+    c.graph = p_.graph.name();
+    c.graph_hash = core::hex(p_.graph.hash());
+    c.step = step_;
+    c.epoch = step_ / sampler_.steps_per_epoch();
+    c.step_in_epoch = step_ % sampler_.steps_per_epoch();
+    c.seed = options_.seed;
+    c.data = p_.train.name();
+    c.optimizer = options_.optimizer;
+    c.weights = run_->collect_weights();
+    return communicator_.agree(is_first() ? save_checkpoint(options_.checkpoint, p_.graph, c) : core::Status{});
+  }
+
+  Communicator& communicator_;
+  const TrainProblem& p_;
+  const TrainOptions& options_;
+  const TrainHooks& hooks_;
+  Sampler sampler_;
+  std::int64_t answers_ = 1;
+  std::unique_ptr<PlanRun> run_, evaluation_;
+  std::unique_ptr<BatchReader> reader_, test_reader_;
+  std::unique_ptr<TraceRecorder> recorder_;
+  MetricsFile metrics_;
+  TrainReport report_;
+  std::int64_t step_ = 0, steps_ = 0;
+  std::int64_t interval_start_ = 0;
+  double seconds_per_step_ = 0;
+  std::vector<double> pending_;  // per step not reported yet: loss, right answers, norm
+  std::vector<std::int64_t> step_times_;
+};
+
+}  // namespace
+
+core::Result<TrainReport> train(Communicator& communicator, const TrainProblem& problem, const TrainOptions& options,
+                                const TrainHooks& hooks) {
+  if (problem.train.samples() < problem.graph.batch())
+    return core::usage_error("a batch of {} samples: {} has {}", problem.graph.batch(), problem.train.name(),
+                             problem.train.samples());
+  return Trainer(communicator, problem, options, hooks).run();
+}
+
+}  // namespace soapstone::runtime

@@ -1,0 +1,84 @@
+// The training loop.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "core/cluster.hpp"
+#include "core/graph.hpp"
+#include "core/kernel_catalog.hpp"
+#include "core/strategy.hpp"
+#include "core/trace.hpp"
+#include "runtime/comm/communicator.hpp"
+#include "runtime/data/data_source.hpp"
+#include "runtime/optimizer.hpp"
+
+namespace soapstone::runtime {
+
+// What is trained, how and with what. All outlive the training.
+struct TrainProblem {
+  const core::Graph& graph;
+  const core::Strategy& strategy;
+  const core::Cluster& cluster;  // device k is rank k
+  const core::KernelCatalog& catalog;
+  const DataSource& train;
+  const DataSource* test = nullptr;  // none: no evaluation
+};
+
+struct TrainOptions {
+  OptimizerSettings optimizer;
+  std::int64_t epochs = 1;
+  std::int64_t steps = 0;  // in all; 0: as many as the epochs have
+  std::uint64_t seed = 1;
+  std::filesystem::path metrics;     // JSON lines; empty: none
+  std::filesystem::path checkpoint;  // written after every epoch, at the end and when cancelled; empty: none
+  std::filesystem::path resume;      // a checkpoint to go on from; empty: from the beginning
+  std::uint32_t trace_steps = 0;     // the trace is made of the last so many steps; 0: no trace
+  std::uint32_t warm_up_steps = 5;   // that no trace or rate counts
+};
+
+// Where a training stands.
+struct TrainProgress {
+  std::int64_t step = 0, steps = 0;    // done, in all
+  std::int64_t epoch = 0;              // of the last step, from 0
+  double loss = 0;                     // of the last step
+  double accuracy = 0;                 // share of right answers in it; 0 where the graph does not count them
+  double samples_per_second = 0;       // since the last call
+};
+
+struct Evaluation {
+  std::int64_t step = 0, epoch = 0;  // steps done; epoch just ended
+  std::int64_t samples = 0;          // all of the test set, each counted once
+  double loss = 0, accuracy = 0;
+};
+
+struct TrainHooks {
+  std::function<void(const TrainProgress&)> progress;     // on process 0, about twice a second
+  std::function<void(const Evaluation&)> evaluated;       // on process 0
+  const std::atomic<bool>* cancel = nullptr;              // set by a signal handler, say; on any process
+};
+
+// The same on all processes, but for the trace, which process 0 has.
+struct TrainReport {
+  bool cancelled = false;
+  std::int64_t first_step = 0, steps_done = 0;  // from and to
+  double first_loss = 0, last_loss = 0;
+  std::optional<Evaluation> last_evaluation;
+  double samples_per_second = 0;  // median over the steps after warming up; process 0's clock
+  core::Nanoseconds median_step_time;
+  core::Nanoseconds training_time;  // evaluation and checkpoints excluded
+  core::Bytes peak_memory;          // the largest arena of this process's ranks
+  std::uint64_t plan_hash = 0;
+  core::Trace trace;  // without spans unless asked for
+};
+
+// The ranks must be at least as many as the cluster's devices. Every process calls it with the same
+// arguments; a failure of one is returned by all. Throws CommunicationError.
+core::Result<TrainReport> train(Communicator& communicator, const TrainProblem& problem,
+                                const TrainOptions& options, const TrainHooks& hooks = {});
+
+}  // namespace soapstone::runtime
