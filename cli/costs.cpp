@@ -54,6 +54,10 @@ core::Result<simulator::CostDatabase> open_database(const CostArguments& argumen
   return simulator::CostDatabase::open(file, environment());
 }
 
+#ifdef SOAPSTONE_HAS_KERNELS
+simulator::Measurement stored(const runtime::Measurement& m) { return {m.median, m.high - m.low, m.repeats}; }
+#endif
+
 int busy_devices(const core::Cluster& cluster) {
   std::map<std::uint32_t, int> per_node;
   int most = 1;

@@ -14,6 +14,9 @@
 #include "core/plan.hpp"
 #include "core/trace.hpp"
 #include "simulator/cost_database.hpp"
+#ifdef SOAPSTONE_HAS_KERNELS
+#include "runtime/profiler.hpp"
+#endif
 
 namespace soapstone::cli {
 
@@ -29,6 +32,9 @@ bool is_this_machine(const core::Cluster& cluster);
 simulator::Environment environment();
 // Creates the file where there is none.
 core::Result<simulator::CostDatabase> open_database(const CostArguments& arguments);
+#ifdef SOAPSTONE_HAS_KERNELS
+simulator::Measurement stored(const runtime::Measurement& measured);
+#endif
 // Devices of the fullest node, which compute at the same time.
 int busy_devices(const core::Cluster& cluster);
 

@@ -17,26 +17,26 @@
 #include "kernels/device.hpp"
 #include "runtime/launch.hpp"
 #include "runtime/profiler.hpp"
+#include "runtime/traffic.hpp"
 
 namespace soapstone::cli {
 
 namespace {
 
-using runtime::Profiler;
-using runtime::Timing;
+using runtime::Traffic;
 
-simulator::Measurement measurement(const Timing& t) { return {t.median, t.spread, t.repeats}; }
+// Short and often: curves have many points.
+const runtime::MeasureOptions kCurve{.least_repeats = 5, .most_repeats = 2000, .seconds = 0.05};
 
 // FLOP/s of a square matrix product on one rank while all ranks compute.
-core::Result<double> matmul_rate(Profiler& profiler, const core::KernelCatalog& catalog, const core::DeviceKind& kind, core::DType dtype) {
+core::Result<double> matmul_rate(runtime::Communicator& communicator, const core::KernelCatalog& catalog, const core::DeviceKind& kind, core::DType dtype) {
   constexpr std::int64_t kExtent = 768;
   const core::Op op = core::Linear{.out_features = {kExtent}, .bias = false};
   const core::TensorDesc input{{kExtent, kExtent}, dtype, {}};
   SOAPSTONE_ASSIGN(const core::OpDefinition definition, op.define(std::span(&input, 1)));
   const core::LocalProblem problem{op, &definition, core::axis_intervals(definition, {}, 0)};
-  const int forward = 0;
-  const auto timing = profiler.steps(problem, catalog.choose(problem, kind).candidate, std::span(&forward, 1));
-  return core::step_flops(definition.steps[0], problem.axes).value / core::seconds(timing[0].median);
+  const auto timing = runtime::measure_step(communicator, problem, 0, catalog.choose(problem, kind).candidate);
+  return core::step_flops(definition.steps[0], problem.axes).value / core::seconds(timing.median);
 }
 
 std::string host_name() {
@@ -83,7 +83,6 @@ core::Status measure_local_cluster(const Invocation& invocation, int ranks, cons
   core::DeviceKind& kind = spec.device_kind[0];
   kind.threads = threads;
 
-  Profiler profiler(*communicator);
   std::vector<std::pair<simulator::CurveKey, std::pair<std::int64_t, simulator::Measurement>>> curves;
   const std::string source = "measured by soapstone clusters local";
   {
@@ -96,29 +95,30 @@ core::Status measure_local_cluster(const Invocation& invocation, int ranks, cons
     };
     show(0, "matrix products");
     for (const core::DType t : {core::DType::kF32, core::DType::kF64}) {
-      SOAPSTONE_ASSIGN(const double rate, matmul_rate(profiler, catalog, kind, t));
+      SOAPSTONE_ASSIGN(const double rate, matmul_rate(*communicator, catalog, kind, t));
       kind.peak[std::string(core::name_of(t))] = core::FlopsPerSecond(std::round(rate * 1e-7) * 1e7);
     }
     show(0.2, "copies");
     for (std::int64_t size = 1 << 10; size <= std::int64_t{64} << 20; size *= 4) {
-      const Timing t = profiler.copy(core::Bytes(size));
-      curves.push_back({simulator::CurveKey::copy(kind, per_host), {size, measurement(t)}});
+      // The curve counts bytes read and written.
+      const runtime::Measurement t = runtime::measure_copy(*communicator, core::Bytes(size / 2), kCurve);
+      curves.push_back({simulator::CurveKey::copy(kind, per_host), {size, stored(t)}});
       if (size == std::int64_t{64} << 20) kind.memory_bandwidth = core::BytesPerSecond(std::round(static_cast<double>(size) / core::seconds(t.median) * 1e-6) * 1e6);
     }
     show(0.2, "updates");
     for (const core::DType t : {core::DType::kF32, core::DType::kF64})
       for (const int states : {0, 1})
         for (std::int64_t n = 1 << 8; n <= 1 << 22; n *= 8)
-          curves.push_back({simulator::CurveKey::update(kind, per_host, states, t), {n, measurement(profiler.update(n, states, t))}});
-    kind.launch_overhead = profiler.update(1, 0, core::DType::kF32).median;
+          curves.push_back({simulator::CurveKey::update(kind, per_host, states, t), {n, stored(runtime::measure_update(*communicator, n, states, t, kCurve))}});
+    kind.launch_overhead = runtime::measure_update(*communicator, 1, 0, core::DType::kF32, kCurve).median;
     kind.source = source;
     show(0.2, "messages");
-    const auto messages = [&](const std::string& link, Profiler::Traffic traffic, int sharing, int a, int b) {
+    const auto messages = [&](const std::string& link, Traffic traffic, int sharing, int a, int b) {
       core::Nanoseconds smallest, largest;
       std::int64_t size = 4;
       for (; size <= std::int64_t{16} << 20; size *= 4) {
-        const Timing t = profiler.message(traffic, core::Bytes(size), a, b);
-        curves.push_back({simulator::CurveKey::message(spec.name, link, sharing), {size, measurement(t)}});
+        const runtime::Measurement t = runtime::measure_traffic(*communicator, traffic, core::Bytes(size), a, b, kCurve);
+        curves.push_back({simulator::CurveKey::message(spec.name, link, sharing), {size, stored(t)}});
         if (size == 4) smallest = t.median;
         largest = t.median;
       }
@@ -126,14 +126,14 @@ core::Status measure_local_cluster(const Invocation& invocation, int ranks, cons
     };
     if (per_host > 1) {
       // All flows of a host share its memory: an exchange is two of them, a ring as many as there are ranks.
-      const auto one_way = messages("shared-memory", Profiler::Traffic::kOneWay, 1, 0, 1);
-      const auto exchange = messages("shared-memory", Profiler::Traffic::kExchange, 2, 0, 1);
-      if (per_host > 2 && hosts == 1) messages("shared-memory", Profiler::Traffic::kRing, per_host, 0, 1);
+      const auto one_way = messages("shared-memory", Traffic::kOneWay, 1, 0, 1);
+      const auto exchange = messages("shared-memory", Traffic::kExchange, 2, 0, 1);
+      if (per_host > 2 && hosts == 1) messages("shared-memory", Traffic::kRing, per_host, 0, 1);
       spec.node[0].interconnect = core::InterconnectSpec{core::InterconnectKind::kSharedMemory, exchange.second * 2.0, one_way.first, true, std::nullopt, source};
     }
     if (hosts > 1) {
       // An adapter sends and receives at once.
-      const auto exchange = messages("network", Profiler::Traffic::kExchange, 1, 0, per_host);
+      const auto exchange = messages("network", Traffic::kExchange, 1, 0, per_host);
       spec.network = core::NetworkSpec{exchange.second, exchange.first, source};
     }
     show(1, "done");

@@ -9,7 +9,8 @@
 #include <cstdint>
 
 #include <Kokkos_Macros.hpp>
-#include <Random123/philox.h>
+
+#include "kernels/detail/philox.hpp"
 
 namespace soapstone::kernels {
 
@@ -23,20 +24,14 @@ struct RandomStream {
   std::uint32_t step = 0;   // training step
 };
 
-struct RandomWords {
-  std::uint32_t word[4];
-};
+using RandomWords = detail::PhiloxWords;
 
 // 128 random bits of the counter `element` < 2^56.
 KOKKOS_INLINE_FUNCTION RandomWords random_words(const RandomStream& stream, std::uint64_t element) {
-  const r123::Philox4x32::ctr_type counter{{static_cast<std::uint32_t>(element),
-                                            static_cast<std::uint32_t>(element >> 32) |
-                                                static_cast<std::uint32_t>(stream.use) << 24,
-                                            stream.index, stream.step}};
-  const r123::Philox4x32::key_type key{{static_cast<std::uint32_t>(stream.seed),
-                                        static_cast<std::uint32_t>(stream.seed >> 32)}};
-  const auto r = r123::Philox4x32()(counter, key);
-  return {{r[0], r[1], r[2], r[3]}};
+  return detail::philox4x32_10({{static_cast<std::uint32_t>(element),
+                                 static_cast<std::uint32_t>(element >> 32) | static_cast<std::uint32_t>(stream.use) << 24,
+                                 stream.index, stream.step}},
+                               stream.seed);
 }
 
 // In [0, 1), 53 bits.

@@ -25,6 +25,7 @@ struct TensorEntry {
   core::Shape shape;
   std::uint32_t optimizer_states = 0;
 
+  friend bool operator==(const TensorEntry&, const TensorEntry&) = default;
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
     visit("name", self.name);
@@ -42,6 +43,7 @@ struct Header {
   OptimizerSettings optimizer;
   std::vector<TensorEntry> tensors;
 
+  friend bool operator==(const Header&, const Header&) = default;
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
     visit("graph", self.graph);

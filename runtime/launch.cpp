@@ -1,6 +1,9 @@
 #include "runtime/launch.hpp"
 
+#include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -111,23 +114,59 @@ core::Result<int> launch_ranks(const std::string& program, const std::vector<std
   argv.push_back(nullptr);
 
   std::fflush(nullptr);
+  // Waited for below, by the one thread that there is.
+  sigset_t waited, before;
+  sigemptyset(&waited);
+  for (const int signal : {SIGINT, SIGTERM, SIGCHLD}) sigaddset(&waited, signal);
+  if (const int code = pthread_sigmask(SIG_BLOCK, &waited, &before); code != 0)
+    return core::fail("signals cannot be waited for: {}", std::strerror(code));
   const pid_t child = fork();
   if (child < 0) return core::fail("cannot start {}: {}", mpirun, std::strerror(errno));
   if (child == 0) {
+    // A group of its own: Ctrl-C reaches this program only, which passes it on in a milder form. No
+    // terminal to read from, and an end when this program ends.
+    (void)setpgid(0, 0);
+    (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+    (void)pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    if (const int nothing = open("/dev/null", O_RDONLY); nothing >= 0) (void)dup2(nothing, STDIN_FILENO);
     execv(mpirun.c_str(), argv.data());
     fmt::print(stderr, "soapstone: cannot start {}: {}\n", mpirun, std::strerror(errno));
     _exit(127);
   }
-  // Ctrl-C goes to the whole foreground group; the ranks decide what to do with it.
-  struct sigaction ignore {}, before {};
-  ignore.sa_handler = SIG_IGN;
-  sigaction(SIGINT, &ignore, &before);
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  int status = 0, asked = 0;
+  for (;;) {
+    const pid_t ended = waitpid(child, &status, WNOHANG);
+    if (ended == child) break;
+    if (ended < 0 && errno != EINTR) return core::fail("waiting for {}: {}", mpirun, std::strerror(errno));
+    siginfo_t info{};
+    const int signal = sigwaitinfo(&waited, &info);
+    if (signal == SIGINT || signal == SIGTERM) (void)kill(child, asked++ == 0 ? SIGUSR1 : SIGTERM);
   }
-  sigaction(SIGINT, &before, nullptr);
+  (void)pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (WIFSIGNALED(status)) return core::fail("{} was killed by signal {} ({})", mpirun, WTERMSIG(status), strsignal(WTERMSIG(status)));
   return WEXITSTATUS(status);
 }
+
+namespace {
+
+// A signal handler has no arguments.
+std::atomic<bool> cancelled{false};
+static_assert(std::atomic<bool>::is_always_lock_free);
+constexpr int kSignals[] = {SIGINT, SIGTERM, SIGUSR1};
+struct sigaction actions_before[std::size(kSignals)];
+
+}  // namespace
+
+CancelOnSignal::CancelOnSignal() {
+  cancelled = false;
+  struct sigaction action {};
+  action.sa_handler = [](int) { cancelled = true; };
+  action.sa_flags = SA_RESTART;
+  for (std::size_t k = 0; k < std::size(kSignals); ++k) (void)sigaction(kSignals[k], &action, &actions_before[k]);
+}
+CancelOnSignal::~CancelOnSignal() {
+  for (std::size_t k = 0; k < std::size(kSignals); ++k) (void)sigaction(kSignals[k], &actions_before[k], nullptr);
+}
+const std::atomic<bool>& CancelOnSignal::flag() const { return cancelled; }
 
 }  // namespace soapstone::runtime

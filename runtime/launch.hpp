@@ -1,6 +1,7 @@
 // Starting ranks, and finding out that one is a rank.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -30,7 +31,8 @@ struct LaunchOptions {
 // Runs `program arguments…` as ranks under mpirun and waits. Extra arguments of
 // mpirun come from SOAPSTONE_MPIRUN_ARGS (hosts, say). More ranks than cores
 // are allowed with a warning on stderr. Refused where there is no mpirun.
-// Returns the exit code of the ranks; SIGINT is left to them.
+// Returns the exit code of the ranks. SIGINT and SIGTERM become SIGUSR1 for the ranks, which mpirun
+// would otherwise kill within a second: they have the time to save. A second one ends them.
 core::Result<int> launch_ranks(const std::string& program, const std::vector<std::string>& arguments,
                                const LaunchOptions& options);
 
@@ -39,5 +41,16 @@ int threads_for_rank(const Surroundings& here, int asked);
 // Pins this process to its share of the cores where the ranks of the host do
 // not need more threads than it has cores; otherwise leaves it as it is.
 void pin_to_cores(const Surroundings& here, int threads);
+
+// While one exists, SIGINT, SIGTERM and SIGUSR1 (what a launcher makes of them) only set the flag that
+// a training looks at. One at a time.
+class CancelOnSignal {
+ public:
+  CancelOnSignal();
+  ~CancelOnSignal();
+  CancelOnSignal(const CancelOnSignal&) = delete;
+  CancelOnSignal& operator=(const CancelOnSignal&) = delete;
+  const std::atomic<bool>& flag() const;
+};
 
 }  // namespace soapstone::runtime

@@ -1,218 +1,258 @@
 #include "runtime/profiler.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <memory>
-#include <new>
+#include <utility>
 
+#include "core/assert.hpp"
+#include "core/derive.hpp"
 #include "kernels/box_copy.hpp"
 #include "kernels/catalog.hpp"
-#include "kernels/init.hpp"
-#include "kernels/kernel.hpp"
 #include "kernels/optimizer.hpp"
+#include "runtime/arena.hpp"
+#include "runtime/clock.hpp"
+#include "runtime/detail/bytes.hpp"
 
 namespace soapstone::runtime {
 
+using core::Bytes;
+using core::Nanoseconds;
+using kernels::Block;
+
 namespace {
 
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+Measurement summary(std::vector<std::int64_t> times) {
+  std::sort(times.begin(), times.end());
+  const std::size_t n = times.size();
+  return {Nanoseconds(times[n / 2]), Nanoseconds(times[n / 4]), Nanoseconds(times[n - 1 - n / 4]),
+          static_cast<std::int32_t>(n)};
 }
 
-// Memory of one operand, on pages of its own.
-struct Memory {
-  struct Free {
-    void operator()(std::byte* p) const { ::operator delete[](p, std::align_val_t{4096}); }
-  };
-  std::unique_ptr<std::byte[], Free> data;
-  std::size_t size = 0;
-
-  explicit Memory(std::int64_t bytes)
-      : data(static_cast<std::byte*>(::operator new[](static_cast<std::size_t>(std::max<std::int64_t>(bytes, 64)), std::align_val_t{4096}))),
-        size(static_cast<std::size_t>(bytes)) {
-    std::memset(data.get(), 0, size);
+// Times of `work()`, without those of the first call.
+template <class Work>
+std::vector<std::int64_t> repeat(const MeasureOptions& options, const Work& work) {
+  std::vector<std::byte> evictor(static_cast<std::size_t>(options.evicted.value));
+  work();
+  std::vector<std::int64_t> times;
+  const std::int64_t end = steady_now() + static_cast<std::int64_t>(options.seconds * 1e9);
+  for (std::int32_t k = 0; k < options.most_repeats; ++k) {
+    if (k >= options.least_repeats && steady_now() > end) break;
+    if (!evictor.empty()) std::memset(evictor.data(), k, evictor.size());
+    const std::int64_t start = steady_now();
+    work();
+    times.push_back(steady_now() - start);
   }
+  return times;
+}
+
+// The times of all processes together.
+std::vector<std::int64_t> gather_all(Communicator& communicator, const std::vector<std::int64_t>& own) {
+  detail::ByteWriter writer;
+  writer.put_bytes(own.data(), own.size() * sizeof(std::int64_t));
+  std::string all;
+  for (const std::string& part : communicator.gather(writer.take())) all += part;
+  all = communicator.broadcast(all);
+  std::vector<std::int64_t> times(all.size() / sizeof(std::int64_t));
+  if (!all.empty()) std::memcpy(times.data(), all.data(), all.size());
+  return times;
+}
+
+// Positive values of ordinary size; indices are zero, which every table has.
+void fill(const Block& block) {
+  const std::int64_t count = block.size();
+  for (std::int64_t i = 0; i < count; ++i) {
+    const double value = 0.25 + static_cast<double>(i % 97) / 194;
+    switch (block.dtype) {
+      case core::DType::kF32: static_cast<float*>(block.data)[i] = static_cast<float>(value); break;
+      case core::DType::kF64: static_cast<double*>(block.data)[i] = value; break;
+      case core::DType::kI32: static_cast<std::int32_t*>(block.data)[i] = 0; break;
+    }
+  }
+}
+
+Bytes size_of(const Block& block) { return core::size_of(block.dtype) * block.size(); }
+
+std::vector<std::int64_t> step_times(const core::LocalProblem& problem, int step_index, std::string_view candidate,
+                                     const MeasureOptions& options) {
+  const auto kernel = kernels::prepare(candidate, problem);
+  const core::Step& step = problem.definition->steps[static_cast<std::size_t>(step_index)];
+  std::vector<Arena> memory;
+  std::vector<Block> operands;
+  for (const auto* refs : {&step.reads, &step.writes})
+    for (const core::Ref& ref : *refs) {
+      const core::Operand& operand = problem.definition->operands[ref.operand];
+      Block block{nullptr, operand.desc.dtype, problem.box(ref.operand), operand.desc.order};
+      // What only the first part of an axis has, the others do not.
+      for (std::size_t a = 0; a < problem.axes.size(); ++a)
+        if (operand.first_part_of.has(static_cast<int>(a)) && problem.axes[a].begin > 0)
+          block.box = core::Box(block.box.size(), core::Interval{});
+      if (block.size() > 0) {
+        memory.emplace_back(size_of(block));
+        block.data = memory.back().data();
+        fill(block);
+      }
+      operands.push_back(block);
+    }
+  const Arena workspace(kernel->workspace());
+  return repeat(options, [&] { kernel->execute({step_index, operands, workspace.data(), {}}); });
+}
+
+constexpr int kTag = 0;
+
+// One end of a ping-pong. The first sends, the second answers.
+class PingPong final : public Program {
+ public:
+  enum class End : std::uint8_t { kFirst, kSecond };
+  PingPong(Endpoint& endpoint, int peer, End end, std::span<const Bytes> sizes, std::int32_t repeats)
+      : endpoint_(endpoint), peer_(peer), end_(end), sizes_(sizes), repeats_(repeats) {
+    Bytes most;
+    for (const Bytes s : sizes) most = std::max(most, s);
+    buffer_.resize(static_cast<std::size_t>(most.value) + 1);
+    times_.resize(sizes.size());
+  }
+
+  Progress advance() override {
+    for (; size_ < sizes_.size(); ++size_, round_ = 0) {
+      for (; round_ <= repeats_; ++round_) {  // the first round only warms up
+        for (; half_ < 2; ++half_) {
+          if (!request_.pending() && !posted_) {
+            if (half_ == 0) started_ = steady_now();
+            const bool sends = (half_ == 0) == (end_ == End::kFirst);
+            request_ = sends ? endpoint_.send(peer_, kTag, buffer_.data(), sizes_[size_])
+                             : endpoint_.receive(peer_, kTag, buffer_.data(), sizes_[size_]);
+            posted_ = true;
+          }
+          if (!endpoint_.test(request_)) return Progress::kWaiting;
+          posted_ = false;
+        }
+        half_ = 0;
+        if (round_ > 0) times_[size_].push_back((steady_now() - started_) / 2);
+      }
+    }
+    return Progress::kDone;
+  }
+  std::string waits_for() const override { return fmt::format("a message of rank {}", peer_); }
+  const std::vector<std::vector<std::int64_t>>& times() const { return times_; }
+
+ private:
+  Endpoint& endpoint_;
+  int peer_;
+  End end_;
+  std::span<const Bytes> sizes_;
+  std::int32_t repeats_;
+  std::vector<std::byte> buffer_;
+  std::vector<std::vector<std::int64_t>> times_;
+  std::size_t size_ = 0;
+  std::int32_t round_ = 0;
+  int half_ = 0;
+  bool posted_ = false;
+  std::int64_t started_ = 0;
+  Request request_;
 };
 
-double quantile(const std::vector<double>& sorted, double q) {
-  return sorted[static_cast<std::size_t>(q * static_cast<double>(sorted.size() - 1))];
-}
-
-void wait(Endpoint& endpoint, Request& request) {
-  for (std::uint32_t attempt = 0; !endpoint.test(request); ++attempt) endpoint.relax(attempt);
-}
-
-constexpr int kTag = 1;
+class Nothing final : public Program {
+ public:
+  Progress advance() override { return Progress::kDone; }
+  std::string waits_for() const override { return "nothing"; }
+};
 
 }  // namespace
 
-Profiler::Profiler(Communicator& communicator, ProfilerOptions options)
-    : communicator_(communicator), options_(options), disturbance_(static_cast<std::size_t>(options.disturbance.value)) {
-  SOAPSTONE_ASSERT(communicator.own_ranks().size() == 1, "a profiler measures one rank per process, not {}", communicator.own_ranks().size());
+Measurement measure_step(const core::LocalProblem& problem, int step, std::string_view candidate,
+                         const MeasureOptions& options) {
+  return summary(step_times(problem, step, candidate, options));
 }
 
-Timing Profiler::averaged(std::vector<double>& seconds) {
-  std::sort(seconds.begin(), seconds.end());
-  double values[] = {quantile(seconds, 0.5), quantile(seconds, 0.75) - quantile(seconds, 0.25), static_cast<double>(seconds.size())};
-  communicator_.sum(values);
-  const double ranks = communicator_.processes();
-  return {core::Nanoseconds(static_cast<std::int64_t>(values[0] / ranks * 1e9)),
-          core::Nanoseconds(static_cast<std::int64_t>(values[1] / ranks * 1e9)), static_cast<int>(values[2] / ranks)};
+Measurement measure_step(Communicator& communicator, const core::LocalProblem& problem, int step,
+                         std::string_view candidate, const MeasureOptions& options) {
+  communicator.barrier();
+  return summary(gather_all(communicator, step_times(problem, step, candidate, options)));
 }
 
-std::vector<Timing> Profiler::steps(const core::LocalProblem& problem, std::string_view candidate, std::span<const int> wanted) {
-  const core::OpDefinition& def = *problem.definition;
-  const auto kernel = kernels::prepare(candidate, problem);
-  const Memory workspace(kernel->workspace().value);
+Measurement measure_update(Communicator& communicator, std::int64_t elements, int state_tensors, core::DType dtype,
+                           const MeasureOptions& options) {
+  SOAPSTONE_ASSERT(elements >= 1 && (state_tensors == 0 || state_tensors == 1), "{} elements, {} state tensors",
+                   elements, state_tensors);
+  std::vector<Arena> memory;
+  std::vector<Block> blocks;
+  for (int k = 0; k < 2 + state_tensors; ++k) {
+    memory.emplace_back(core::size_of(dtype) * elements);
+    blocks.push_back({memory.back().data(), dtype, core::Box{core::Interval{0, elements}}, {}});
+    fill(blocks.back());
+  }
+  communicator.barrier();
+  const auto times = repeat(options, [&] {
+    kernels::sgd_update(blocks[0], blocks[1], state_tensors > 0 ? blocks[2] : Block{},
+                        {.learning_rate = 1e-6, .momentum = state_tensors > 0 ? 0.9 : 0.0});
+  });
+  return summary(gather_all(communicator, times));
+}
 
-  // Value and gradient of every operand.
-  std::vector<Memory> memory;
-  std::vector<kernels::Block> blocks;
-  for (std::size_t k = 0; k < def.operands.size(); ++k) {
-    const core::Operand& operand = def.operands[k];
-    core::Box box = problem.box(static_cast<int>(k));
-    for (std::size_t a = 0; a < problem.axes.size(); ++a)
-      if (operand.first_part_of.has(static_cast<int>(a)) && problem.axes[a].begin > 0) box = core::Box(box.size(), core::Interval{});
-    for (int gradient = 0; gradient < 2; ++gradient) {
-      const std::int64_t count = core::elements(box);
-      memory.emplace_back(core::size_of(operand.desc.dtype).value * count);
-      kernels::Block block{count > 0 ? memory.back().data.get() : nullptr, operand.desc.dtype, box, operand.desc.order};
-      if (count > 0 && operand.desc.dtype == core::DType::kI32) {
-        // Indices and labels are below the extent of the axis that they choose from, which is declared last.
-        auto* values = static_cast<std::int32_t*>(block.data);
-        const std::int64_t bound = def.axes.back().extent;
-        for (std::int64_t i = 0; i < count; ++i) values[i] = static_cast<std::int32_t>(i * 7919 % bound);
-      } else if (count > 0) {
-        kernels::initialize(block, operand.desc.shape, {core::InitKind::kNormal, 1.0}, 1, static_cast<std::uint32_t>(2 * k + static_cast<std::size_t>(gradient)));
-      }
-      blocks.push_back(std::move(block));
+Measurement measure_copy(Communicator& communicator, Bytes size, const MeasureOptions& options) {
+  const std::int64_t count = std::max<std::int64_t>(1, size.value / 4);
+  const Arena from(Bytes(count * 4)), to(Bytes(count * 4));
+  const core::Box box{core::Interval{0, count}};
+  const Block src{from.data(), core::DType::kF32, box, {}}, dst{to.data(), core::DType::kF32, box, {}};
+  fill(src);
+  communicator.barrier();
+  return summary(gather_all(communicator, repeat(options, [&] { kernels::copy_box(dst, src, box); })));
+}
+
+std::vector<LinkProbe> probe_links(Communicator& communicator,
+                                   std::span<const std::pair<std::uint32_t, std::uint32_t>> pairs,
+                                   std::span<const Bytes> sizes, std::int32_t repeats) {
+  SOAPSTONE_ASSERT(repeats >= 1, "{} repeats", repeats);
+  std::vector<std::unique_ptr<Program>> programs;
+  std::vector<Program*> pointers;
+  std::vector<std::pair<std::uint32_t, PingPong*>> firsts;  // the pair, and its first end if it is here
+  for (const int rank : communicator.own_ranks()) {
+    programs.push_back(std::make_unique<Nothing>());
+    for (std::uint32_t p = 0; p < pairs.size(); ++p) {
+      const auto [first, second] = pairs[p];
+      if (static_cast<int>(first) != rank && static_cast<int>(second) != rank) continue;
+      const bool is_first = static_cast<int>(first) == rank;
+      auto end = std::make_unique<PingPong>(communicator.endpoint(rank), static_cast<int>(is_first ? second : first),
+                                            is_first ? PingPong::End::kFirst : PingPong::End::kSecond, sizes, repeats);
+      if (is_first) firsts.emplace_back(p, end.get());
+      programs.back() = std::move(end);
+    }
+    pointers.push_back(programs.back().get());
+  }
+  communicator.barrier();
+  communicator.run(pointers);
+  detail::ByteWriter writer;
+  for (const auto& [p, end] : firsts) {
+    writer.put(p);
+    for (const auto& t : end->times()) writer.put_bytes(t.data(), t.size() * sizeof(std::int64_t));
+  }
+  std::string all;
+  for (const std::string& part : communicator.gather(writer.take())) all += part;
+  all = communicator.broadcast(all);
+  std::vector<LinkProbe> probes(pairs.size());
+  detail::ByteReader reader(all);
+  while (!reader.done()) {
+    const auto p = reader.get<std::uint32_t>();
+    probes[p].first = pairs[p].first;
+    probes[p].second = pairs[p].second;
+    for (const Bytes size : sizes) {
+      std::vector<std::int64_t> times(static_cast<std::size_t>(repeats));
+      std::memcpy(times.data(), reader.get_bytes(times.size() * sizeof(std::int64_t)),
+                  times.size() * sizeof(std::int64_t));
+      probes[p].times.push_back({size, summary(std::move(times))});
     }
   }
-  const auto block_of = [&](const core::Ref& ref) -> const kernels::Block& { return blocks[2 * ref.operand + (ref.gradient ? 1 : 0)]; };
-
-  core::AxisSet split;
-  for (std::size_t a = 0; a < problem.axes.size(); ++a)
-    if (problem.axes[a].extent() < def.axes[a].extent) split.insert(static_cast<int>(a));
-
-  std::vector<Timing> timings;
-  const int last = wanted.empty() ? -1 : *std::max_element(wanted.begin(), wanted.end());
-  for (int s = 0; s <= last; ++s) {
-    const core::Step& step = def.steps[static_cast<std::size_t>(s)];
-    const bool timed = std::find(wanted.begin(), wanted.end(), s) != wanted.end();
-    if (!timed && !core::step_is_used(step, split)) continue;
-    std::vector<kernels::Block> operands;
-    for (const auto& r : step.reads) operands.push_back(block_of(r));
-    for (const auto& w : step.writes) operands.push_back(block_of(w));
-    const kernels::StepCall call{s, operands, workspace.data.get(), {1, 0, 0, 0}};
-    kernel->execute(call);
-    if (!timed) continue;
-    communicator_.barrier();
-    std::vector<double> seconds;
-    const double end = now() + core::seconds(options_.time_per_step);
-    while (static_cast<int>(seconds.size()) < options_.most_repeats &&
-           (static_cast<int>(seconds.size()) < options_.least_repeats || now() < end)) {
-      std::memset(disturbance_.data(), static_cast<int>(seconds.size()), disturbance_.size());
-      const double start = now();
-      kernel->execute(call);
-      seconds.push_back(now() - start);
-    }
-    timings.push_back(averaged(seconds));
-  }
-  return timings;
+  return probes;
 }
 
-Timing Profiler::copy(core::Bytes size) {
-  const std::int64_t count = size.value / 2 / 4;
-  Memory from(count * 4), to(count * 4);
-  const core::Box box{{0, count}};
-  const kernels::Block source{from.data.get(), core::DType::kF32, box, {}}, target{to.data.get(), core::DType::kF32, box, {}};
-  communicator_.barrier();
-  std::vector<double> seconds;
-  const double end = now() + core::seconds(options_.time_per_step);
-  while (static_cast<int>(seconds.size()) < options_.least_repeats || (now() < end && static_cast<int>(seconds.size()) < options_.most_repeats)) {
-    std::memset(disturbance_.data(), static_cast<int>(seconds.size()), disturbance_.size());
-    const double start = now();
-    kernels::copy_box(target, source, box);
-    seconds.push_back(now() - start);
-  }
-  return averaged(seconds);
-}
-
-Timing Profiler::update(std::int64_t elements, int state_tensors, core::DType dtype) {
-  const std::int64_t bytes = core::size_of(dtype).value * elements;
-  Memory weight(bytes), gradient(bytes), momentum(bytes);
-  const core::Box box{{0, elements}};
-  const auto block = [&](const Memory& m) { return kernels::Block{m.data.get(), dtype, box, {}}; };
-  kernels::SgdUpdate update;
-  update.learning_rate = 0.01;
-  update.momentum = state_tensors > 0 ? 0.9 : 0;
-  communicator_.barrier();
-  std::vector<double> seconds;
-  const double end = now() + core::seconds(options_.time_per_step);
-  while (static_cast<int>(seconds.size()) < options_.least_repeats || (now() < end && static_cast<int>(seconds.size()) < options_.most_repeats)) {
-    std::memset(disturbance_.data(), static_cast<int>(seconds.size()), disturbance_.size());
-    const double start = now();
-    kernels::sgd_update(block(weight), block(gradient), state_tensors > 0 ? block(momentum) : kernels::Block{}, update);
-    seconds.push_back(now() - start);
-  }
-  return averaged(seconds);
-}
-
-Timing Profiler::message(Traffic traffic, core::Bytes size, int a, int b) {
-  const int rank = communicator_.own_ranks()[0];
-  const int ranks = communicator_.ranks();
-  Endpoint& endpoint = communicator_.endpoint(rank);
-  Memory out(size.value), in(size.value);
-  const bool ring = traffic == Traffic::kRing;
-  const bool takes_part = ring || rank == a || rank == b;
-  const int to = ring ? (rank + 1) % ranks : rank == a ? b : a;
-  const int from = ring ? (rank + ranks - 1) % ranks : to;
-  const auto exchange = [&] {
-    Request incoming = endpoint.receive(from, kTag, in.data.get(), size);
-    Request outgoing = endpoint.send(to, kTag, out.data.get(), size);
-    wait(endpoint, incoming);
-    wait(endpoint, outgoing);
-  };
-  const auto ping_pong = [&] {
-    if (rank == a) {
-      Request outgoing = endpoint.send(b, kTag, out.data.get(), size);
-      wait(endpoint, outgoing);
-      Request incoming = endpoint.receive(b, kTag, in.data.get(), size);
-      wait(endpoint, incoming);
-    } else {
-      Request incoming = endpoint.receive(a, kTag, in.data.get(), size);
-      wait(endpoint, incoming);
-      Request outgoing = endpoint.send(a, kTag, out.data.get(), size);
-      wait(endpoint, outgoing);
-    }
-  };
-  const auto once = [&] { traffic == Traffic::kOneWay ? ping_pong() : exchange(); };
-  // Both ends must do the same number: those who take part agree on it by what a first round takes.
-  double first[] = {0};
-  communicator_.barrier();
-  if (takes_part) {
-    once();
-    const double start = now();
-    once();
-    first[0] = now() - start;
-  }
-  communicator_.sum(first);
-  const double each = std::max(1e-7, first[0] / (ring ? ranks : 2));
-  const int repeats = std::clamp(static_cast<int>(core::seconds(options_.time_per_step) / each), options_.least_repeats, options_.most_repeats);
-  communicator_.barrier();
-  std::vector<double> seconds;
-  for (int i = 0; takes_part && i < repeats; ++i) {
-    const double start = now();
-    once();
-    seconds.push_back((now() - start) / (traffic == Traffic::kOneWay ? 2 : 1));
-  }
-  // Ranks that only watched count for nothing.
-  std::sort(seconds.begin(), seconds.end());
-  double values[] = {takes_part ? quantile(seconds, 0.5) : 0, takes_part ? quantile(seconds, 0.75) - quantile(seconds, 0.25) : 0, takes_part ? 1.0 : 0.0};
-  communicator_.sum(values);
-  return {core::Nanoseconds(static_cast<std::int64_t>(values[0] / values[2] * 1e9)),
-          core::Nanoseconds(static_cast<std::int64_t>(values[1] / values[2] * 1e9)), repeats};
+LinkFigures figures_of(const LinkProbe& probe) {
+  SOAPSTONE_ASSERT(probe.times.size() >= 2, "{} sizes", probe.times.size());
+  const auto by_size = [](const MessageTime& a, const MessageTime& b) { return a.size < b.size; };
+  const auto [small, large] = std::minmax_element(probe.times.begin(), probe.times.end(), by_size);
+  const double per_byte = std::max(1e-6, static_cast<double>((large->time.median - small->time.median).value) /
+                                             static_cast<double>(std::max<std::int64_t>(1, (large->size - small->size).value)));
+  const double latency = static_cast<double>(small->time.median.value) - per_byte * static_cast<double>(small->size.value);
+  return {Nanoseconds(std::max<std::int64_t>(1, static_cast<std::int64_t>(latency))), core::BytesPerSecond(1e9 / per_byte)};
 }
 
 }  // namespace soapstone::runtime

@@ -1,63 +1,97 @@
-// Measures what the cost models need, as values; whoever calls stores them.
+// Measurements of this machine as values; whoever asks stores them.
 //
-// All ranks measure at the same time, so that each is measured while its
-// neighbours are as busy as they will be in training. Every function is called
-// by all processes with the same arguments, one rank per process, and returns
-// the same on all: medians are averaged over the ranks.
+// Every function that takes a Communicator is called by all processes at the
+// same time, so that each is measured while its neighbours are as busy as they
+// will be in training: two cores are not always two independent devices.
 #pragma once
 
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/local_problem.hpp"
 #include "core/quantity.hpp"
+#include "core/reflect.hpp"
 #include "runtime/comm/communicator.hpp"
 
 namespace soapstone::runtime {
 
-struct Timing {
+// Of many repeats.
+struct Measurement {
   core::Nanoseconds median;
-  core::Nanoseconds spread;  // between the quartiles
-  int repeats = 0;
+  core::Nanoseconds low, high;  // a quarter of the repeats was faster, a quarter slower
+  std::int32_t repeats = 0;
+
+  friend bool operator==(const Measurement&, const Measurement&) = default;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("median", self.median);
+    visit("low", self.low);
+    visit("high", self.high);
+    visit("repeats", self.repeats);
+  }
 };
 
-struct ProfilerOptions {
-  core::Nanoseconds time_per_step{60'000'000};  // repeats stop after this, but
-  int least_repeats = 5;
-  int most_repeats = 2000;
-  // Between repeats this much other memory is written, as the rest of a training step would.
-  core::Bytes disturbance{std::int64_t{6} << 20};
+struct MeasureOptions {
+  std::int32_t least_repeats = 5;
+  std::int32_t most_repeats = 50;
+  double seconds = 0.2;  // stops after this and the least repeats
+  // Written between repeats: what a step reads was made by others before it, and has left the
+  // caches nearest to the core.
+  core::Bytes evicted = core::Bytes(std::int64_t{8} << 20);
 };
 
-class Profiler {
- public:
-  Profiler(Communicator& communicator, ProfilerOptions options = {});
+// One step of a local problem by the named candidate, on operands of made-up values.
+Measurement measure_step(const core::LocalProblem& problem, int step, std::string_view candidate,
+                         const MeasureOptions& options = {});
+// The same on all processes at once; the median of all repeats of all of them, on every process.
+Measurement measure_step(Communicator& communicator, const core::LocalProblem& problem, int step,
+                         std::string_view candidate, const MeasureOptions& options = {});
 
-  // The given steps (indices of the definition) of a local problem. Steps
-  // before them run once, so that internals hold what they should.
-  std::vector<Timing> steps(const core::LocalProblem& problem, std::string_view candidate, std::span<const int> steps);
+// The optimizer's update of so many weights; its state tensors are 0 or 1.
+Measurement measure_update(Communicator& communicator, std::int64_t elements, int state_tensors, core::DType dtype,
+                           const MeasureOptions& options = {});
+// A copy of so many bytes from one block to another: each is read and written once.
+Measurement measure_copy(Communicator& communicator, core::Bytes size, const MeasureOptions& options = {});
 
-  // A local pass that reads `size` / 2 bytes and writes as many.
-  Timing copy(core::Bytes size);
-  // The optimizer's update of `elements` weights; state_tensors 0 or 1.
-  Timing update(std::int64_t elements, int state_tensors, core::DType dtype);
+// How long a message takes from one rank to another: half of a round trip.
+struct MessageTime {
+  core::Bytes size;
+  Measurement time;
 
-  enum class Traffic : std::uint8_t {
-    kOneWay,    // half of a ping-pong between two ranks
-    kExchange,  // two ranks send to each other at once
-    kRing,      // every rank sends to the next one
-  };
-  // A message of `size` between ranks `a` and `b` (kRing: among all). The others wait.
-  Timing message(Traffic traffic, core::Bytes size, int a, int b);
-
- private:
-  Timing averaged(std::vector<double>& seconds);
-
-  Communicator& communicator_;
-  ProfilerOptions options_;
-  std::vector<std::byte> disturbance_;
+  friend bool operator==(const MessageTime&, const MessageTime&) = default;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("size", self.size);
+    visit("time", self.time);
+  }
 };
+struct LinkProbe {
+  std::uint32_t first = 0, second = 0;  // ranks
+  std::vector<MessageTime> times;
+
+  friend bool operator==(const LinkProbe&, const LinkProbe&) = default;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("first", self.first);
+    visit("second", self.second);
+    visit("times", self.times);
+  }
+};
+
+// Ping-pong between pairs of ranks, which are disjoint and all measured at once; ranks in none of
+// them wait. With one pair that is the link alone. The same on every process.
+std::vector<LinkProbe> probe_links(Communicator& communicator,
+                                   std::span<const std::pair<std::uint32_t, std::uint32_t>> pairs,
+                                   std::span<const core::Bytes> sizes, std::int32_t repeats);
+
+// time = latency + size / bandwidth through the probe's smallest and largest messages.
+struct LinkFigures {
+  core::Nanoseconds latency;
+  core::BytesPerSecond bandwidth;
+};
+LinkFigures figures_of(const LinkProbe& probe);
 
 }  // namespace soapstone::runtime

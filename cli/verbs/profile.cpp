@@ -112,9 +112,9 @@ core::Status profile(const Invocation& invocation, const Options& options) {
     if (group.size() == 1) order.push_back(&group);
   }
   std::signal(SIGINT, [](int) { interrupted = true; });
-  runtime::Profiler profiler(*communicator, {.time_per_step = time});
+  const runtime::MeasureOptions how{.most_repeats = 1000, .seconds = core::seconds(time)};
   std::int64_t measured = 0;
-  core::Status stored;
+  core::Status written;
   bool stopped = false;
   {
     std::optional<ProgressBar> bar;
@@ -127,18 +127,14 @@ core::Status profile(const Invocation& invocation, const Options& options) {
         break;
       }
       const auto& head = required.list()[group->front()];
-      std::vector<int> steps;
-      for (const auto i : *group) steps.push_back(required.list()[i].step);
-      std::sort(steps.begin(), steps.end());
-      const auto timings = profiler.steps(head.problem, head.candidate, steps);
       std::vector<std::pair<simulator::CostKey, simulator::Measurement>> entries;
       for (const auto i : *group) {
-        const auto at = std::find(steps.begin(), steps.end(), required.list()[i].step) - steps.begin();
-        const auto& t = timings[static_cast<std::size_t>(at)];
-        entries.emplace_back(simulator::cost_key(required.list()[i], busy), simulator::Measurement{t.median, t.spread, t.repeats});
+        const auto& one = required.list()[i];
+        const auto t = runtime::measure_step(*communicator, one.problem, one.step, one.candidate, how);
+        entries.emplace_back(simulator::cost_key(one, busy), stored(t));
       }
-      if (first && stored) stored = database->put(entries);
-      SOAPSTONE_TRY(communicator->agree(stored));
+      if (first && written) written = database->put(entries);
+      SOAPSTONE_TRY(communicator->agree(written));
       measured += static_cast<std::int64_t>(group->size());
       if (bar) bar->show(static_cast<double>(measured) / static_cast<double>(wanted), fmt::format("{} of {}: {}", measured, wanted, head.op));
     }

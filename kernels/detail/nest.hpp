@@ -122,9 +122,9 @@ void for_tiles(const Space& space, const char* label, const Nest<K>& nest, const
 // otherwise a tile is added into one sum.
 template <int K>
 struct SumNest {
-  static constexpr std::int64_t kColumns = 256;  // columns summed at a time
-  static constexpr std::int64_t kTasks = 64;     // long sums are cut until there are so many
-  static constexpr std::int64_t kShortest = 32;  // rows in a piece of a sum
+  static constexpr std::int64_t kColumns = 1024;  // columns summed at a time
+  static constexpr std::int64_t kTasks = 32;      // long sums are cut until there are so many
+  static constexpr std::int64_t kShortest = 32;   // rows in a piece of a sum
 
   bool columns = false;
   Nest<K> kept;    // columns: level 0 are the columns

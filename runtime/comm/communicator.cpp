@@ -48,6 +48,18 @@ core::Status Communicator::agree(const core::Status& own) {
   return tl::unexpected(core::Error{first.substr(1), static_cast<core::ErrorKind>(first[0] - '0')});
 }
 
+core::Status guarded(Communicator& communicator, const std::function<core::Status()>& work) {
+  try {
+    return work();
+  } catch (const RankFailure& failure) {
+    return core::fail("{}", failure.what());  // the others know from the same rank
+  } catch (const std::exception& error) {
+    communicator.announce_failure(error.what());
+    return core::fail("{}{}", communicator.processes() > 1 ? fmt::format("rank {}: ", communicator.process()) : "",
+                      error.what());
+  }
+}
+
 core::Result<std::unique_ptr<Communicator>> make_communicator(std::string_view backend, int ranks) {
   if (backend == "local") {
     if (ranks < 1) return core::usage_error("{} ranks; accepted: at least 1", ranks);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <stdexcept>
@@ -156,6 +157,10 @@ class Communicator {
   // The first failure among all processes, with its rank; the same everywhere.
   core::Status agree(const core::Status& own);
 };
+
+// Runs `work`. What it throws becomes an error, of which all other processes are told, so that none
+// waits for this one for ever; they fail with an error that names this rank.
+core::Status guarded(Communicator& communicator, const std::function<core::Status()>& work);
 
 // "local" or "mpi". `ranks`: how many; 0 with mpi: as many as were started, and
 // another number than that is refused.

@@ -1,6 +1,8 @@
 #include "runtime/comm/mpi.hpp"
 
+#include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <cstring>
 #include <thread>
 
@@ -92,8 +94,13 @@ class MpiEndpoint final : public Endpoint {
     MPI_Status status;
     SOAPSTONE_MPI(MPI_Iprobe(MPI_ANY_SOURCE, kFailureTag, control_, &found, &status));
     if (!found) return;
+    has_failed_ = true;
     throw RankFailure(status.MPI_SOURCE, receive_failure(status));
   }
+
+  // This rank or another: from now on nobody may wait for all.
+  bool has_failed() const { return has_failed_; }
+  void fail() { has_failed_ = true; }
 
   // What the failed rank says; answers it, so that it may stop.
   std::string receive_failure(const MPI_Status& status) {
@@ -143,6 +150,7 @@ class MpiEndpoint final : public Endpoint {
   MPI_Comm data_ = MPI_COMM_NULL, control_ = MPI_COMM_NULL, host_ = MPI_COMM_NULL;
   int rank_ = 0, ranks_ = 1, largest_tag_ = 32767;
   bool crowded_ = false;
+  bool has_failed_ = false;
 };
 
 class MpiCommunicator final : public Communicator {
@@ -151,7 +159,7 @@ class MpiCommunicator final : public Communicator {
 
   // After a failure MPI_Finalize would wait for ranks that never come.
   ~MpiCommunicator() override {
-    if (failed_) return;
+    if (endpoint_.has_failed()) return;
     try {
       endpoint_.free_communicators();
       if (started_here_) SOAPSTONE_MPI(MPI_Finalize());
@@ -200,7 +208,7 @@ class MpiCommunicator final : public Communicator {
   }
 
   void announce_failure(const std::string& why) noexcept override {
-    failed_ = true;
+    endpoint_.fail();
     try {
       const MPI_Comm control = endpoint_.control();
       std::vector<MPI_Request> sends;
@@ -266,7 +274,6 @@ class MpiCommunicator final : public Communicator {
   MpiEndpoint endpoint_;
   std::vector<int> own_;
   bool started_here_;
-  bool failed_ = false;
 };
 
 }  // namespace

@@ -104,7 +104,7 @@ Graph model(std::string_view name, std::int64_t batch) {
 
 // Smaller than the zoo, with what the zoo does not have: a tensor that one operator reads twice, a
 // branch that the loss does not see, broadcasting, a weight with three owners, a regrouping reshape.
-Graph oddities(std::int64_t batch) {
+Graph oddities(std::int64_t batch, bool has_unseen_branch = true) {
   GraphBuilder g("oddities");
   const auto ids = g.source("ids", {{batch, 4}, DType::kI32, {}}, 5);
   const auto labels = g.source("labels", {{batch, 4}, DType::kI32, {}}, 5);
@@ -117,7 +117,7 @@ Graph oddities(std::int64_t batch) {
   const auto heads = g.add("split", Linear{.out_features = {2, 3}}, {x});
   auto t = g.add("attend", Attention{}, {heads, heads, heads});
   t = g.add("merge", Reshape{.shape = {0, 0, 6}}, {t});
-  g.add("unseen", Linear{.out_features = {3}}, {t});
+  if (has_unseen_branch) g.add("unseen", Linear{.out_features = {3}}, {t});
   t = g.add("double", Concat{.dim = 2}, {t, t});
   t = g.add("narrow", Linear{.out_features = {6}, .activation = Activation::kRelu}, {t});
   const auto row = g.add("row", Linear{.out_features = {1}}, {t});
@@ -132,7 +132,8 @@ Graph oddities(std::int64_t batch) {
 }
 
 Graph graph_named(const std::string& name, std::int64_t batch) {
-  return name == "oddities" ? oddities(batch) : model(name, batch);
+  if (name == "oddities") return oddities(batch);
+  return name == "seen oddities" ? oddities(batch, false) : model(name, batch);
 }
 
 struct RandomCase {
@@ -174,6 +175,147 @@ INSTANTIATE_TEST_SUITE_P(Models, RandomStrategies,
                            std::replace(name.begin(), name.end(), '-', '_');
                            return name;
                          });
+
+// The unsharded run is what everything else is held against; its gradients are held against its forward pass.
+TEST(Unsharded, GradientsAreTheSlopesOfTheLoss) {
+  for (const std::string name : {"inception-block", "transformer-block", "oddities"}) {
+    GraphSpec spec = graph_named(name, 2).spec();
+    for (auto& op : spec.ops)
+      if (op.op.get_if<Dropout>()) op.op = Dropout{.rate = 0};  // the second step would draw another mask
+    const Graph graph = Graph::build(spec).value();
+    const double slope = run_unsharded(graph, {}, {})[0].squared_norm;
+    // Plain descent by r changes the loss by -r |gradient|² + O(r²).
+    const auto loss_after = [&](double rate) { return run_unsharded(graph, {}, {.steps = 2, .optimizer_states = 0, .sgd = {.learning_rate = rate}})[1].loss; };
+    const double r = 1e-5 / slope;
+    EXPECT_NEAR((loss_after(-r) - loss_after(r)) / (2 * r), slope, 1e-4 * slope) << name;
+  }
+}
+
+TEST(Lower, OneDeviceMovesNothing) {
+  for (const std::string name : {"mlp", "inception-block", "transformer-block", "oddities"}) {
+    const Graph graph = graph_named(name, 2);
+    const Trial t{.strategy = single_device(graph), .options = {.clip_gradient_norm = true}, .steps = 2};
+    const Plan plan = lowered(graph, t, 1);
+    ASSERT_EQ(plan.classes.size(), 1u);
+    for (const Task& task : plan.classes[0].tasks) {
+      // Only gradients that leave gaps or come short of the tensor are copied into place.
+      const bool gradient = task.kind == TaskKind::kTransfer && task.phase != Phase::kForward;
+      EXPECT_TRUE(task.kind != TaskKind::kTransfer || gradient) << task_label(graph, plan, plan.classes[0], task);
+    }
+    expect_unsharded_answer(graph, t, 1);
+  }
+}
+
+TEST(Lower, DataParallelSumsEveryWeightsGradientOnce) {
+  const Graph graph = model("transformer-block", 6);
+  const std::vector<DeviceId> devices{DeviceId(2), DeviceId(0), DeviceId(1)};
+  const Trial t{.strategy = data_parallel(graph, devices), .options = {}, .steps = 2};
+  const Plan plan = lowered(graph, t, 3);
+  std::map<std::string, int> all_reduces;
+  for (const Task& task : plan.classes[0].tasks)
+    if (task.kind == TaskKind::kTransfer) {
+      EXPECT_EQ(plan.transfers[plan.entry(task, 0)].pattern, Pattern::kAllReduce);
+      ++all_reduces[graph.tensors()[task.tensor].name];
+    }
+  for (const Tensor& tensor : graph.tensors()) {
+    if (tensor.role == TensorRole::kWeight) {
+      EXPECT_EQ(all_reduces[tensor.name], 1) << tensor.name;
+    }
+  }
+  expect_unsharded_answer(graph, t, 3);
+}
+
+// A plan depends on the strategy, not on what was lowered before.
+TEST(Lower, AWarmLoweringGivesTheSamePlan) {
+  std::mt19937_64 random(9);
+  for (const std::string name : {"inception-block", "transformer-block", "oddities"}) {
+    const Graph graph = graph_named(name, 6);
+    const Cluster cluster = cluster_of(6, 2);
+    const WorkspaceCatalog catalog;
+    Lowering warm(graph, cluster, catalog, {.clip_gradient_norm = true});
+    std::vector<Strategy> strategies;
+    for (int k = 0; k < 12; ++k) strategies.push_back(random_strategy(graph, 6, 1 + k % 3, random));
+    // One operator after the other, as a search does.
+    for (int k = 0; k < 12; ++k) {
+      Strategy next = strategies.back();
+      const std::size_t op = random() % next.ops.size();
+      next.ops[op] = interpreter::random_op_strategy(graph.micro_batch(next.micro_batches).value().ops()[op], 6, random);
+      strategies.push_back(next);
+    }
+    for (const Strategy& s : strategies) {
+      const auto plan = warm.lower(s);
+      ASSERT_TRUE(plan) << plan.error().message;
+      const Plan fresh = lower(graph, s, cluster, catalog, {.clip_gradient_norm = true}).value();
+      EXPECT_EQ(*plan, fresh) << describe(graph, s);
+      EXPECT_EQ(hash_of(*plan), hash_of(fresh));
+    }
+    Strategy bad = strategies[0];
+    bad.ops[0].devices[0] = DeviceId(6);
+    EXPECT_FALSE(warm.lower(bad));
+    EXPECT_EQ(*warm.lower(strategies[0]), lower(graph, strategies[0], cluster, catalog, {.clip_gradient_norm = true}).value());
+  }
+}
+
+TEST(Lower, WithoutTrainingOnlyTheForwardPassRuns) {
+  std::mt19937_64 random(10);
+  for (const std::string name : {"inception-block", "transformer-block", "oddities"}) {
+    const Graph graph = graph_named(name, 4);
+    for (int trial = 0; trial < 6; ++trial) {
+      const int micro_batches = 1 + trial % 2;
+      const Strategy s = random_strategy(graph, 5, micro_batches, random);
+      const Plan plan = lower(graph, s, cluster_of(5, 2), WorkspaceCatalog{}, {.training = false}).value();
+      ASSERT_TRUE(check(graph, plan));
+      const Status memory = check_memory(plan, 2);
+      EXPECT_TRUE(memory) << memory.error().message;
+      for (const auto& c : plan.classes) {
+        for (const Task& t : c.tasks) EXPECT_EQ(t.phase, Phase::kForward);
+        for (const Buffer& b : c.buffers) EXPECT_NE(b.kind, BufferKind::kOptimizerState);
+      }
+      const auto found = run_plan(graph, plan, {}, {.turns = Turns::kAnyOrder, .lanes = 2})[0];
+      const auto expected = run_unsharded(graph, {}, {.micro_batches = micro_batches})[0];
+      EXPECT_NEAR(found.loss, expected.loss, kTolerance * expected.loss) << describe(graph, s);
+      EXPECT_EQ(found.correct, expected.correct);
+      EXPECT_TRUE(found.gradients.empty());
+    }
+  }
+}
+
+// Every transfer between devices matters: without it some loss, gradient or weight is another. Looked for in whole
+// steps of every model, under strategies that cut all that can be cut.
+TEST(Lower, EveryTransferThatIsLeftOutShows) {
+  std::mt19937_64 random(12);
+  int gradient_transfers = 0;
+  for (const std::string name : {"inception-block", "transformer-block", "seen oddities"}) {
+    for (int trial = 0; trial < 2; ++trial) {
+      const int micro_batches = 1 + trial % 2;
+      const Graph graph = graph_named(name, 2 * micro_batches);
+      Trial t{.strategy = random_strategy(graph, 4, micro_batches, random), .options = {.clip_gradient_norm = true}};
+      const Plan plan = lowered(graph, t, 4);
+      std::map<std::uint32_t, std::string> transfers;  // by order
+      for (const auto& c : plan.classes)
+        for (const Task& task : c.tasks) {
+          if (task.kind != TaskKind::kTransfer) continue;
+          const Transfer& transfer = plan.transfers[plan.entry(task, 0)];
+          if (transfer.members.size() < 2) continue;
+          if (transfers.emplace(task.order, task_label(graph, plan, c, task)).second) gradient_transfers += task.phase != Phase::kForward;
+        }
+      for (const auto& [order, label] : transfers) {
+        const auto d = difference(graph, plan, t, order);
+        EXPECT_GT(d.worst, 1e-6) << "order " << order << " " << label << " changes nothing: " << describe(graph, t.strategy);
+      }
+    }
+  }
+  EXPECT_GT(gradient_transfers, 100);
+}
+
+TEST(Lower, RefusesWhatDoesNotFitTheMicroBatch) {
+  const Graph graph = model("mlp", 4);
+  Strategy s = data_parallel(graph, std::vector{DeviceId(0), DeviceId(1), DeviceId(2)});
+  s.micro_batches = 2;
+  const auto plan = lower(graph, s, cluster_of(3), NominalCatalog{});
+  ASSERT_FALSE(plan);
+  EXPECT_NE(plan.error().message.find("degree 3 of axis n (2 indices"), std::string::npos) << plan.error().message;
+}
 
 }  // namespace
 }  // namespace soapstone::core

@@ -18,31 +18,31 @@ using namespace detail;
 
 constexpr std::int64_t kPiece = 252;  // elements masked at a time; with up to 3 before them, 64 groups
 
-// words[k]: the random word of element first + k · step, for k in [0, count), count <= kPiece.
-void draw(const RandomStream& stream, std::uint64_t first, std::uint64_t step, std::int64_t count,
-          std::uint32_t* words) {
+// The random words of elements first + k · step for k in [0, count), count <= kPiece; `memory` holds
+// kPiece + 4.
+const std::uint32_t* draw(const RandomStream& stream, std::uint64_t first, std::uint64_t step, std::int64_t count,
+                          std::uint32_t* memory) {
   if (step == 1) {
-    std::uint32_t groups[kPiece + 4];
-    const std::int64_t skip = static_cast<std::int64_t>(first % 4), n = (skip + count + 3) / 4;
+    const std::int64_t skip = static_cast<std::int64_t>(first % 4), groups = (skip + count + 3) / 4;
     SOAPSTONE_SIMD
-    for (std::int64_t g = 0; g < n; ++g) {
+    for (std::int64_t g = 0; g < groups; ++g) {
       const RandomWords r = random_words(stream, first / 4 + static_cast<std::uint64_t>(g));
-      groups[4 * g] = r.word[0];
-      groups[4 * g + 1] = r.word[1];
-      groups[4 * g + 2] = r.word[2];
-      groups[4 * g + 3] = r.word[3];
+      memory[4 * g] = r.word[0];
+      memory[4 * g + 1] = r.word[1];
+      memory[4 * g + 2] = r.word[2];
+      memory[4 * g + 3] = r.word[3];
     }
-    for (std::int64_t k = 0; k < count; ++k) words[k] = groups[skip + k];
-  } else {
-    SOAPSTONE_SIMD
-    for (std::int64_t k = 0; k < count; ++k) {
-      const std::uint64_t element = first + static_cast<std::uint64_t>(k) * step;
-      const RandomWords r = random_words(stream, element / 4);
-      const std::uint32_t low = element & 1 ? r.word[1] : r.word[0];
-      const std::uint32_t high = element & 1 ? r.word[3] : r.word[2];
-      words[k] = element & 2 ? high : low;
-    }
+    return memory + skip;
   }
+  SOAPSTONE_SIMD
+  for (std::int64_t k = 0; k < count; ++k) {
+    const std::uint64_t element = first + static_cast<std::uint64_t>(k) * step;
+    const RandomWords r = random_words(stream, element / 4);
+    const std::uint32_t even = element & 2 ? r.word[2] : r.word[0];
+    const std::uint32_t odd = element & 2 ? r.word[3] : r.word[1];
+    memory[k] = element & 1 ? odd : even;
+  }
+  return memory;
 }
 
 template <class T>
@@ -85,15 +85,15 @@ class DropoutKernel final : public PreparedKernel {
     for_tiles(Space(), label, nest, [=](const Tile<3>& tile) {
       const std::int64_t to_step = nest.stride[0][0], from_step = nest.stride[0][1],
                          index_step = nest.stride[0][2];
-      std::uint32_t words[kPiece];
+      std::uint32_t memory[kPiece + 4];
       for (std::int64_t r = 0; r < tile.rows; ++r)
         for (std::int64_t first = 0; first < tile.count; first += kPiece) {
           const std::int64_t count = std::min(kPiece, tile.count - first);
           T* t = to + tile.offset[0] + r * nest.stride[1][0] + first * to_step;
           const T* f = from + tile.offset[1] + r * nest.stride[1][1] + first * from_step;
-          draw(stream,
-               static_cast<std::uint64_t>(origin + tile.offset[2] + r * nest.stride[1][2] + first * index_step),
-               static_cast<std::uint64_t>(index_step), count, words);
+          const auto index = origin + tile.offset[2] + r * nest.stride[1][2] + first * index_step;
+          const std::uint32_t* words = draw(stream, static_cast<std::uint64_t>(index),
+                                            static_cast<std::uint64_t>(index_step), count, memory);
           if (to_step == 1 && from_step == 1) {
             SOAPSTONE_SIMD
             for (std::int64_t j = 0; j < count; ++j)

@@ -1,0 +1,261 @@
+// The training loop: what it learns, writes, keeps and takes up again.
+#include "runtime/trainer.hpp"
+
+#include <atomic>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <random>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "core/file.hpp"
+#include "core/models/models.hpp"
+#include "kernels/catalog.hpp"
+#include "runtime/checkpoint.hpp"
+#include "runtime/comm/local.hpp"
+#include "tests/support/interpreter/strategies.hpp"
+
+namespace soapstone::runtime {
+namespace {
+
+using testing::HasSubstr;
+
+class TrainerTest : public testing::Test {
+ protected:
+  TrainerTest() {
+    std::string name = (std::filesystem::temp_directory_path() / "soapstone-train-XXXXXX").string();
+    folder = mkdtemp(name.data());
+  }
+  ~TrainerTest() override { std::filesystem::remove_all(folder); }
+
+  core::Result<TrainReport> train_on(int devices, const core::Strategy& strategy, const TrainOptions& options,
+                                     const TrainHooks& hooks = {}) {
+    const auto communicator = make_local_communicator(devices);
+    const core::Cluster cluster = interpreter::cluster_of(devices);
+    return train(*communicator, {graph, strategy, cluster, catalog, *data.train, data.test.get()}, options, hooks);
+  }
+  core::Strategy random_strategy(int devices, std::uint64_t seed) {
+    std::mt19937_64 random(seed);
+    return interpreter::random_strategy(graph, devices, 1, random);
+  }
+  core::Strategy data_parallel(int devices) {
+    std::vector<core::DeviceId> list;
+    for (int d = 0; d < devices; ++d) list.emplace_back(static_cast<std::uint32_t>(d));
+    return core::data_parallel(graph, list);
+  }
+  std::vector<nlohmann::json> lines(const std::filesystem::path& path) {
+    std::ifstream in(path);
+    std::vector<nlohmann::json> out;
+    for (std::string line; std::getline(in, line);) out.push_back(nlohmann::json::parse(line));
+    return out;
+  }
+  TrainOptions steps(std::int64_t count) {
+    TrainOptions o;
+    o.steps = count;
+    o.seed = 4;
+    return o;
+  }
+
+  core::Graph graph = core::build_model("mlp", {.batch = 16, .dtype = core::DType::kF64}).value();
+  kernels::HostCatalog catalog;
+  DataSets data = make_synthetic_data(graph, 2, 100, 37).value();
+  std::filesystem::path folder;
+};
+
+TEST_F(TrainerTest, metrics_are_one_json_line_per_step_and_evaluation) {
+  TrainOptions options = steps(13);
+  options.metrics = folder / "metrics.jsonl";
+  options.optimizer.clip_gradient_norm = 5;
+  const auto report = train_on(2, data_parallel(2), options);
+  ASSERT_TRUE(report) << report.error().message;
+  const auto all = lines(options.metrics);
+  ASSERT_EQ(all.size(), 16u);  // 6 steps per epoch: evaluations after 6, 12 and 13
+  EXPECT_EQ(all[0]["kind"], "step");
+  EXPECT_EQ(all[0]["step"], 1);
+  EXPECT_EQ(all[0]["data"], "synthetic");
+  EXPECT_DOUBLE_EQ(all[0]["loss"], report->first_loss);
+  EXPECT_GT(all[0]["gradient_norm"], 0.0);
+  EXPECT_EQ(all[6]["kind"], "evaluation");
+  EXPECT_EQ(all[6]["samples"], 37);
+  EXPECT_EQ(all[7]["epoch"], 1);
+  EXPECT_LT(report->last_loss, report->first_loss);
+}
+
+// 37 samples in batches of 16: the last batch is filled up. One device that takes all 37 at once says
+// what must come out.
+TEST_F(TrainerTest, an_evaluation_counts_every_sample_once) {
+  TrainOptions options = steps(1);
+  const auto report = train_on(3, random_strategy(3, 3), options);
+  ASSERT_TRUE(report) << report.error().message;
+  ASSERT_TRUE(report->last_evaluation);
+  EXPECT_EQ(report->last_evaluation->samples, 37);
+  const double right = report->last_evaluation->accuracy * 37;
+  EXPECT_NEAR(right, std::round(right), 1e-9);
+
+  options.checkpoint = folder / "ck";
+  ASSERT_TRUE(train_on(1, core::single_device(graph), options));
+  const Checkpoint c = load_checkpoint(options.checkpoint, graph).value();
+  // The same weights into a graph with batch 37, by name.
+  const core::Graph whole = core::build_model("mlp", {.batch = 37, .dtype = core::DType::kF64}).value();
+  Checkpoint moved = c;
+  moved.graph_hash = core::hex(whole.hash());
+  moved.step = 0;
+  moved.step_in_epoch = 0;
+  ASSERT_TRUE(save_checkpoint(folder / "moved", whole, moved));
+  const auto communicator = make_local_communicator(1);
+  const core::Cluster cluster = interpreter::cluster_of(1);
+  const core::Strategy alone = core::single_device(whole);
+  TrainOptions again = steps(1);
+  again.resume = folder / "moved";
+  again.optimizer.learning_rate = 1e-300;  // the weights stay
+  const auto once = train(*communicator, {whole, alone, cluster, catalog, *data.train, data.test.get()}, again);
+  ASSERT_TRUE(once) << once.error().message;
+  EXPECT_NEAR(once->last_evaluation->accuracy, report->last_evaluation->accuracy, 1e-9);
+  EXPECT_NEAR(once->last_evaluation->loss, report->last_evaluation->loss, 1e-9);
+}
+
+TEST_F(TrainerTest, a_checkpoint_goes_on_under_another_strategy_and_number_of_ranks) {
+  TrainOptions whole = steps(10);
+  whole.checkpoint = folder / "whole";
+  const auto straight = train_on(1, core::single_device(graph), whole);
+  ASSERT_TRUE(straight) << straight.error().message;
+
+  // Cancelled from outside, somewhere in the middle.
+  std::atomic<bool> cancel{false};
+  TrainHooks hooks;
+  hooks.cancel = &cancel;
+  hooks.progress = [&](const TrainProgress& p) { cancel = p.step >= 1; };
+  TrainOptions half = steps(10);
+  half.checkpoint = folder / "half";
+  const auto first = train_on(4, random_strategy(4, 8), half, hooks);
+  ASSERT_TRUE(first) << first.error().message;
+  EXPECT_TRUE(first->cancelled);
+  ASSERT_LT(first->steps_done, 10);
+  ASSERT_GT(first->steps_done, 0);
+
+  TrainOptions rest = steps(10);
+  rest.resume = half.checkpoint;
+  rest.checkpoint = folder / "rest";
+  const auto second = train_on(3, random_strategy(3, 9), rest);
+  ASSERT_TRUE(second) << second.error().message;
+  EXPECT_EQ(second->first_step, first->steps_done);
+  EXPECT_EQ(second->steps_done, 10);
+  EXPECT_NEAR(second->last_loss, straight->last_loss, 1e-9 * straight->last_loss);
+
+  const Checkpoint a = load_checkpoint(whole.checkpoint, graph).value();
+  const Checkpoint b = load_checkpoint(rest.checkpoint, graph).value();
+  ASSERT_EQ(a.weights.size(), b.weights.size());
+  for (std::size_t t = 0; t < a.weights.size(); ++t) {
+    ASSERT_EQ(a.weights[t].states.size(), 1u);
+    for (const auto& [x, y] : {std::pair(a.weights[t].value, b.weights[t].value),
+                               std::pair(a.weights[t].states[0], b.weights[t].states[0])})
+      for (std::size_t i = 0; i + 8 <= x.size(); i += 8) {
+        double p, q;
+        std::memcpy(&p, x.data() + i, 8);
+        std::memcpy(&q, y.data() + i, 8);
+        ASSERT_NEAR(p, q, 1e-10);
+      }
+  }
+}
+
+TEST_F(TrainerTest, bad_checkpoints_are_refused_with_what_is_wrong) {
+  TrainOptions options = steps(2);
+  options.checkpoint = folder / "good";
+  ASSERT_TRUE(train_on(1, core::single_device(graph), options));
+  const std::string good = core::read_file(options.checkpoint).value();
+  const auto error = [&](const std::string& bytes) {
+    std::ofstream(folder / "bad", std::ios::binary) << bytes;
+    TrainOptions resume = steps(4);
+    resume.resume = folder / "bad";
+    const auto report = train_on(2, data_parallel(2), resume);
+    return report ? std::string("accepted") : report.error().message;
+  };
+  EXPECT_EQ(error(good), "accepted");
+  EXPECT_THAT(error(good.substr(0, good.size() - 1)), HasSubstr("the file is truncated"));
+  EXPECT_THAT(error(good + "x"), HasSubstr("too long"));
+  EXPECT_THAT(error("{\"format\": \"soapstone.plan/1\"}"), HasSubstr("this is no checkpoint"));
+  EXPECT_THAT(error(""), HasSubstr("this is no checkpoint"));
+  std::string newer = good;
+  newer[newer.find('\n') - 1] = '9';
+  EXPECT_THAT(error(newer), HasSubstr("checkpoint format 9; this program reads format 1: it was written by a newer one"));
+  std::string spoilt = good;
+  spoilt[spoilt.size() - 100] = static_cast<char>(spoilt[spoilt.size() - 100] ^ 1);
+  EXPECT_THAT(error(spoilt), HasSubstr("the file is damaged"));
+
+  TrainOptions absent = steps(4);
+  absent.resume = folder / "absent";
+  EXPECT_THAT(train_on(1, core::single_device(graph), absent).error().message, HasSubstr("absent"));
+
+  TrainOptions seed = steps(4);
+  seed.resume = options.checkpoint;
+  seed.seed = 99;
+  EXPECT_THAT(train_on(1, core::single_device(graph), seed).error().message, HasSubstr("seed 4"));
+
+  graph = core::build_model("mlp", {.batch = 8, .dtype = core::DType::kF64}).value();
+  data = make_synthetic_data(graph, 2, 100, 37).value();
+  TrainOptions other = steps(4);
+  other.resume = options.checkpoint;
+  const auto refused = train_on(1, core::single_device(graph), other);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, core::ErrorKind::kRefused);
+  EXPECT_THAT(refused.error().message, HasSubstr("model, batch and number format must be the same"));
+}
+
+TEST_F(TrainerTest, an_old_checkpoint_survives_when_a_new_one_cannot_be_written) {
+  TrainOptions options = steps(2);
+  options.checkpoint = folder / "no" / "such" / "folder" / "ck";
+  const auto report = train_on(1, core::single_device(graph), options);
+  ASSERT_FALSE(report);
+  EXPECT_THAT(report.error().message, HasSubstr("no/such/folder"));
+}
+
+TEST_F(TrainerTest, the_measured_trace_has_every_task_once_and_no_overlaps) {
+  TrainOptions options = steps(20);
+  options.trace_steps = 8;
+  const core::Strategy strategy = random_strategy(3, 12);
+  const auto report = train_on(3, strategy, options);
+  ASSERT_TRUE(report) << report.error().message;
+  const core::Trace& t = report->trace;
+  ASSERT_TRUE(core::check(t)) << core::check(t).error().message;
+  core::LowerOptions how;
+  const auto plan = core::lower(graph, strategy, interpreter::cluster_of(3), catalog, how).value();
+  std::size_t tasks = 0;
+  for (const auto& c : plan.classes) tasks += c.tasks.size();
+  EXPECT_EQ(t.spans.size(), tasks);
+  EXPECT_EQ(t.plan_hash, core::hash_of(plan));
+  EXPECT_EQ(t.steps, 8u);
+  EXPECT_EQ(t.origin, core::TraceOrigin::kMeasured);
+  double flops = 0;
+  for (const core::Flops f : t.spans.flops) flops += f.value;
+  EXPECT_GT(flops, 0);
+  for (std::size_t i = 0; i < t.spans.size(); ++i) EXPECT_LE(t.spans.waiting[i], t.spans.end[i] - t.spans.start[i]);
+  for (const auto& m : t.memory) {
+    EXPECT_GT(m.live_peak, core::Bytes(0));
+    EXPECT_LE(m.live_peak, m.arena);
+  }
+}
+
+TEST_F(TrainerTest, fewer_ranks_than_devices_are_refused) {
+  const auto communicator = make_local_communicator(1);
+  const core::Cluster cluster = interpreter::cluster_of(2);
+  const auto report = train(*communicator, {graph, data_parallel(2), cluster, catalog, *data.train}, steps(1));
+  ASSERT_FALSE(report);
+  EXPECT_THAT(report.error().message, HasSubstr("1 ranks for a cluster of 2 devices"));
+}
+
+TEST_F(TrainerTest, the_same_training_twice_gives_the_same_bits) {
+  TrainOptions options = steps(5);
+  std::string files[2];
+  for (std::string& f : files) {
+    options.checkpoint = folder / "ck";
+    ASSERT_TRUE(train_on(4, random_strategy(4, 21), options));
+    f = core::read_file(options.checkpoint).value();
+  }
+  EXPECT_EQ(files[0], files[1]);
+}
+
+}  // namespace
+}  // namespace soapstone::runtime
