@@ -59,12 +59,14 @@ class Layer {
   kernels::Block block(const core::Ref& ref) {
     const core::Operand& operand = definition_.operands[ref.operand];
     Memory& memory = memory_[ref];
-    kernels::Block block{memory.get(), operand.desc.dtype, problem_.box(ref.operand), operand.desc.order};
+    kernels::Block block{memory.get(), operand.desc.dtype, problem_.box(ref.operand),
+                         operand.desc.order};
     if (memory) return block;
     memory = allocate(core::bytes_of(operand.desc).value);
     block.data = memory.get();
     if (block.dtype != core::DType::kI32)
-      kernels::initialize(block, operand.desc.shape, {core::InitKind::kUniform, 1.0}, 1, ref.operand);
+      kernels::initialize(block, operand.desc.shape, {core::InitKind::kUniform, 1.0}, 1,
+                          ref.operand);
     return block;
   }
 
@@ -73,7 +75,8 @@ class Layer {
   std::map<core::Ref, Memory> memory_;
 };
 
-void run_step(benchmark::State& state, Layer& layer, const kernels::Candidate& candidate, int index) {
+void run_step(benchmark::State& state, Layer& layer, const kernels::Candidate& candidate,
+              int index) {
   const core::Step& step = layer.definition().steps[index];
   const auto kernel = candidate.prepare(layer.problem());
   const Memory workspace = allocate(kernel->workspace().value);
@@ -88,8 +91,8 @@ void run_step(benchmark::State& state, Layer& layer, const kernels::Candidate& c
   const double flops = core::step_flops(step, layer.problem().axes).value;
   state.counters["GFLOP/s"] =
       benchmark::Counter(flops * 1e-9, benchmark::Counter::kIsIterationInvariantRate);
-  const auto bytes = static_cast<double>(
-      core::step_bytes(layer.definition(), step, layer.problem().axes).value);
+  const auto bytes =
+      static_cast<double>(core::step_bytes(layer.definition(), step, layer.problem().axes).value);
   state.counters["GB/s"] =
       benchmark::Counter(bytes * 1e-9, benchmark::Counter::kIsIterationInvariantRate);
 }
@@ -105,12 +108,15 @@ void register_layer(const std::string& name, const core::Op& op, const core::Ten
     for (std::size_t s = 0; s < layer.definition().steps.size(); ++s) {
       const core::Step& step = layer.definition().steps[s];
       if (!core::step_is_used(step, {})) continue;
-      const std::string title = fmt::format("{}/{}/{}/{}", name, candidate.name, core::name_of(input.dtype), step.name);
+      const std::string title =
+          fmt::format("{}/{}/{}/{}", name, candidate.name, core::name_of(input.dtype), step.name);
       const auto run = [op, input, &candidate, s](benchmark::State& state) {
         Layer local(op, input);
         run_step(state, local, candidate, static_cast<int>(s));
       };
-      benchmark::RegisterBenchmark(title.c_str(), run)->UseRealTime()->Unit(benchmark::kMicrosecond);
+      benchmark::RegisterBenchmark(title.c_str(), run)
+          ->UseRealTime()
+          ->Unit(benchmark::kMicrosecond);
     }
   }
 }
@@ -121,28 +127,37 @@ void register_all() {
   using core::Linear;
   using core::Pool2D;
   for (const core::DType t : {core::DType::kF32, core::DType::kF64}) {
-    const auto conv = [&](const std::string& name, Conv2D op, std::int64_t n, std::int64_t c, std::int64_t side) {
+    const auto conv = [&](const std::string& name, Conv2D op, std::int64_t n, std::int64_t c,
+                          std::int64_t side) {
       op.activation = Activation::kRelu;
       register_layer(name, op, image(n, c, side, t));
     };
-    const auto linear = [&](const std::string& name, std::int64_t n, std::int64_t in, std::int64_t out) {
+    const auto linear = [&](const std::string& name, std::int64_t n, std::int64_t in,
+                            std::int64_t out) {
       register_layer(name, Linear{.out_features = {out}}, {{n, in}, t, {}});
     };
     conv("conv/tiny", {.out_channels = 4, .kernel = {3, 3}, .padding = {1, 1, 1, 1}}, 2, 3, 6);
     linear("linear/tiny", 4, 8, 6);
     register_layer("pool/tiny", Pool2D{}, image(2, 3, 6, t));
 
-    conv("fashion/conv1", {.out_channels = 32, .kernel = {3, 3}, .padding = {1, 1, 1, 1}}, 128, 1, 28);
+    conv("fashion/conv1", {.out_channels = 32, .kernel = {3, 3}, .padding = {1, 1, 1, 1}}, 128, 1,
+         28);
     register_layer("fashion/pool1", Pool2D{}, image(128, 32, 28, t));
-    conv("fashion/conv2", {.out_channels = 64, .kernel = {3, 3}, .padding = {1, 1, 1, 1}}, 128, 32, 14);
+    conv("fashion/conv2", {.out_channels = 64, .kernel = {3, 3}, .padding = {1, 1, 1, 1}}, 128, 32,
+         14);
     register_layer("fashion/pool2", Pool2D{}, image(128, 64, 14, t));
     linear("fashion/fc1", 128, 3136, 128);
     linear("fashion/fc2", 128, 128, 10);
 
-    conv("alexnet/conv1", {.out_channels = 64, .kernel = {11, 11}, .stride = {4, 4}, .padding = {2, 2, 2, 2}}, 32, 3, 224);
-    register_layer("alexnet/pool1", Pool2D{.kernel = {3, 3}, .stride = {2, 2}}, image(32, 64, 55, t));
-    conv("alexnet/conv2", {.out_channels = 192, .kernel = {5, 5}, .padding = {2, 2, 2, 2}}, 32, 64, 27);
-    conv("alexnet/conv3", {.out_channels = 384, .kernel = {3, 3}, .padding = {1, 1, 1, 1}}, 32, 192, 13);
+    conv("alexnet/conv1",
+         {.out_channels = 64, .kernel = {11, 11}, .stride = {4, 4}, .padding = {2, 2, 2, 2}}, 32, 3,
+         224);
+    register_layer("alexnet/pool1", Pool2D{.kernel = {3, 3}, .stride = {2, 2}},
+                   image(32, 64, 55, t));
+    conv("alexnet/conv2", {.out_channels = 192, .kernel = {5, 5}, .padding = {2, 2, 2, 2}}, 32, 64,
+         27);
+    conv("alexnet/conv3", {.out_channels = 384, .kernel = {3, 3}, .padding = {1, 1, 1, 1}}, 32, 192,
+         13);
     linear("alexnet/fc6", 32, 9216, 4096);
     linear("alexnet/fc8", 32, 4096, 1000);
   }

@@ -1,5 +1,6 @@
 #include "kernels/box_copy.hpp"
 
+#include <array>
 #include <cstring>
 
 #include "kernels/detail/block_access.hpp"
@@ -36,23 +37,27 @@ Loops make_loops(const Block& dst, const Block& src, const core::Box& box) {
   Loops loops;
   loops.dst_offset = offset_of(box, dst, dst_strides);
   loops.src_offset = offset_of(box, src, src_strides);
-  struct Level { std::int64_t extent, dst, src; };
-  std::vector<Level> levels;  // innermost first, neighbours merged where memory continues in both
+  struct Level {
+    std::int64_t extent, dst, src;
+  };
+  // Innermost first, neighbours merged where memory continues in both.
+  std::array<Level, core::kMaxRank> levels{};
+  std::size_t count = 0;
   for (std::size_t k = box.size(); k-- > 0;) {
     const std::size_t d = dst.order.empty() ? k : static_cast<std::size_t>(dst.order[k]);
     const Level level{box[d].extent(), dst_strides[d], src_strides[d]};
     if (level.extent == 1) continue;
-    if (!levels.empty() && level.dst == levels.back().dst * levels.back().extent &&
-        level.src == levels.back().src * levels.back().extent)
-      levels.back().extent *= level.extent;
+    Level* const inner = count > 0 ? &levels[count - 1] : nullptr;
+    if (inner != nullptr && level.dst == inner->dst * inner->extent && level.src == inner->src * inner->extent)
+      inner->extent *= level.extent;
     else
-      levels.push_back(level);
+      levels[count++] = level;
   }
-  if (levels.empty()) return loops;
+  if (count == 0) return loops;
   loops.run = levels[0].extent;
   loops.dst_step = levels[0].dst;
   loops.src_step = levels[0].src;
-  for (std::size_t k = levels.size(); k-- > 1;) {
+  for (std::size_t k = count; k-- > 1;) {
     loops.extent[loops.depth] = levels[k].extent;
     loops.dst_stride[loops.depth] = levels[k].dst;
     loops.src_stride[loops.depth] = levels[k].src;

@@ -23,6 +23,7 @@ class HostCatalog final : public core::KernelCatalog {
 };
 
 // Makes the named candidate ready; throws core::InvariantError where it refuses the problem.
-std::unique_ptr<PreparedKernel> prepare(std::string_view candidate, const core::LocalProblem& problem);
+std::unique_ptr<PreparedKernel> prepare(std::string_view candidate,
+                                        const core::LocalProblem& problem);
 
 }  // namespace soapstone::kernels

@@ -6,8 +6,8 @@
 
 namespace soapstone::kernels {
 
-// Starts Kokkos (and OpenMP, which oneDNN uses too) with a number of threads and stops it. Made once
-// per process, on the main thread, before any kernel is prepared.
+// Starts Kokkos (and OpenMP, which oneDNN uses too) with a number of threads and stops it. Made
+// once per process, on the main thread, before any kernel is prepared.
 class KokkosScope {
  public:
   explicit KokkosScope(int threads);

@@ -30,8 +30,11 @@ void initialize(const Block& block, const core::Shape& shape, const core::Initia
           for (int d = 0; d < rank; ++d) element += local[d] * global_strides[d];
           double value = 0;
           switch (init.kind) {
-            case core::InitKind::kZeros: break;
-            case core::InitKind::kOnes: value = 1; break;
+            case core::InitKind::kZeros:
+              break;
+            case core::InitKind::kOnes:
+              value = 1;
+              break;
             case core::InitKind::kUniform:
               value = init.scale * (2 * uniform01(stream, static_cast<std::uint64_t>(element)) - 1);
               break;

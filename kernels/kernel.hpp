@@ -27,17 +27,18 @@ struct Block {
 
 // What random numbers are keyed by besides the global element index.
 struct RandomKey {
-  std::uint64_t seed = 0;   // of the run
-  std::uint64_t step = 0;   // training step; micro-batches of a step have distinct sample indices
-  std::uint32_t op = 0;     // index of the operator in the graph
-  std::int64_t sample_offset = 0;  // index of the block's micro-batch's first sample in the mini-batch
-  bool is_evaluation = false;      // nothing is random: dropout passes its input on
+  std::uint64_t seed = 0;  // of the run
+  std::uint64_t step = 0;  // training step; micro-batches of a step have distinct sample indices
+  std::uint32_t op = 0;    // index of the operator in the graph
+  std::int64_t sample_offset =
+      0;                       // index of the block's micro-batch's first sample in the mini-batch
+  bool is_evaluation = false;  // nothing is random: dropout passes its input on
 };
 
 struct StepCall {
-  int step = 0;                    // index into the definition's steps
+  int step = 0;                     // index into the definition's steps
   std::span<const Block> operands;  // in the order of the step's reads, then its writes
-  void* workspace = nullptr;       // PreparedKernel::workspace() bytes, 64-byte aligned
+  void* workspace = nullptr;        // PreparedKernel::workspace() bytes, 64-byte aligned
   RandomKey random;
 };
 

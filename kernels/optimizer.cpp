@@ -49,8 +49,9 @@ void sgd(T* w, const T* grad, T* buffer, std::int64_t count, const SgdUpdate& up
 
 void sgd_update(const Block& weight, const Block& gradient, const Block& momentum_buffer,
                 const SgdUpdate& update) {
-  SOAPSTONE_ASSERT(detail::same_layout(weight, gradient), "weight {} and gradient {} lie differently",
-                   core::print(weight.box), core::print(gradient.box));
+  SOAPSTONE_ASSERT(detail::same_layout(weight, gradient),
+                   "weight {} and gradient {} lie differently", core::print(weight.box),
+                   core::print(gradient.box));
   SOAPSTONE_ASSERT(update.momentum == 0 || detail::same_layout(weight, momentum_buffer),
                    "weight {} and momentum buffer {} lie differently", core::print(weight.box),
                    core::print(momentum_buffer.box));

@@ -19,8 +19,8 @@ struct SgdUpdate {
   double gradient_scale = 1;  // clipping
 };
 
-// All blocks hold the same box in the same order; `momentum_buffer` may be empty where momentum is 0.
-// f32 or f64. 3 to 7 FLOPs and up to 5 words per element.
+// All blocks hold the same box in the same order; `momentum_buffer` may be empty where momentum is
+// 0. f32 or f64. 3 to 7 FLOPs and up to 5 words per element.
 void sgd_update(const Block& weight, const Block& gradient, const Block& momentum_buffer,
                 const SgdUpdate& update);
 

@@ -15,10 +15,15 @@
 namespace soapstone::kernels {
 
 // What numbers are drawn for: equal indices of different uses are unrelated.
-enum class RandomUse : std::uint32_t { kInitialize = 0, kDropout = 1, kShuffle = 2, kSynthetic = 3 };
+enum class RandomUse : std::uint32_t {
+  kInitialize = 0,
+  kDropout = 1,
+  kShuffle = 2,
+  kSynthetic = 3
+};
 
 struct RandomStream {
-  std::uint64_t seed = 0;   // of the run
+  std::uint64_t seed = 0;  // of the run
   RandomUse use = RandomUse::kInitialize;
   std::uint32_t index = 0;  // of the tensor or operator
   std::uint32_t step = 0;   // training step
@@ -28,10 +33,11 @@ using RandomWords = detail::PhiloxWords;
 
 // 128 random bits of the counter `element` < 2^56.
 KOKKOS_INLINE_FUNCTION RandomWords random_words(const RandomStream& stream, std::uint64_t element) {
-  return detail::philox4x32_10({{static_cast<std::uint32_t>(element),
-                                 static_cast<std::uint32_t>(element >> 32) | static_cast<std::uint32_t>(stream.use) << 24,
-                                 stream.index, stream.step}},
-                               stream.seed);
+  return detail::philox4x32_10(
+      {{static_cast<std::uint32_t>(element),
+        static_cast<std::uint32_t>(element >> 32) | static_cast<std::uint32_t>(stream.use) << 24,
+        stream.index, stream.step}},
+      stream.seed);
 }
 
 // In [0, 1), 53 bits.

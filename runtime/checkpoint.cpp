@@ -83,8 +83,10 @@ bool parse_numbers(std::string_view line, std::uint64_t (&numbers)[3]) {
 
 }  // namespace
 
-core::Status save_checkpoint(const std::filesystem::path& path, const core::Graph& graph, const Checkpoint& c) {
-  Header header{c.graph, c.graph_hash, c.step, c.epoch, c.step_in_epoch, c.seed, c.data, c.optimizer, {}};
+core::Status save_checkpoint(const std::filesystem::path& path, const core::Graph& graph,
+                             const Checkpoint& c) {
+  Header header{c.graph, c.graph_hash, c.step,      c.epoch, c.step_in_epoch,
+                c.seed,  c.data,       c.optimizer, {}};
   std::size_t size = 0;
   for (const WholeTensor& t : c.weights) {
     header.tensors.push_back({graph.tensors()[t.tensor].name, t.desc.dtype, t.desc.shape,
@@ -101,12 +103,14 @@ core::Status save_checkpoint(const std::filesystem::path& path, const core::Grap
     add(t.value);
     for (const auto& s : t.states) add(s);
   }
-  std::string file = fmt::format("{}{}\n{} {} {}\n", kKind, kVersion, text.size(), size, checksum(body));
+  std::string file =
+      fmt::format("{}{}\n{} {} {}\n", kKind, kVersion, text.size(), size, checksum(body));
   file += body;
   return core::write_file_atomically(path, file);
 }
 
-core::Result<Checkpoint> load_checkpoint(const std::filesystem::path& path, const core::Graph& graph) {
+core::Result<Checkpoint> load_checkpoint(const std::filesystem::path& path,
+                                         const core::Graph& graph) {
   const std::string name = path.string();
   SOAPSTONE_ASSIGN(const std::string file, core::read_file(path));
   std::string_view rest = file;
@@ -118,7 +122,8 @@ core::Result<Checkpoint> load_checkpoint(const std::filesystem::path& path, cons
   };
   const std::string_view first = rest.substr(0, kKind.size());
   if (first != kKind)
-    return core::usage_error("{}: at offset 0: expected `{}{}`: this is no checkpoint", name, kKind, kVersion);
+    return core::usage_error("{}: at offset 0: expected `{}{}`: this is no checkpoint", name, kKind,
+                             kVersion);
   const std::string_view format = line();
   int version = 0;
   (void)std::from_chars(format.data() + kKind.size(), format.data() + format.size(), version);
@@ -131,21 +136,25 @@ core::Result<Checkpoint> load_checkpoint(const std::filesystem::path& path, cons
     return core::fail("{}: line 2: expected the lengths of header and data and a checksum", name);
   const auto [header_size, data_size, expected] = numbers;
   if (header_size > rest.size() || data_size != rest.size() - header_size)
-    return core::fail("{}: expected {} bytes after offset {}, found {}: the file is {}", name, header_size + data_size,
-                      file.size() - rest.size(), rest.size(),
+    return core::fail("{}: expected {} bytes after offset {}, found {}: the file is {}", name,
+                      header_size + data_size, file.size() - rest.size(), rest.size(),
                       header_size + data_size > rest.size() ? "truncated" : "too long");
   if (const std::uint32_t found = checksum(rest); found != expected)
-    return core::fail("{}: checksum {:08x} was written, {:08x} is found: the file is damaged", name, expected, found);
+    return core::fail("{}: checksum {:08x} was written, {:08x} is found: the file is damaged", name,
+                      expected, found);
 
   core::Json json = core::Json::parse(rest.substr(0, header_size), nullptr, false);
   if (json.is_discarded()) return core::fail("{}: line 3: the header is not JSON", name);
   auto header = core::from_json<Header>(json);
   if (!header) return core::usage_error("{}: line 3: {}", name, header.error().message);
   if (header->graph_hash != core::hex(graph.hash()))
-    return core::refuse("{}: a checkpoint of {} ({}), this is {} ({}); model, batch and number format must be the same",
-                        name, header->graph, header->graph_hash, graph.name(), core::hex(graph.hash()));
-  Checkpoint c{header->graph, header->graph_hash, header->step, header->epoch, header->step_in_epoch, header->seed,
-               header->data, header->optimizer, {}};
+    return core::refuse(
+        "{}: a checkpoint of {} ({}), this is {} ({}); model, batch and number format must be the "
+        "same",
+        name, header->graph, header->graph_hash, graph.name(), core::hex(graph.hash()));
+  Checkpoint c{header->graph, header->graph_hash,    header->step,
+               header->epoch, header->step_in_epoch, header->seed,
+               header->data,  header->optimizer,     {}};
   rest.remove_prefix(header_size);
   const auto take = [&](std::size_t size) {
     const auto* at = reinterpret_cast<const std::byte*>(rest.data());
@@ -157,23 +166,24 @@ core::Result<Checkpoint> load_checkpoint(const std::filesystem::path& path, cons
   for (const core::Tensor& t : graph.tensors()) weights += t.role == core::TensorRole::kWeight;
   for (const TensorEntry& entry : header->tensors) {
     const auto id = graph.find_tensor(entry.name);
-    if (!id || graph.tensor(*id).role != core::TensorRole::kWeight || graph.tensor(*id).desc.shape != entry.shape ||
-        graph.tensor(*id).desc.dtype != entry.dtype)
-      return core::fail("{}: {} has no weight {} {}", name, graph.name(), entry.name, core::print(entry.shape));
+    if (!id || graph.tensor(*id).role != core::TensorRole::kWeight ||
+        graph.tensor(*id).desc.shape != entry.shape || graph.tensor(*id).desc.dtype != entry.dtype)
+      return core::fail("{}: {} has no weight {} {}", name, graph.name(), entry.name,
+                        core::print(entry.shape));
     WholeTensor t;
     t.tensor = id->value;
     t.desc = {entry.shape, entry.dtype, {}};
     const auto size = static_cast<std::size_t>(core::bytes_of(t.desc).value);
     if (size * (1 + entry.optimizer_states) > rest.size())
-      return core::fail("{}: {} needs {} bytes, {} are left", name, entry.name, size * (1 + entry.optimizer_states),
-                        rest.size());
+      return core::fail("{}: {} needs {} bytes, {} are left", name, entry.name,
+                        size * (1 + entry.optimizer_states), rest.size());
     t.value = take(size);
     for (std::uint32_t k = 0; k < entry.optimizer_states; ++k) t.states.push_back(take(size));
     c.weights.push_back(std::move(t));
   }
   if (c.weights.size() != weights || !rest.empty())
-    return core::fail("{}: {} of the {} weights of {}, and {} bytes more", name, c.weights.size(), weights, graph.name(),
-                      rest.size());
+    return core::fail("{}: {} of the {} weights of {}, and {} bytes more", name, c.weights.size(),
+                      weights, graph.name(), rest.size());
   return c;
 }
 

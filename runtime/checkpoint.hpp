@@ -28,12 +28,13 @@ struct Checkpoint {
 };
 
 // File: the line "soapstone.checkpoint/1", the length of the header and of the data, a CRC-32 of
-// both (decimal, one line), the header (JSON), then the tensors' values as raw little-endian numbers
-// in row-major order, weights and their optimizer states alternating. Written atomically.
+// both (decimal, one line), the header (JSON), then the tensors' values as raw little-endian
+// numbers in row-major order, weights and their optimizer states alternating. Written atomically.
 core::Status save_checkpoint(const std::filesystem::path& path, const core::Graph& graph,
                              const Checkpoint& checkpoint);
 
 // Refuses what is truncated, damaged, newer, no checkpoint, or of another graph; says which.
-core::Result<Checkpoint> load_checkpoint(const std::filesystem::path& path, const core::Graph& graph);
+core::Result<Checkpoint> load_checkpoint(const std::filesystem::path& path,
+                                         const core::Graph& graph);
 
 }  // namespace soapstone::runtime

@@ -8,7 +8,8 @@ namespace soapstone::runtime {
 
 std::int64_t steady_now() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::steady_clock::now().time_since_epoch()).count();
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
 }
 
 namespace {
@@ -16,7 +17,8 @@ namespace {
 constexpr int kRounds = 30;
 constexpr int kTag = 0;
 
-// Rank 0 asks each other rank in turn; the answer is that rank's time. At the end it says the offset.
+// Rank 0 asks each other rank in turn; the answer is that rank's time. At the end it says the
+// offset.
 class Asker final : public Program {
  public:
   Asker(Endpoint& endpoint, int ranks) : endpoint_(endpoint), ranks_(ranks) {}
@@ -104,8 +106,11 @@ std::vector<std::int64_t> clock_offsets(Communicator& communicator) {
   std::vector<std::unique_ptr<Program>> programs;
   std::vector<Program*> pointers;
   for (const int rank : own) {
-    if (rank == 0) programs.push_back(std::make_unique<Asker>(communicator.endpoint(rank), communicator.ranks()));
-    else programs.push_back(std::make_unique<Answerer>(communicator.endpoint(rank)));
+    if (rank == 0)
+      programs.push_back(
+          std::make_unique<Asker>(communicator.endpoint(rank), communicator.ranks()));
+    else
+      programs.push_back(std::make_unique<Answerer>(communicator.endpoint(rank)));
     pointers.push_back(programs.back().get());
   }
   communicator.run(pointers);

@@ -37,14 +37,15 @@ struct ReadyTask {
 };
 
 double scalar(const Block& block) {
-  return block.dtype == core::DType::kF64 ? *static_cast<const double*>(block.data)
-                                          : static_cast<double>(*static_cast<const float*>(block.data));
+  return block.dtype == core::DType::kF64
+             ? *static_cast<const double*>(block.data)
+             : static_cast<double>(*static_cast<const float*>(block.data));
 }
 
 // The box of every buffer of one member of a class. Buffers name the boxes of the first member; for
 // the others they follow from the shards and transfers that use them.
-std::vector<core::Box> boxes_of(const core::Graph& graph, const core::Plan& plan, const core::DeviceClass& program,
-                                std::uint32_t member) {
+std::vector<core::Box> boxes_of(const core::Graph& graph, const core::Plan& plan,
+                                const core::DeviceClass& program, std::uint32_t member) {
   std::vector<core::Box> boxes;
   for (const core::Buffer& b : program.buffers) boxes.push_back(b.box);
   if (member == 0) return boxes;
@@ -56,7 +57,8 @@ std::vector<core::Box> boxes_of(const core::Graph& graph, const core::Plan& plan
       const core::Shard& shard = plan.shards[plan.entry(task, member)];
       for (std::size_t u = 0; u < uses.size(); ++u) {
         if (uses[u].buffer == kNoIndex) continue;
-        const core::Ref& ref = u < step.reads.size() ? step.reads[u] : step.writes[u - step.reads.size()];
+        const core::Ref& ref =
+            u < step.reads.size() ? step.reads[u] : step.writes[u - step.reads.size()];
         boxes[uses[u].buffer] = core::operand_box(definition.operands[ref.operand], shard.axes);
       }
     } else if (task.kind == TaskKind::kTransfer) {
@@ -82,7 +84,8 @@ std::map<std::uint32_t, std::int64_t> first_tags(const core::Plan& plan) {
         const std::int64_t tags =
             t.pattern == core::Pattern::kBoxes
                 ? 1
-                : core::rounds_of(t.pattern, t.algorithm, static_cast<std::uint32_t>(t.members.size()));
+                : core::rounds_of(t.pattern, t.algorithm,
+                                  static_cast<std::uint32_t>(t.members.size()));
         auto& most = count[task.order];
         most = std::max({most, tags, std::int64_t{1}});
       }
@@ -122,10 +125,15 @@ struct Executor::Impl {
   bool transferring = false;
   std::vector<TaskTime> times;
 
-  Impl(const core::Graph& whole, const core::Plan& from, core::DeviceId on, Endpoint& with, ExecutorOptions how)
+  Impl(const core::Graph& whole, const core::Plan& from, core::DeviceId on, Endpoint& with,
+       ExecutorOptions how)
       : graph(from.micro_batches > 1 ? whole.micro_batch(from.micro_batches).value() : whole),
-        plan(from), device(on), endpoint(with), options(std::move(how)) {
-    SOAPSTONE_ASSERT(plan.graph_hash == whole.hash(), "a plan of {} for {}", plan.graph, whole.name());
+        plan(from),
+        device(on),
+        endpoint(with),
+        options(std::move(how)) {
+    SOAPSTONE_ASSERT(plan.graph_hash == whole.hash(), "a plan of {} for {}", plan.graph,
+                     whole.name());
     const core::PlanPlace place = core::place_of(plan, device);
     if (place.class_index == kNoIndex) return;
     program = &plan.classes[place.class_index];
@@ -159,7 +167,8 @@ struct Executor::Impl {
       if (options.weights_of != nullptr) {
         const auto theirs = options.weights_of->weights();
         const auto found = std::find_if(theirs.begin(), theirs.end(), [&](const WeightPart& w) {
-          return w.tensor == tensor && w.value.box == buffers[b].box && w.value.dtype == buffers[b].dtype;
+          return w.tensor == tensor && w.value.box == buffers[b].box &&
+                 w.value.dtype == buffers[b].dtype;
         });
         SOAPSTONE_ASSERT(found != theirs.end(), "device {} has no {} of {}", device.value,
                          core::print(buffers[b].box), graph.tensors()[tensor].name);
@@ -222,7 +231,8 @@ struct Executor::Impl {
           break;
         case TaskKind::kCompute: {
           prepare_compute(task, member, own, ready);
-          ready.random = {options.seed, 0, task.op, task.micro_batch * micro_batch_samples, !plan.training};
+          ready.random = {options.seed, 0, task.op, task.micro_batch * micro_batch_samples,
+                          !plan.training};
           most_workspace = std::max(most_workspace, ready.kernel->workspace());
           break;
         }
@@ -237,8 +247,9 @@ struct Executor::Impl {
           }
           ready.transfer = prepared.get();
           ready.first_tag = tags.at(task.order);
-          ready.dropped = std::find(options.dropped_transfers.begin(), options.dropped_transfers.end(), task.order) !=
-                          options.dropped_transfers.end();
+          ready.dropped =
+              std::find(options.dropped_transfers.begin(), options.dropped_transfers.end(),
+                        task.order) != options.dropped_transfers.end();
           most_requests = std::max(most_requests, prepared->most_requests());
           // Buffers of an operator's own values have no tensor that says how they lie.
           for (int k = 0; k < 2; ++k) own[static_cast<std::size_t>(k)].order = t.order;
@@ -253,7 +264,8 @@ struct Executor::Impl {
         case TaskKind::kAccumulate:
           break;
       }
-      if (task.kind == TaskKind::kUpdate && own.size() > 2 + plan.optimizer_states) norm = own.back();
+      if (task.kind == TaskKind::kUpdate && own.size() > 2 + plan.optimizer_states)
+        norm = own.back();
       tasks.push_back(ready);
     }
     transfer_run.emplace(most_requests);
@@ -264,20 +276,23 @@ struct Executor::Impl {
     }
   }
 
-  void prepare_compute(const core::Task& task, std::uint32_t member, std::span<Block> own, ReadyTask& ready) {
+  void prepare_compute(const core::Task& task, std::uint32_t member, std::span<Block> own,
+                       ReadyTask& ready) {
     const std::uint32_t index = plan.entry(task, member);
     const core::Shard& shard = plan.shards[index];
     const core::OpNode& node = graph.ops()[task.op];
     const core::Step& step = node.definition.steps[task.step];
     auto& kernel = kernels_of_shards[index];
     if (!kernel)
-      kernel = kernels::prepare(plan.candidates[shard.candidate], {node.op, &node.definition, shard.axes});
+      kernel = kernels::prepare(plan.candidates[shard.candidate],
+                                {node.op, &node.definition, shard.axes});
     ready.kernel = kernel.get();
     ready.step = task.step;
-    SOAPSTONE_ASSERT(own.size() == step.reads.size() + step.writes.size(), "{} {}: {} blocks", node.name, step.name,
-                     own.size());
+    SOAPSTONE_ASSERT(own.size() == step.reads.size() + step.writes.size(), "{} {}: {} blocks",
+                     node.name, step.name, own.size());
     for (std::size_t k = 0; k < own.size(); ++k) {
-      const core::Ref& ref = k < step.reads.size() ? step.reads[k] : step.writes[k - step.reads.size()];
+      const core::Ref& ref =
+          k < step.reads.size() ? step.reads[k] : step.writes[k - step.reads.size()];
       const core::Operand& operand = node.definition.operands[ref.operand];
       own[k].dtype = operand.desc.dtype;
       own[k].order = operand.desc.order;
@@ -285,8 +300,8 @@ struct Executor::Impl {
       if (own[k].data == nullptr)
         own[k].box = core::Box(box.size(), core::Interval{});
       else
-        SOAPSTONE_ASSERT(own[k].box == box, "{} {}: {} lies as {}, not as {}", node.name, step.name, operand.name,
-                         core::print(own[k].box), core::print(box));
+        SOAPSTONE_ASSERT(own[k].box == box, "{} {}: {} lies as {}, not as {}", node.name, step.name,
+                         operand.name, core::print(own[k].box), core::print(box));
       const core::TensorId tensor = node.tensors[ref.operand];
       if (ref.gradient || !tensor.valid() || own[k].data == nullptr || !counts(index)) continue;
       if (k < step.reads.size()) continue;
@@ -307,7 +322,8 @@ struct Executor::Impl {
     const std::span<const Block> own(blocks.data() + t.first_block, t.block_count);
     switch (t.kind) {
       case TaskKind::kLoad:
-        std::memcpy(own[0].data, settings.loaded[t.load], static_cast<std::size_t>(loads[t.load].size.value));
+        std::memcpy(own[0].data, settings.loaded[t.load],
+                    static_cast<std::size_t>(loads[t.load].size.value));
         break;
       case TaskKind::kCompute: {
         kernels::RandomKey random = t.random;
@@ -374,8 +390,8 @@ struct Executor::Impl {
   }
 };
 
-Executor::Executor(const core::Graph& graph, const core::Plan& plan, core::DeviceId device, Endpoint& endpoint,
-                   ExecutorOptions options)
+Executor::Executor(const core::Graph& graph, const core::Plan& plan, core::DeviceId device,
+                   Endpoint& endpoint, ExecutorOptions options)
     : impl_(std::make_unique<Impl>(graph, plan, device, endpoint, std::move(options))) {}
 Executor::~Executor() = default;
 
@@ -387,10 +403,10 @@ core::Bytes Executor::arena() const { return impl_->arena.size(); }
 void Executor::observe_updates(UpdateObserver observer) { impl_->observer = std::move(observer); }
 
 void Executor::begin_step(const StepSettings& settings) {
-  SOAPSTONE_ASSERT(impl_->next_task == 0 || impl_->next_task == impl_->tasks.size(), "the last step ended at task {} of {}",
-                   impl_->next_task, impl_->tasks.size());
-  SOAPSTONE_ASSERT(settings.loaded.size() == impl_->loads.size(), "{} blocks of data for {} loads", settings.loaded.size(),
-                   impl_->loads.size());
+  SOAPSTONE_ASSERT(impl_->next_task == 0 || impl_->next_task == impl_->tasks.size(),
+                   "the last step ended at task {} of {}", impl_->next_task, impl_->tasks.size());
+  SOAPSTONE_ASSERT(settings.loaded.size() == impl_->loads.size(), "{} blocks of data for {} loads",
+                   settings.loaded.size(), impl_->loads.size());
   impl_->settings = settings;
   impl_->next_task = 0;
 }
@@ -401,8 +417,9 @@ std::string Executor::waits_for() const {
   const Impl& i = *impl_;
   if (i.next_task >= i.tasks.size()) return "is done";
   const core::Task& task = i.program->tasks[i.next_task];
-  return fmt::format("{} (task {} of {}, order {}) waits for {}", core::task_label(i.graph, i.plan, *i.program, task),
-                     i.next_task, i.tasks.size(), task.order, i.transfer_run->waits_for());
+  return fmt::format("{} (task {} of {}, order {}) waits for {}",
+                     core::task_label(i.graph, i.plan, *i.program, task), i.next_task,
+                     i.tasks.size(), task.order, i.transfer_run->waits_for());
 }
 
 double Executor::loss() const {
@@ -429,7 +446,8 @@ core::Status compare_plans(Communicator& communicator, const core::Plan& plan) {
   if (!wrong.empty()) wrong += fmt::format(" have another plan than rank 0 ({})", all[0]);
   wrong = communicator.broadcast(wrong);
   if (wrong.empty()) return {};
-  return core::fail("ranks {}; every rank must see the same graph, strategy, cluster and kernels", wrong);
+  return core::fail("ranks {}; every rank must see the same graph, strategy, cluster and kernels",
+                    wrong);
 }
 
 }  // namespace soapstone::runtime

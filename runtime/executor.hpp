@@ -32,14 +32,14 @@ struct WeightPart {
   std::uint32_t tensor = 0;
   kernels::Block value;
   std::vector<kernels::Block> states;  // of the optimizer
-  bool is_owner = false;               // the lowest device that has this box; the others have copies
+  bool is_owner = false;  // the lowest device that has this box; the others have copies
 };
 
 // What differs from step to step.
 struct StepSettings {
-  std::uint64_t step = 0;       // keys random numbers
-  kernels::SgdUpdate update;    // its gradient_scale is multiplied by the clipping
-  double clip_norm = 0;         // plans with norms only; 0: gradients stay as they are
+  std::uint64_t step = 0;                    // keys random numbers
+  kernels::SgdUpdate update;                 // its gradient_scale is multiplied by the clipping
+  double clip_norm = 0;                      // plans with norms only; 0: gradients stay as they are
   std::span<const std::byte* const> loaded;  // one per load, in the order of Executor::loads()
 };
 
@@ -49,7 +49,8 @@ struct TaskTime {
 
 struct ExecutorOptions {
   std::uint64_t seed = 0;
-  // Read that executor's weights, which has the same boxes, instead of making own ones; it outlives this one.
+  // Read that executor's weights, which has the same boxes, instead of making own ones; it outlives
+  // this one.
   const class Executor* weights_of = nullptr;
   // Transfers (by their order in the plan) whose messages are left out, for tests that must notice.
   std::vector<std::uint32_t> dropped_transfers;
@@ -59,8 +60,8 @@ class Executor final : public Program {
  public:
   // Prepares everything; a step allocates nothing itself. `graph` is that of the whole mini-batch.
   // The device's rank has the device's number.
-  Executor(const core::Graph& graph, const core::Plan& plan, core::DeviceId device, Endpoint& endpoint,
-           ExecutorOptions options);
+  Executor(const core::Graph& graph, const core::Plan& plan, core::DeviceId device,
+           Endpoint& endpoint, ExecutorOptions options);
   ~Executor() override;
 
   std::span<const Load> loads() const;
@@ -81,8 +82,8 @@ class Executor final : public Program {
   core::Bytes arena() const;
 
   // Called before every task that updates a weight, with its weight and gradient.
-  using UpdateObserver =
-      std::function<void(std::uint32_t tensor, const kernels::Block& weight, const kernels::Block& gradient)>;
+  using UpdateObserver = std::function<void(std::uint32_t tensor, const kernels::Block& weight,
+                                            const kernels::Block& gradient)>;
   void observe_updates(UpdateObserver observer);
 
  private:

@@ -1,12 +1,5 @@
 #include "runtime/launch.hpp"
 
-#include <fcntl.h>
-#include <pthread.h>
-#include <sched.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
@@ -15,7 +8,13 @@
 #include <filesystem>
 #include <sstream>
 
+#include <fcntl.h>
 #include <fmt/core.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 namespace soapstone::runtime {
 
@@ -48,11 +47,13 @@ std::string on_path(const std::string& program) {
 Surroundings surroundings() {
   Surroundings s;
   if (integer("OMPI_COMM_WORLD_SIZE") > 0) {
-    s = {integer("OMPI_COMM_WORLD_SIZE"), integer("OMPI_COMM_WORLD_RANK"), integer("OMPI_COMM_WORLD_LOCAL_SIZE"),
-         integer("OMPI_COMM_WORLD_LOCAL_RANK"), "mpirun"};
+    s = {integer("OMPI_COMM_WORLD_SIZE"), integer("OMPI_COMM_WORLD_RANK"),
+         integer("OMPI_COMM_WORLD_LOCAL_SIZE"), integer("OMPI_COMM_WORLD_LOCAL_RANK"), "mpirun"};
   } else if (integer("PMI_SIZE") > 0) {
-    s = {integer("PMI_SIZE"), integer("PMI_RANK"), integer("MPI_LOCALNRANKS"), integer("MPI_LOCALRANKID"), "mpirun"};
-  } else if (std::getenv("SLURM_STEP_ID") != nullptr && std::getenv("SLURM_PROCID") != nullptr && integer("SLURM_NTASKS") > 1) {
+    s = {integer("PMI_SIZE"), integer("PMI_RANK"), integer("MPI_LOCALNRANKS"),
+         integer("MPI_LOCALRANKID"), "mpirun"};
+  } else if (std::getenv("SLURM_STEP_ID") != nullptr && std::getenv("SLURM_PROCID") != nullptr &&
+             integer("SLURM_NTASKS") > 1) {
     // Inside srun; a batch script itself has no process number.
     s = {integer("SLURM_NTASKS"), integer("SLURM_PROCID"), 0, integer("SLURM_LOCALID"), "slurm"};
   }
@@ -70,39 +71,48 @@ void pin_to_cores(const Surroundings& here, int threads) {
   std::vector<int> cores;
   for (int c = 0; c < CPU_SETSIZE; ++c)
     if (CPU_ISSET(c, &all)) cores.push_back(c);
-  // Hosts that are namespaces of one machine do not know of each other; their ranks are told apart by number.
+  // Hosts that are namespaces of one machine do not know of each other; their ranks are told apart
+  // by number.
   const bool shared_machine = std::getenv("SOAPSTONE_MPIRUN_ARGS") != nullptr;
   const int ranks = shared_machine ? here.ranks : std::max(1, here.ranks_on_host);
   const int rank = shared_machine ? here.rank : here.rank_on_host;
   if (ranks * threads > static_cast<int>(cores.size())) return;
   cpu_set_t own;
   CPU_ZERO(&own);
-  for (int t = 0; t < threads; ++t) CPU_SET(cores[static_cast<std::size_t>(rank * threads + t)], &own);
+  for (int t = 0; t < threads; ++t)
+    CPU_SET(cores[static_cast<std::size_t>(rank * threads + t)], &own);
   sched_setaffinity(0, sizeof own, &own);
 }
 
-core::Result<int> launch_ranks(const std::string& program, const std::vector<std::string>& arguments,
+core::Result<int> launch_ranks(const std::string& program,
+                               const std::vector<std::string>& arguments,
                                const LaunchOptions& options) {
   const std::string mpirun = on_path("mpirun");
   if (mpirun.empty())
-    return core::refuse("{} ranks need mpirun, which is not on PATH: install OpenMPI (Debian: openmpi-bin), or start the "
-                        "ranks yourself (srun -n {} soapstone …), or use --ranks 1", options.ranks, options.ranks);
+    return core::refuse(
+        "{} ranks need mpirun, which is not on PATH: install OpenMPI (Debian: openmpi-bin), or "
+        "start the "
+        "ranks yourself (srun -n {} soapstone …), or use --ranks 1",
+        options.ranks, options.ranks);
   const int cores = usable_cores();
   const char* extra = std::getenv("SOAPSTONE_MPIRUN_ARGS");
   // Between hosts a launcher knows better how many threads a rank has.
   const int threads = options.threads > 0 ? options.threads : std::max(1, cores / options.ranks);
   const bool crowded = options.ranks * threads > cores;
   if (crowded)
-    fmt::print(stderr, "soapstone: {} ranks of {} threads share {} cores: timings mean nothing\n", options.ranks, threads, cores);
+    fmt::print(stderr, "soapstone: {} ranks of {} threads share {} cores: timings mean nothing\n",
+               options.ranks, threads, cores);
 
-  std::vector<std::string> words{mpirun, "-n", std::to_string(options.ranks), "--bind-to", "none", "--oversubscribe"};
+  std::vector<std::string> words{mpirun,      "-n",   std::to_string(options.ranks),
+                                 "--bind-to", "none", "--oversubscribe"};
   if (crowded) words.insert(words.end(), {"--mca", "mpi_yield_when_idle", "1"});
   if (extra != nullptr) {
     std::stringstream stream(extra);
     for (std::string word; stream >> word;) words.push_back(word);
     words.insert(words.end(), {"-x", "SOAPSTONE_MPIRUN_ARGS"});
   }
-  words.insert(words.end(), {"-x", fmt::format("OMP_NUM_THREADS={}", threads), "-x", "OMP_PROC_BIND=false"});
+  words.insert(words.end(),
+               {"-x", fmt::format("OMP_NUM_THREADS={}", threads), "-x", "OMP_PROC_BIND=false"});
   words.push_back(program);
   words.insert(words.end(), arguments.begin(), arguments.end());
   if (geteuid() == 0) {
@@ -128,7 +138,8 @@ core::Result<int> launch_ranks(const std::string& program, const std::vector<std
     (void)setpgid(0, 0);
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
     (void)pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    if (const int nothing = open("/dev/null", O_RDONLY); nothing >= 0) (void)dup2(nothing, STDIN_FILENO);
+    if (const int nothing = open("/dev/null", O_RDONLY); nothing >= 0)
+      (void)dup2(nothing, STDIN_FILENO);
     execv(mpirun.c_str(), argv.data());
     fmt::print(stderr, "soapstone: cannot start {}: {}\n", mpirun, std::strerror(errno));
     _exit(127);
@@ -137,13 +148,16 @@ core::Result<int> launch_ranks(const std::string& program, const std::vector<std
   for (;;) {
     const pid_t ended = waitpid(child, &status, WNOHANG);
     if (ended == child) break;
-    if (ended < 0 && errno != EINTR) return core::fail("waiting for {}: {}", mpirun, std::strerror(errno));
+    if (ended < 0 && errno != EINTR)
+      return core::fail("waiting for {}: {}", mpirun, std::strerror(errno));
     siginfo_t info{};
     const int signal = sigwaitinfo(&waited, &info);
     if (signal == SIGINT || signal == SIGTERM) (void)kill(child, asked++ == 0 ? SIGUSR1 : SIGTERM);
   }
   (void)pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (WIFSIGNALED(status)) return core::fail("{} was killed by signal {} ({})", mpirun, WTERMSIG(status), strsignal(WTERMSIG(status)));
+  if (WIFSIGNALED(status))
+    return core::fail("{} was killed by signal {} ({})", mpirun, WTERMSIG(status),
+                      strsignal(WTERMSIG(status)));
   return WEXITSTATUS(status);
 }
 
@@ -162,10 +176,12 @@ CancelOnSignal::CancelOnSignal() {
   struct sigaction action {};
   action.sa_handler = [](int) { cancelled = true; };
   action.sa_flags = SA_RESTART;
-  for (std::size_t k = 0; k < std::size(kSignals); ++k) (void)sigaction(kSignals[k], &action, &actions_before[k]);
+  for (std::size_t k = 0; k < std::size(kSignals); ++k)
+    (void)sigaction(kSignals[k], &action, &actions_before[k]);
 }
 CancelOnSignal::~CancelOnSignal() {
-  for (std::size_t k = 0; k < std::size(kSignals); ++k) (void)sigaction(kSignals[k], &actions_before[k], nullptr);
+  for (std::size_t k = 0; k < std::size(kSignals); ++k)
+    (void)sigaction(kSignals[k], &actions_before[k], nullptr);
 }
 const std::atomic<bool>& CancelOnSignal::flag() const { return cancelled; }
 

@@ -12,11 +12,11 @@ namespace soapstone::runtime {
 
 // How this process was started.
 struct Surroundings {
-  int ranks = 0;           // 0: by hand
+  int ranks = 0;  // 0: by hand
   int rank = 0;
-  int ranks_on_host = 0;   // 0: not known
+  int ranks_on_host = 0;  // 0: not known
   int rank_on_host = 0;
-  std::string launcher;    // "mpirun", "slurm", or empty
+  std::string launcher;  // "mpirun", "slurm", or empty
 };
 Surroundings surroundings();
 
@@ -33,7 +33,8 @@ struct LaunchOptions {
 // are allowed with a warning on stderr. Refused where there is no mpirun.
 // Returns the exit code of the ranks. SIGINT and SIGTERM become SIGUSR1 for the ranks, which mpirun
 // would otherwise kill within a second: they have the time to save. A second one ends them.
-core::Result<int> launch_ranks(const std::string& program, const std::vector<std::string>& arguments,
+core::Result<int> launch_ranks(const std::string& program,
+                               const std::vector<std::string>& arguments,
                                const LaunchOptions& options);
 
 // Threads for this rank: `asked` if positive, else its share of the cores.
@@ -42,8 +43,8 @@ int threads_for_rank(const Surroundings& here, int asked);
 // not need more threads than it has cores; otherwise leaves it as it is.
 void pin_to_cores(const Surroundings& here, int threads);
 
-// While one exists, SIGINT, SIGTERM and SIGUSR1 (what a launcher makes of them) only set the flag that
-// a training looks at. One at a time.
+// While one exists, SIGINT, SIGTERM and SIGUSR1 (what a launcher makes of them) only set the flag
+// that a training looks at. One at a time.
 class CancelOnSignal {
  public:
   CancelOnSignal();

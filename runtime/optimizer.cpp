@@ -12,10 +12,13 @@ core::Status check(const OptimizerSettings& s) {
   };
   if (!(s.learning_rate > 0) || !std::isfinite(s.learning_rate))
     return refuse("learning_rate", s.learning_rate, "more than 0");
-  if (!(s.momentum >= 0 && s.momentum < 1)) return refuse("momentum", s.momentum, "from 0 to less than 1");
+  if (!(s.momentum >= 0 && s.momentum < 1))
+    return refuse("momentum", s.momentum, "from 0 to less than 1");
   if (!(s.weight_decay >= 0)) return refuse("weight_decay", s.weight_decay, "at least 0");
-  if (s.nesterov && s.momentum == 0) return refuse("momentum", s.momentum, "more than 0 with nesterov");
-  if (!(s.clip_gradient_norm >= 0)) return refuse("clip_gradient_norm", s.clip_gradient_norm, "at least 0");
+  if (s.nesterov && s.momentum == 0)
+    return refuse("momentum", s.momentum, "more than 0 with nesterov");
+  if (!(s.clip_gradient_norm >= 0))
+    return refuse("clip_gradient_norm", s.clip_gradient_norm, "at least 0");
   if (s.warm_up_steps < 0)
     return refuse("warm_up_steps", static_cast<double>(s.warm_up_steps), "at least 0");
   if (s.decay_every_steps < 1)
@@ -38,8 +41,8 @@ double learning_rate(const OptimizerSettings& s, std::int64_t step, std::int64_t
     case LearningRateSchedule::kCosine: {
       const std::int64_t last = std::max<std::int64_t>(1, steps - s.warm_up_steps - 1);
       const double part = std::min(1.0, static_cast<double>(after) / static_cast<double>(last));
-      return s.final_learning_rate +
-             (s.learning_rate - s.final_learning_rate) * 0.5 * (1 + std::cos(std::numbers::pi * part));
+      return s.final_learning_rate + (s.learning_rate - s.final_learning_rate) * 0.5 *
+                                         (1 + std::cos(std::numbers::pi * part));
     }
   }
   return s.learning_rate;

@@ -11,7 +11,8 @@ namespace soapstone::runtime {
 
 enum class LearningRateSchedule : std::uint8_t { kConstant, kStep, kCosine };
 SOAPSTONE_ENUM_NAMES(LearningRateSchedule, {LearningRateSchedule::kConstant, "constant"},
-                     {LearningRateSchedule::kStep, "step"}, {LearningRateSchedule::kCosine, "cosine"})
+                     {LearningRateSchedule::kStep, "step"},
+                     {LearningRateSchedule::kCosine, "cosine"})
 
 // Stochastic gradient descent; see kernels::SgdUpdate for the formula.
 struct OptimizerSettings {
@@ -22,7 +23,8 @@ struct OptimizerSettings {
   double clip_gradient_norm = 0;  // 0: not clipped
 
   LearningRateSchedule schedule = LearningRateSchedule::kConstant;
-  std::int64_t warm_up_steps = 0;  // linear, from learning_rate / warm_up_steps; the schedule begins after it
+  std::int64_t warm_up_steps =
+      0;  // linear, from learning_rate / warm_up_steps; the schedule begins after it
   std::int64_t decay_every_steps = 1000;  // step: multiplied by `decay` this often
   double decay = 0.1;
   double final_learning_rate = 0;  // cosine: reached at the last step
@@ -52,6 +54,7 @@ inline int optimizer_states(const OptimizerSettings& s) { return s.momentum > 0 
 double learning_rate(const OptimizerSettings& settings, std::int64_t step, std::int64_t steps);
 
 // The update of that step. Only the very first one finds no momentum.
-kernels::SgdUpdate update_of(const OptimizerSettings& settings, std::int64_t step, std::int64_t steps);
+kernels::SgdUpdate update_of(const OptimizerSettings& settings, std::int64_t step,
+                             std::int64_t steps);
 
 }  // namespace soapstone::runtime

@@ -12,16 +12,18 @@ namespace soapstone::runtime {
 
 using kernels::Block;
 
-PlanRun::PlanRun(Communicator& communicator, const core::Graph& graph, const core::Plan& plan, PlanRunOptions options)
+PlanRun::PlanRun(Communicator& communicator, const core::Graph& graph, const core::Plan& plan,
+                 PlanRunOptions options)
     : communicator_(communicator), graph_(graph), plan_(plan) {
-  SOAPSTONE_ASSERT(static_cast<std::uint32_t>(communicator.ranks()) >= plan.device_count, "{} ranks for {} devices",
-                   communicator.ranks(), plan.device_count);
+  SOAPSTONE_ASSERT(static_cast<std::uint32_t>(communicator.ranks()) >= plan.device_count,
+                   "{} ranks for {} devices", communicator.ranks(), plan.device_count);
   const auto own = communicator.own_ranks();
   for (std::size_t k = 0; k < own.size(); ++k) {
     ExecutorOptions each{options.seed, nullptr, options.dropped_transfers};
     if (options.weights_of != nullptr) each.weights_of = options.weights_of->executors_[k].get();
-    executors_.push_back(std::make_unique<Executor>(graph, plan_, core::DeviceId(static_cast<std::uint32_t>(own[k])),
-                                                    communicator.endpoint(own[k]), each));
+    executors_.push_back(
+        std::make_unique<Executor>(graph, plan_, core::DeviceId(static_cast<std::uint32_t>(own[k])),
+                                   communicator.endpoint(own[k]), each));
     programs_.push_back(executors_.back().get());
   }
 }
@@ -69,13 +71,15 @@ std::vector<WholeTensor> PlanRun::collect_weights() const {
 
 std::vector<WholeTensor> gather_parts(Communicator& communicator, const core::Graph& graph,
                                       std::span<const TensorPart> parts) {
-  // Per part: tensor, number of states, box, then the bytes of the value and the states as they lie.
+  // Per part: tensor, number of states, box, then the bytes of the value and the states as they
+  // lie.
   detail::ByteWriter writer;
   for (const TensorPart& p : parts) {
     writer.put(p.tensor);
     writer.put(static_cast<std::uint32_t>(p.states.size()));
     for (const core::Interval& i : p.value.box) writer.put(i);
-    const auto size = static_cast<std::size_t>((core::size_of(p.value.dtype) * p.value.size()).value);
+    const auto size =
+        static_cast<std::size_t>((core::size_of(p.value.dtype) * p.value.size()).value);
     writer.put_bytes(p.value.data, size);
     for (const Block& s : p.states) writer.put_bytes(s.data, size);
   }
@@ -90,12 +94,14 @@ std::vector<WholeTensor> gather_parts(Communicator& communicator, const core::Gr
       const auto states = reader.get<std::uint32_t>();
       const core::TensorDesc& desc = graph.tensors()[tensor].desc;
       core::Box box;
-      for (std::size_t d = 0; d < desc.shape.size(); ++d) box.push_back(reader.get<core::Interval>());
+      for (std::size_t d = 0; d < desc.shape.size(); ++d)
+        box.push_back(reader.get<core::Interval>());
       WholeTensor& t = whole[tensor];
       t.tensor = tensor;
       t.desc = {desc.shape, desc.dtype, {}};
       t.states.resize(states);
-      const auto size = static_cast<std::size_t>((core::size_of(desc.dtype) * core::elements(box)).value);
+      const auto size =
+          static_cast<std::size_t>((core::size_of(desc.dtype) * core::elements(box)).value);
       aligned.resize(size);
       for (std::uint32_t k = 0; k <= states; ++k) {
         std::vector<std::byte>& into = k == 0 ? t.value : t.states[k - 1];
@@ -109,8 +115,9 @@ std::vector<WholeTensor> gather_parts(Communicator& communicator, const core::Gr
   }
   std::vector<WholeTensor> result;
   for (auto& [tensor, t] : whole) {
-    SOAPSTONE_ASSERT(covered[tensor] == core::elements(t.desc.shape), "{} of {} elements of {} were given",
-                     covered[tensor], core::elements(t.desc.shape), graph.tensors()[tensor].name);
+    SOAPSTONE_ASSERT(covered[tensor] == core::elements(t.desc.shape),
+                     "{} of {} elements of {} were given", covered[tensor],
+                     core::elements(t.desc.shape), graph.tensors()[tensor].name);
     result.push_back(std::move(t));
   }
   return result;

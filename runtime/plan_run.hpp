@@ -14,7 +14,7 @@ namespace soapstone::runtime {
 // Whole tensors by graph index, row-major; what checkpoints and comparisons are made of.
 struct WholeTensor {
   std::uint32_t tensor = 0;
-  core::TensorDesc desc;         // row-major
+  core::TensorDesc desc;  // row-major
   std::vector<std::byte> value;
   std::vector<std::vector<std::byte>> states;  // of the optimizer
 };
@@ -40,7 +40,8 @@ struct PlanRunOptions {
 class PlanRun {
  public:
   // The communicator has a rank for every device of the plan; more ranks have nothing to do.
-  PlanRun(Communicator& communicator, const core::Graph& graph, const core::Plan& plan, PlanRunOptions options);
+  PlanRun(Communicator& communicator, const core::Graph& graph, const core::Plan& plan,
+          PlanRunOptions options);
 
   const core::Plan& plan() const { return plan_; }
   std::span<const std::unique_ptr<Executor>> executors() const { return executors_; }

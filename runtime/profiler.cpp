@@ -47,7 +47,8 @@ std::vector<std::int64_t> repeat(const MeasureOptions& options, const Work& work
 }
 
 // The times of all processes together.
-std::vector<std::int64_t> gather_all(Communicator& communicator, const std::vector<std::int64_t>& own) {
+std::vector<std::int64_t> gather_all(Communicator& communicator,
+                                     const std::vector<std::int64_t>& own) {
   detail::ByteWriter writer;
   writer.put_bytes(own.data(), own.size() * sizeof(std::int64_t));
   std::string all;
@@ -64,17 +65,23 @@ void fill(const Block& block) {
   for (std::int64_t i = 0; i < count; ++i) {
     const double value = 0.25 + static_cast<double>(i % 97) / 194;
     switch (block.dtype) {
-      case core::DType::kF32: static_cast<float*>(block.data)[i] = static_cast<float>(value); break;
-      case core::DType::kF64: static_cast<double*>(block.data)[i] = value; break;
-      case core::DType::kI32: static_cast<std::int32_t*>(block.data)[i] = 0; break;
+      case core::DType::kF32:
+        static_cast<float*>(block.data)[i] = static_cast<float>(value);
+        break;
+      case core::DType::kF64:
+        static_cast<double*>(block.data)[i] = value;
+        break;
+      case core::DType::kI32:
+        static_cast<std::int32_t*>(block.data)[i] = 0;
+        break;
     }
   }
 }
 
 Bytes size_of(const Block& block) { return core::size_of(block.dtype) * block.size(); }
 
-std::vector<std::int64_t> step_times(const core::LocalProblem& problem, int step_index, std::string_view candidate,
-                                     const MeasureOptions& options) {
+std::vector<std::int64_t> step_times(const core::LocalProblem& problem, int step_index,
+                                     std::string_view candidate, const MeasureOptions& options) {
   const auto kernel = kernels::prepare(candidate, problem);
   const core::Step& step = problem.definition->steps[static_cast<std::size_t>(step_index)];
   std::vector<Arena> memory;
@@ -104,7 +111,8 @@ constexpr int kTag = 0;
 class PingPong final : public Program {
  public:
   enum class End : std::uint8_t { kFirst, kSecond };
-  PingPong(Endpoint& endpoint, int peer, End end, std::span<const Bytes> sizes, std::int32_t repeats)
+  PingPong(Endpoint& endpoint, int peer, End end, std::span<const Bytes> sizes,
+           std::int32_t repeats)
       : endpoint_(endpoint), peer_(peer), end_(end), sizes_(sizes), repeats_(repeats) {
     Bytes most;
     for (const Bytes s : sizes) most = std::max(most, s);
@@ -170,10 +178,10 @@ Measurement measure_step(Communicator& communicator, const core::LocalProblem& p
   return summary(gather_all(communicator, step_times(problem, step, candidate, options)));
 }
 
-Measurement measure_update(Communicator& communicator, std::int64_t elements, int state_tensors, core::DType dtype,
-                           const MeasureOptions& options) {
-  SOAPSTONE_ASSERT(elements >= 1 && (state_tensors == 0 || state_tensors == 1), "{} elements, {} state tensors",
-                   elements, state_tensors);
+Measurement measure_update(Communicator& communicator, std::int64_t elements, int state_tensors,
+                           core::DType dtype, const MeasureOptions& options) {
+  SOAPSTONE_ASSERT(elements >= 1 && (state_tensors == 0 || state_tensors == 1),
+                   "{} elements, {} state tensors", elements, state_tensors);
   std::vector<Arena> memory;
   std::vector<Block> blocks;
   for (int k = 0; k < 2 + state_tensors; ++k) {
@@ -193,10 +201,12 @@ Measurement measure_copy(Communicator& communicator, Bytes size, const MeasureOp
   const std::int64_t count = std::max<std::int64_t>(1, size.value / 4);
   const Arena from(Bytes(count * 4)), to(Bytes(count * 4));
   const core::Box box{core::Interval{0, count}};
-  const Block src{from.data(), core::DType::kF32, box, {}}, dst{to.data(), core::DType::kF32, box, {}};
+  const Block src{from.data(), core::DType::kF32, box, {}},
+      dst{to.data(), core::DType::kF32, box, {}};
   fill(src);
   communicator.barrier();
-  return summary(gather_all(communicator, repeat(options, [&] { kernels::copy_box(dst, src, box); })));
+  return summary(
+      gather_all(communicator, repeat(options, [&] { kernels::copy_box(dst, src, box); })));
 }
 
 std::vector<LinkProbe> probe_links(Communicator& communicator,
@@ -205,15 +215,17 @@ std::vector<LinkProbe> probe_links(Communicator& communicator,
   SOAPSTONE_ASSERT(repeats >= 1, "{} repeats", repeats);
   std::vector<std::unique_ptr<Program>> programs;
   std::vector<Program*> pointers;
-  std::vector<std::pair<std::uint32_t, PingPong*>> firsts;  // the pair, and its first end if it is here
+  std::vector<std::pair<std::uint32_t, PingPong*>>
+      firsts;  // the pair, and its first end if it is here
   for (const int rank : communicator.own_ranks()) {
     programs.push_back(std::make_unique<Nothing>());
     for (std::uint32_t p = 0; p < pairs.size(); ++p) {
       const auto [first, second] = pairs[p];
       if (static_cast<int>(first) != rank && static_cast<int>(second) != rank) continue;
       const bool is_first = static_cast<int>(first) == rank;
-      auto end = std::make_unique<PingPong>(communicator.endpoint(rank), static_cast<int>(is_first ? second : first),
-                                            is_first ? PingPong::End::kFirst : PingPong::End::kSecond, sizes, repeats);
+      auto end = std::make_unique<PingPong>(
+          communicator.endpoint(rank), static_cast<int>(is_first ? second : first),
+          is_first ? PingPong::End::kFirst : PingPong::End::kSecond, sizes, repeats);
       if (is_first) firsts.emplace_back(p, end.get());
       programs.back() = std::move(end);
     }
@@ -249,10 +261,13 @@ LinkFigures figures_of(const LinkProbe& probe) {
   SOAPSTONE_ASSERT(probe.times.size() >= 2, "{} sizes", probe.times.size());
   const auto by_size = [](const MessageTime& a, const MessageTime& b) { return a.size < b.size; };
   const auto [small, large] = std::minmax_element(probe.times.begin(), probe.times.end(), by_size);
-  const double per_byte = std::max(1e-6, static_cast<double>((large->time.median - small->time.median).value) /
-                                             static_cast<double>(std::max<std::int64_t>(1, (large->size - small->size).value)));
-  const double latency = static_cast<double>(small->time.median.value) - per_byte * static_cast<double>(small->size.value);
-  return {Nanoseconds(std::max<std::int64_t>(1, static_cast<std::int64_t>(latency))), core::BytesPerSecond(1e9 / per_byte)};
+  const double per_byte = std::max(
+      1e-6, static_cast<double>((large->time.median - small->time.median).value) /
+                static_cast<double>(std::max<std::int64_t>(1, (large->size - small->size).value)));
+  const double latency = static_cast<double>(small->time.median.value) -
+                         per_byte * static_cast<double>(small->size.value);
+  return {Nanoseconds(std::max<std::int64_t>(1, static_cast<std::int64_t>(latency))),
+          core::BytesPerSecond(1e9 / per_byte)};
 }
 
 }  // namespace soapstone::runtime

@@ -51,10 +51,11 @@ Measurement measure_step(Communicator& communicator, const core::LocalProblem& p
                          std::string_view candidate, const MeasureOptions& options = {});
 
 // The optimizer's update of so many weights; its state tensors are 0 or 1.
-Measurement measure_update(Communicator& communicator, std::int64_t elements, int state_tensors, core::DType dtype,
-                           const MeasureOptions& options = {});
+Measurement measure_update(Communicator& communicator, std::int64_t elements, int state_tensors,
+                           core::DType dtype, const MeasureOptions& options = {});
 // A copy of so many bytes from one block to another: each is read and written once.
-Measurement measure_copy(Communicator& communicator, core::Bytes size, const MeasureOptions& options = {});
+Measurement measure_copy(Communicator& communicator, core::Bytes size,
+                         const MeasureOptions& options = {});
 
 // How long a message takes from one rank to another: half of a round trip.
 struct MessageTime {

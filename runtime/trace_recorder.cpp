@@ -41,10 +41,12 @@ Bytes bytes_of(const core::Graph& graph, const core::Plan& plan, const core::Dev
     return buffer == kNoIndex ? Bytes(0) : program.buffers[buffer].size;
   };
   switch (task.kind) {
-    case TaskKind::kLoad: return size(0) * 2;
+    case TaskKind::kLoad:
+      return size(0) * 2;
     case TaskKind::kCompute: {
       const core::OpDefinition& definition = graph.ops()[task.op].definition;
-      return core::step_bytes(definition, definition.steps[task.step], plan.shards[plan.entry(task, member)].axes);
+      return core::step_bytes(definition, definition.steps[task.step],
+                              plan.shards[plan.entry(task, member)].axes);
     }
     case TaskKind::kTransfer: {
       const core::Transfer& t = plan.transfers[plan.entry(task, member)];
@@ -52,7 +54,8 @@ Bytes bytes_of(const core::Graph& graph, const core::Plan& plan, const core::Dev
         if (t.members[k].device == program.members[member]) return core::bytes_sent(t, k);
       return Bytes(0);
     }
-    case TaskKind::kAccumulate: return size(0) + size(1) * 2;
+    case TaskKind::kAccumulate:
+      return size(0) + size(1) * 2;
     case TaskKind::kNorm:
     case TaskKind::kUpdate: {
       Bytes sum;
@@ -64,7 +67,8 @@ Bytes bytes_of(const core::Graph& graph, const core::Plan& plan, const core::Dev
   return Bytes(0);
 }
 
-Flops flops_of(const core::Graph& graph, const core::Plan& plan, std::uint32_t member, const core::Task& task) {
+Flops flops_of(const core::Graph& graph, const core::Plan& plan, std::uint32_t member,
+               const core::Task& task) {
   if (task.kind != TaskKind::kCompute) return Flops(0);
   const core::Step& step = graph.ops()[task.op].definition.steps[task.step];
   return core::step_flops(step, plan.shards[plan.entry(task, member)].axes);
@@ -80,11 +84,13 @@ core::MemoryCounter memory_of(const core::DeviceClass& program, core::DeviceId d
   Bytes live;
   for (std::size_t b = 0; b < program.buffers.size(); ++b) {
     const core::BufferKind kind = program.buffers[b].kind;
-    const bool always = kind == core::BufferKind::kWeight || kind == core::BufferKind::kOptimizerState ||
+    const bool always = kind == core::BufferKind::kWeight ||
+                        kind == core::BufferKind::kOptimizerState ||
                         kind == core::BufferKind::kWorkspace || kind == core::BufferKind::kScalar;
     if (always) live += program.buffers[b].size;
   }
-  std::vector<std::optional<std::size_t>> first(program.buffers.size()), last(program.buffers.size());
+  std::vector<std::optional<std::size_t>> first(program.buffers.size()),
+      last(program.buffers.size());
   for (std::size_t i = 0; i < count; ++i)
     for (const core::BufferUse& use : program.uses_of(program.tasks[i])) {
       if (use.buffer == kNoIndex) continue;
@@ -120,9 +126,13 @@ core::MemoryCounter memory_of(const core::DeviceClass& program, core::DeviceId d
 
 }  // namespace
 
-TraceRecorder::TraceRecorder(Communicator& communicator, const core::Graph& graph, const PlanRun& run,
-                             std::uint32_t most_steps)
-    : communicator_(communicator), graph_(graph), run_(run), most_(most_steps), offsets_(clock_offsets(communicator)) {
+TraceRecorder::TraceRecorder(Communicator& communicator, const core::Graph& graph,
+                             const PlanRun& run, std::uint32_t most_steps)
+    : communicator_(communicator),
+      graph_(graph),
+      run_(run),
+      most_(most_steps),
+      offsets_(clock_offsets(communicator)) {
   SOAPSTONE_ASSERT(most_steps >= 1, "{} steps", most_steps);
   for (const auto& e : run.executors()) times_.emplace_back(most_steps * e->times().size() * 2);
 }
@@ -163,13 +173,15 @@ core::Trace TraceRecorder::trace() const {
   trace.origin = core::TraceOrigin::kMeasured;
   if (communicator_.process() != 0) return trace;
   const core::Plan& plan = run_.plan();
-  const core::Graph graph = plan.micro_batches > 1 ? graph_.micro_batch(plan.micro_batches).value() : graph_;
+  const core::Graph graph =
+      plan.micro_batches > 1 ? graph_.micro_batch(plan.micro_batches).value() : graph_;
   trace.graph = graph_.name();
   trace.plan_hash = core::hash_of(plan);
   trace.steps = steps();
 
   // The start of each step, and how long the slowest rank took for it.
-  std::vector<std::int64_t> start(steps(), std::numeric_limits<std::int64_t>::max()), length(steps(), 0);
+  std::vector<std::int64_t> start(steps(), std::numeric_limits<std::int64_t>::max()),
+      length(steps(), 0);
   for (const auto& [device, d] : devices)
     for (std::size_t s = 0; s < steps() && d.tasks > 0; ++s) {
       start[s] = std::min(start[s], d.at(s, 0, 0));
@@ -209,8 +221,9 @@ core::Trace TraceRecorder::trace() const {
       trace.lanes.push_back({device, core::LaneKind::kCompute});
       for (std::size_t i = 0; i < times.size(); ++i) {
         const core::Task& task = program.tasks[i];
-        const auto [label, is_new] = label_index.emplace(core::task_label(graph, plan, program, task),
-                                                         static_cast<std::uint32_t>(trace.labels.size()));
+        const auto [label, is_new] =
+            label_index.emplace(core::task_label(graph, plan, program, task),
+                                static_cast<std::uint32_t>(trace.labels.size()));
         if (is_new) trace.labels.push_back(label->first);
         core::Spans& s = trace.spans;
         s.lane.push_back(lane);

@@ -14,15 +14,16 @@ namespace soapstone::runtime {
 class TraceRecorder {
  public:
   // Every process makes one and adds the same steps. All outlive this object.
-  TraceRecorder(Communicator& communicator, const core::Graph& graph, const PlanRun& run, std::uint32_t most_steps);
+  TraceRecorder(Communicator& communicator, const core::Graph& graph, const PlanRun& run,
+                std::uint32_t most_steps);
 
   void add_step();
   std::uint32_t steps() const { return std::min(added_, most_); }
 
-  // Called by every process; the trace is made on process 0, elsewhere it is empty. Each task's start
-  // and end are medians over the steps, from the start of the first rank; where they would overlap
-  // the next task of a lane, they are cut. What a device waits is the time until the last member of
-  // a transfer has begun it.
+  // Called by every process; the trace is made on process 0, elsewhere it is empty. Each task's
+  // start and end are medians over the steps, from the start of the first rank; where they would
+  // overlap the next task of a lane, they are cut. What a device waits is the time until the last
+  // member of a transfer has begun it.
   core::Trace trace() const;
 
  private:
@@ -30,8 +31,8 @@ class TraceRecorder {
   const core::Graph& graph_;
   const PlanRun& run_;
   std::uint32_t most_, added_ = 0;
-  std::vector<std::int64_t> offsets_;                // per executor
-  std::vector<std::vector<std::int64_t>> times_;     // per executor: [step % most][task][start, end]
+  std::vector<std::int64_t> offsets_;             // per executor
+  std::vector<std::vector<std::int64_t>> times_;  // per executor: [step % most][task][start, end]
 };
 
 }  // namespace soapstone::runtime

@@ -22,9 +22,10 @@ constexpr int kTag = 1;
 
 }  // namespace
 
-Measurement measure_traffic(Communicator& communicator, Traffic traffic, core::Bytes size, int a, int b,
-                            const MeasureOptions& options) {
-  SOAPSTONE_ASSERT(communicator.own_ranks().size() == 1, "{} ranks in one process", communicator.own_ranks().size());
+Measurement measure_traffic(Communicator& communicator, Traffic traffic, core::Bytes size, int a,
+                            int b, const MeasureOptions& options) {
+  SOAPSTONE_ASSERT(communicator.own_ranks().size() == 1, "{} ranks in one process",
+                   communicator.own_ranks().size());
   const int rank = communicator.own_ranks()[0];
   const int ranks = communicator.ranks();
   Endpoint& endpoint = communicator.endpoint(rank);
@@ -66,7 +67,8 @@ Measurement measure_traffic(Communicator& communicator, Traffic traffic, core::B
   }
   communicator.sum(first);
   const double each = std::max(1e-7, first[0] / (ring ? ranks : 2));
-  const int repeats = std::clamp(static_cast<int>(options.seconds / each), options.least_repeats, options.most_repeats);
+  const int repeats = std::clamp(static_cast<int>(options.seconds / each), options.least_repeats,
+                                 options.most_repeats);
   communicator.barrier();
   std::vector<double> seconds;
   for (int i = 0; takes_part && i < repeats; ++i) {
@@ -76,11 +78,15 @@ Measurement measure_traffic(Communicator& communicator, Traffic traffic, core::B
   }
   std::sort(seconds.begin(), seconds.end());
   const auto quantile = [&](double q) {
-    return takes_part ? seconds[static_cast<std::size_t>(q * static_cast<double>(seconds.size() - 1))] : 0.0;
+    return takes_part
+               ? seconds[static_cast<std::size_t>(q * static_cast<double>(seconds.size() - 1))]
+               : 0.0;
   };
   double values[] = {quantile(0.5), quantile(0.25), quantile(0.75), takes_part ? 1.0 : 0.0};
   communicator.sum(values);
-  const auto mean = [&](int k) { return core::Nanoseconds(static_cast<std::int64_t>(values[k] / values[3] * 1e9)); };
+  const auto mean = [&](int k) {
+    return core::Nanoseconds(static_cast<std::int64_t>(values[k] / values[3] * 1e9));
+  };
   return {mean(0), mean(1), mean(2), repeats};
 }
 

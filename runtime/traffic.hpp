@@ -16,7 +16,7 @@ enum class Traffic : std::uint8_t {
 // A message of `size` between ranks `a` and `b` (kRing: among all); the others
 // wait. Called by all processes, one rank each; the same on all: the mean of
 // the medians of those who take part.
-Measurement measure_traffic(Communicator& communicator, Traffic traffic, core::Bytes size, int a, int b,
-                            const MeasureOptions& options = {});
+Measurement measure_traffic(Communicator& communicator, Traffic traffic, core::Bytes size, int a,
+                            int b, const MeasureOptions& options = {});
 
 }  // namespace soapstone::runtime

@@ -26,7 +26,8 @@ namespace {
 std::int64_t answers_of(const core::Graph& graph) {
   const core::OpNode& loss = graph.op(graph.tensor(graph.loss()).producer.op);
   const auto inputs = loss.definition.operands_of(core::OperandRole::kInput);
-  return core::elements(loss.definition.operands[static_cast<std::size_t>(inputs.back())].desc.shape);
+  return core::elements(
+      loss.definition.operands[static_cast<std::size_t>(inputs.back())].desc.shape);
 }
 
 // JSON lines, flushed as they come.
@@ -54,9 +55,14 @@ class MetricsFile {
 
 class Trainer {
  public:
-  Trainer(Communicator& communicator, const TrainProblem& problem, const TrainOptions& options, const TrainHooks& hooks)
-      : communicator_(communicator), p_(problem), options_(options), hooks_(hooks),
-        sampler_(problem.train.samples(), problem.graph.batch(), options.seed), answers_(answers_of(problem.graph)) {}
+  Trainer(Communicator& communicator, const TrainProblem& problem, const TrainOptions& options,
+          const TrainHooks& hooks)
+      : communicator_(communicator),
+        p_(problem),
+        options_(options),
+        hooks_(hooks),
+        sampler_(problem.train.samples(), problem.graph.batch(), options.seed),
+        answers_(answers_of(problem.graph)) {}
 
   core::Result<TrainReport> run() {
     SOAPSTONE_TRY(communicator_.agree(prepare()));
@@ -70,11 +76,12 @@ class Trainer {
     SOAPSTONE_TRY(communicator_.agree(open_metrics()));
     SOAPSTONE_TRY(loop());
     if (!step_times_.empty()) {
-      std::nth_element(step_times_.begin(), step_times_.begin() + static_cast<std::ptrdiff_t>(step_times_.size() / 2),
+      std::nth_element(step_times_.begin(),
+                       step_times_.begin() + static_cast<std::ptrdiff_t>(step_times_.size() / 2),
                        step_times_.end());
       report_.median_step_time = core::Nanoseconds(step_times_[step_times_.size() / 2]);
-      report_.samples_per_second =
-          static_cast<double>(p_.graph.batch()) / std::max(1e-9, core::seconds(report_.median_step_time));
+      report_.samples_per_second = static_cast<double>(p_.graph.batch()) /
+                                   std::max(1e-9, core::seconds(report_.median_step_time));
     }
     if (recorder_ && recorder_->steps() > 0) report_.trace = recorder_->trace();
     return std::move(report_);
@@ -86,27 +93,32 @@ class Trainer {
   core::Status prepare() {
     SOAPSTONE_TRY(check(options_.optimizer));
     if (options_.steps < 0 || options_.epochs < 0 || (options_.steps == 0 && options_.epochs == 0))
-      return core::usage_error("{} epochs, {} steps; accepted: at least 1 of one of them", options_.epochs, options_.steps);
+      return core::usage_error("{} epochs, {} steps; accepted: at least 1 of one of them",
+                               options_.epochs, options_.steps);
     SOAPSTONE_TRY(p_.train.check(p_.graph));
     if (p_.test != nullptr) SOAPSTONE_TRY(p_.test->check(p_.graph));
     if (static_cast<std::size_t>(communicator_.ranks()) < p_.cluster.size())
-      return core::usage_error("{} ranks for a cluster of {} devices; accepted: at least {}", communicator_.ranks(),
-                               p_.cluster.size(), p_.cluster.size());
+      return core::usage_error("{} ranks for a cluster of {} devices; accepted: at least {}",
+                               communicator_.ranks(), p_.cluster.size(), p_.cluster.size());
     steps_ = options_.steps > 0 ? options_.steps : options_.epochs * sampler_.steps_per_epoch();
     core::LowerOptions how;
     how.optimizer_states = optimizer_states(options_.optimizer);
     how.clip_gradient_norm = options_.optimizer.clip_gradient_norm > 0;
-    SOAPSTONE_ASSIGN(const core::Plan plan, core::lower(p_.graph, p_.strategy, p_.cluster, p_.catalog, how));
-    run_ = std::make_unique<PlanRun>(communicator_, p_.graph, plan, PlanRunOptions{options_.seed, nullptr, {}});
-    reader_ = std::make_unique<BatchReader>(p_.graph, p_.train, run_->micro_batch_samples(), run_->loads());
+    SOAPSTONE_ASSIGN(const core::Plan plan,
+                     core::lower(p_.graph, p_.strategy, p_.cluster, p_.catalog, how));
+    run_ = std::make_unique<PlanRun>(communicator_, p_.graph, plan,
+                                     PlanRunOptions{options_.seed, nullptr, {}});
+    reader_ = std::make_unique<BatchReader>(p_.graph, p_.train, run_->micro_batch_samples(),
+                                            run_->loads());
     if (p_.test != nullptr) {
       how = {};
       how.training = false;
-      SOAPSTONE_ASSIGN(const core::Plan forward, core::lower(p_.graph, p_.strategy, p_.cluster, p_.catalog, how));
+      SOAPSTONE_ASSIGN(const core::Plan forward,
+                       core::lower(p_.graph, p_.strategy, p_.cluster, p_.catalog, how));
       evaluation_ = std::make_unique<PlanRun>(communicator_, p_.graph, forward,
                                               PlanRunOptions{options_.seed, run_.get(), {}});
-      test_reader_ = std::make_unique<BatchReader>(p_.graph, *p_.test, evaluation_->micro_batch_samples(),
-                                                   evaluation_->loads());
+      test_reader_ = std::make_unique<BatchReader>(
+          p_.graph, *p_.test, evaluation_->micro_batch_samples(), evaluation_->loads());
     }
     return {};
   }
@@ -119,8 +131,10 @@ class Trainer {
       core::Status status;
       if (is_first()) {
         auto checkpoint = load_checkpoint(options_.resume, p_.graph);
-        if (!checkpoint) status = tl::unexpected(checkpoint.error());
-        else status = check_resume(*checkpoint);
+        if (!checkpoint)
+          status = tl::unexpected(checkpoint.error());
+        else
+          status = check_resume(*checkpoint);
         if (status) {
           numbers[0] = static_cast<double>(checkpoint->step);
           weights = std::move(checkpoint->weights);
@@ -133,18 +147,24 @@ class Trainer {
     }
     // Last, because it takes the ranks' time together.
     if (options_.trace_steps > 0)
-      recorder_ = std::make_unique<TraceRecorder>(communicator_, p_.graph, *run_, options_.trace_steps);
+      recorder_ =
+          std::make_unique<TraceRecorder>(communicator_, p_.graph, *run_, options_.trace_steps);
     return {};
   }
 
   core::Status check_resume(const Checkpoint& c) const {
     if (c.seed != options_.seed)
-      return core::refuse("{}: trained with seed {}, this run has seed {}: the order of samples would change midway; "
-                          "accepted: {}", options_.resume.string(), c.seed, options_.seed, c.seed);
+      return core::refuse(
+          "{}: trained with seed {}, this run has seed {}: the order of samples would change "
+          "midway; "
+          "accepted: {}",
+          options_.resume.string(), c.seed, options_.seed, c.seed);
     if (c.data != p_.train.name())
-      return core::refuse("{}: trained on {}, this run has {}", options_.resume.string(), c.data, p_.train.name());
+      return core::refuse("{}: trained on {}, this run has {}", options_.resume.string(), c.data,
+                          p_.train.name());
     if (c.step > steps_)
-      return core::refuse("{}: {} steps are done, this run is to have {} in all", options_.resume.string(), c.step, steps_);
+      return core::refuse("{}: {} steps are done, this run is to have {} in all",
+                          options_.resume.string(), c.step, steps_);
     return {};
   }
 
@@ -184,7 +204,8 @@ class Trainer {
 
       SOAPSTONE_TRY(communicator_.agree(report_steps()));
       // About twice a second; every process comes to the same number.
-      interval = std::clamp<std::int64_t>(static_cast<std::int64_t>(0.5 / std::max(1e-6, seconds_per_step_)), 1, 1000);
+      interval = std::clamp<std::int64_t>(
+          static_cast<std::int64_t>(0.5 / std::max(1e-6, seconds_per_step_)), 1, 1000);
       next_report = step_ + interval;
       const bool is_last = step_ == steps_ || report_.cancelled;
       if (ends_epoch || is_last) {
@@ -265,7 +286,8 @@ class Trainer {
       if (k + 1 < batches.size()) test_reader_->request(batches[k + 1]);
       evaluation_->step({static_cast<std::uint64_t>(step_), {}, 0, loaded});
       const bool takes_off = tail > 0 && k + 1 == batches.size();
-      const double weight = takes_off ? -static_cast<double>(batch - tail) / static_cast<double>(batch) : 1;
+      const double weight =
+          takes_off ? -static_cast<double>(batch - tail) / static_cast<double>(batch) : 1;
       totals[0] += weight * evaluation_->loss() * static_cast<double>(batch);
       totals[1] += weight * evaluation_->correct();
     }
@@ -306,7 +328,8 @@ class Trainer {
     c.data = p_.train.name();
     c.optimizer = options_.optimizer;
     c.weights = run_->collect_weights();
-    return communicator_.agree(is_first() ? save_checkpoint(options_.checkpoint, p_.graph, c) : core::Status{});
+    return communicator_.agree(is_first() ? save_checkpoint(options_.checkpoint, p_.graph, c)
+                                          : core::Status{});
   }
 
   Communicator& communicator_;
@@ -329,11 +352,11 @@ class Trainer {
 
 }  // namespace
 
-core::Result<TrainReport> train(Communicator& communicator, const TrainProblem& problem, const TrainOptions& options,
-                                const TrainHooks& hooks) {
+core::Result<TrainReport> train(Communicator& communicator, const TrainProblem& problem,
+                                const TrainOptions& options, const TrainHooks& hooks) {
   if (problem.train.samples() < problem.graph.batch())
-    return core::usage_error("a batch of {} samples: {} has {}", problem.graph.batch(), problem.train.name(),
-                             problem.train.samples());
+    return core::usage_error("a batch of {} samples: {} has {}", problem.graph.batch(),
+                             problem.train.name(), problem.train.samples());
   return Trainer(communicator, problem, options, hooks).run();
 }
 

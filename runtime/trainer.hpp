@@ -34,20 +34,21 @@ struct TrainOptions {
   std::int64_t epochs = 1;
   std::int64_t steps = 0;  // in all; 0: as many as the epochs have
   std::uint64_t seed = 1;
-  std::filesystem::path metrics;     // JSON lines; empty: none
-  std::filesystem::path checkpoint;  // written after every epoch, at the end and when cancelled; empty: none
-  std::filesystem::path resume;      // a checkpoint to go on from; empty: from the beginning
-  std::uint32_t trace_steps = 0;     // the trace is made of the last so many steps; 0: no trace
-  std::uint32_t warm_up_steps = 5;   // that no trace or rate counts
+  std::filesystem::path metrics;  // JSON lines; empty: none
+  std::filesystem::path
+      checkpoint;  // written after every epoch, at the end and when cancelled; empty: none
+  std::filesystem::path resume;     // a checkpoint to go on from; empty: from the beginning
+  std::uint32_t trace_steps = 0;    // the trace is made of the last so many steps; 0: no trace
+  std::uint32_t warm_up_steps = 5;  // that no trace or rate counts
 };
 
 // Where a training stands.
 struct TrainProgress {
-  std::int64_t step = 0, steps = 0;    // done, in all
-  std::int64_t epoch = 0;              // of the last step, from 0
-  double loss = 0;                     // of the last step
-  double accuracy = 0;                 // share of right answers in it; 0 where the graph does not count them
-  double samples_per_second = 0;       // since the last call
+  std::int64_t step = 0, steps = 0;  // done, in all
+  std::int64_t epoch = 0;            // of the last step, from 0
+  double loss = 0;                   // of the last step
+  double accuracy = 0;  // share of right answers in it; 0 where the graph does not count them
+  double samples_per_second = 0;  // since the last call
 };
 
 struct Evaluation {
@@ -57,9 +58,9 @@ struct Evaluation {
 };
 
 struct TrainHooks {
-  std::function<void(const TrainProgress&)> progress;     // on process 0, about twice a second
-  std::function<void(const Evaluation&)> evaluated;       // on process 0
-  const std::atomic<bool>* cancel = nullptr;              // set by a signal handler, say; on any process
+  std::function<void(const TrainProgress&)> progress;  // on process 0, about twice a second
+  std::function<void(const Evaluation&)> evaluated;    // on process 0
+  const std::atomic<bool>* cancel = nullptr;  // set by a signal handler, say; on any process
 };
 
 // The same on all processes, but for the trace, which process 0 has.

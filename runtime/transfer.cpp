@@ -27,8 +27,12 @@ kernels::Block flat(void* data, core::DType dtype, std::int64_t count) {
 }  // namespace
 
 PreparedTransfer::PreparedTransfer(const core::Transfer& t, std::uint32_t member)
-    : pattern_(t.pattern), dtype_(t.dtype), order_(t.order), staging_(core::staging_bytes(t, member)) {
-  for (const core::TransferMember& m : t.members) peers_.push_back(static_cast<int>(m.device.value));
+    : pattern_(t.pattern),
+      dtype_(t.dtype),
+      order_(t.order),
+      staging_(core::staging_bytes(t, member)) {
+  for (const core::TransferMember& m : t.members)
+    peers_.push_back(static_cast<int>(m.device.value));
   const core::TransferMember& self = t.members[member];
   std::int64_t offset = 0;
   const auto put = [&](std::vector<Piece>& list, const core::Box& box) {
@@ -91,9 +95,11 @@ PreparedTransfer::PreparedTransfer(const core::Transfer& t, std::uint32_t member
       }
       break;
     case Pattern::kAllToAll:
-      for (const core::TransferMember& m : t.members) put(pack_, core::intersect(self.held, m.wanted));
+      for (const core::TransferMember& m : t.members)
+        put(pack_, core::intersect(self.held, m.wanted));
       receive_base_ = offset;
-      for (const core::TransferMember& m : t.members) put(unpack_, core::intersect(m.held, self.wanted));
+      for (const core::TransferMember& m : t.members)
+        put(unpack_, core::intersect(m.held, self.wanted));
       own_copy_ = core::own_copy(collective, member);
       break;
     case Pattern::kBoxes:
@@ -105,8 +111,8 @@ PreparedTransfer::PreparedTransfer(const core::Transfer& t, std::uint32_t member
 
 void TransferRun::begin(const PreparedTransfer& transfer, const TransferBuffers& buffers,
                         std::int64_t first_tag) {
-  SOAPSTONE_ASSERT(transfer.staging_.value == 0 || buffers.staging != nullptr, "{} bytes of staging are missing",
-                   transfer.staging_.value);
+  SOAPSTONE_ASSERT(transfer.staging_.value == 0 || buffers.staging != nullptr,
+                   "{} bytes of staging are missing", transfer.staging_.value);
   transfer_ = &transfer;
   buffers_ = buffers;
   first_tag_ = first_tag;
@@ -132,19 +138,22 @@ void TransferRun::start(Endpoint& endpoint) {
   const int tag = tag_of(first_tag_, 0, endpoint);
   if (t.pattern_ == Pattern::kBoxes)
     for (const auto& p : t.receives_)
-      requests_.push_back(endpoint.receive(p.peer, tag, staging_at(p.offset), core::Bytes(p.count * width)));
+      requests_.push_back(
+          endpoint.receive(p.peer, tag, staging_at(p.offset), core::Bytes(p.count * width)));
   for (const auto& p : t.pack_)
     kernels::copy_box({staging_at(p.offset), t.dtype_, p.box, t.order_}, buffers_.held, p.box);
   if (t.pattern_ == Pattern::kBoxes) {
     for (const auto& p : t.sends_)
-      requests_.push_back(endpoint.send(p.peer, tag, staging_at(p.offset), core::Bytes(p.count * width)));
+      requests_.push_back(
+          endpoint.send(p.peer, tag, staging_at(p.offset), core::Bytes(p.count * width)));
     return;
   }
   if (t.working_ == PreparedTransfer::Working::kWanted && buffers_.held.data != nullptr &&
       buffers_.held.data != buffers_.wanted.data)
     kernels::copy_box(buffers_.wanted, buffers_.held, buffers_.wanted.box);
   if (!t.own_copy_.send.empty())
-    std::memcpy(staging_at(t.receive_base_ + t.own_copy_.receive.begin), staging_at(t.own_copy_.send.begin),
+    std::memcpy(staging_at(t.receive_base_ + t.own_copy_.receive.begin),
+                staging_at(t.own_copy_.send.begin),
                 static_cast<std::size_t>(t.own_copy_.send.extent() * width));
 }
 
@@ -162,8 +171,10 @@ void TransferRun::finish() {
   for (const auto& p : t.unpack_) {
     const kernels::Block from =
         p.is_own ? buffers_.held : kernels::Block{staging_at(p.offset), t.dtype_, p.box, t.order_};
-    if (t.add_) kernels::add_box(buffers_.wanted, from, p.box);
-    else kernels::copy_box(buffers_.wanted, from, p.box);
+    if (t.add_)
+      kernels::add_box(buffers_.wanted, from, p.box);
+    else
+      kernels::copy_box(buffers_.wanted, from, p.box);
   }
 }
 
@@ -218,14 +229,17 @@ std::string TransferRun::waits_for() const {
   if (t.pattern_ == Pattern::kBoxes) {
     for (std::size_t k = 0; k < requests_.size(); ++k) {
       if (!requests_[k].pending()) continue;
-      if (k < t.receives_.size()) add("a message from", t.receives_[k].peer);
-      else add("to be heard by", t.sends_[k - t.receives_.size()].peer);
+      if (k < t.receives_.size())
+        add("a message from", t.receives_[k].peer);
+      else
+        add("to be heard by", t.sends_[k - t.receives_.size()].peer);
     }
     return out;
   }
   const core::ScheduleStep& s = t.steps_[step_];
   std::size_t k = 0;
-  if (s.receive_from.valid() && requests_[k++].pending()) add("a message from", t.peers_[s.receive_from.value]);
+  if (s.receive_from.valid() && requests_[k++].pending())
+    add("a message from", t.peers_[s.receive_from.value]);
   if (s.send_to.valid() && requests_[k].pending()) add("to be heard by", t.peers_[s.send_to.value]);
   return fmt::format("round {} of {}: {}", s.round, name_of(t.pattern_), out);
 }

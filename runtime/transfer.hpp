@@ -22,7 +22,9 @@ class PreparedTransfer {
   // Tags that one run takes, counted from its first.
   std::uint32_t tags() const { return tags_; }
   core::Bytes staging() const { return staging_; }
-  std::size_t most_requests() const { return std::max<std::size_t>(2, sends_.size() + receives_.size()); }
+  std::size_t most_requests() const {
+    return std::max<std::size_t>(2, sends_.size() + receives_.size());
+  }
 
  private:
   friend class TransferRun;
@@ -70,7 +72,8 @@ class TransferRun {
   // Room for the requests of any transfer that will be run.
   explicit TransferRun(std::size_t most_requests) { requests_.reserve(most_requests); }
 
-  void begin(const PreparedTransfer& transfer, const TransferBuffers& buffers, std::int64_t first_tag);
+  void begin(const PreparedTransfer& transfer, const TransferBuffers& buffers,
+             std::int64_t first_tag);
   Progress advance(Endpoint& endpoint);
   // "round 2 of an all-reduce: a message from rank 1"; empty if it waits for nothing.
   std::string waits_for() const;

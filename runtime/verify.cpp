@@ -26,18 +26,20 @@ struct Outcome {
 };
 
 // Weights' gradient transfers: their place in the plan's order, and the weight.
-std::map<std::uint32_t, std::uint32_t> gradient_orders(const core::Plan& plan, const core::Graph& graph) {
+std::map<std::uint32_t, std::uint32_t> gradient_orders(const core::Plan& plan,
+                                                       const core::Graph& graph) {
   std::map<std::uint32_t, std::uint32_t> orders;
   for (const core::DeviceClass& c : plan.classes)
     for (const core::Task& t : c.tasks)
-      if (t.kind == core::TaskKind::kTransfer && t.phase != core::Phase::kForward && t.tensor != core::kNoIndex &&
-          graph.tensors()[t.tensor].role == core::TensorRole::kWeight)
+      if (t.kind == core::TaskKind::kTransfer && t.phase != core::Phase::kForward &&
+          t.tensor != core::kNoIndex && graph.tensors()[t.tensor].role == core::TensorRole::kWeight)
         orders.emplace(t.order, t.tensor);
   return orders;
 }
 
-Outcome train(Communicator& communicator, const core::Graph& graph, const core::Plan& plan, const DataSource& data,
-              const VerifyOptions& options, std::vector<std::uint32_t> dropped) {
+Outcome train(Communicator& communicator, const core::Graph& graph, const core::Plan& plan,
+              const DataSource& data, const VerifyOptions& options,
+              std::vector<std::uint32_t> dropped) {
   PlanRun run(communicator, graph, plan, {options.seed, nullptr, std::move(dropped)});
   BatchReader reader(graph, data, run.micro_batch_samples(), run.loads());
   Sampler sampler(data.samples(), graph.batch(), options.seed);
@@ -50,14 +52,16 @@ Outcome train(Communicator& communicator, const core::Graph& graph, const core::
   };
   std::vector<Kept> kept;
   for (const auto& e : run.executors())
-    e->observe_updates([&kept, executor = e.get()](std::uint32_t tensor, const kernels::Block& weight,
+    e->observe_updates([&kept, executor = e.get()](std::uint32_t tensor,
+                                                   const kernels::Block& weight,
                                                    const kernels::Block& gradient) {
       const auto parts = executor->weights();
       const auto own = std::find_if(parts.begin(), parts.end(), [&](const WeightPart& w) {
         return w.tensor == tensor && w.value.data == weight.data;
       });
       if (own == parts.end() || !own->is_owner) return;
-      const auto size = static_cast<std::size_t>((core::size_of(gradient.dtype) * gradient.size()).value);
+      const auto size =
+          static_cast<std::size_t>((core::size_of(gradient.dtype) * gradient.size()).value);
       const auto* bytes = static_cast<const std::byte*>(gradient.data);
       kept.push_back({{bytes, bytes + size}, {tensor, gradient, {}}});
       kept.back().part.value.data = kept.back().bytes.data();
@@ -113,18 +117,22 @@ double largest(const std::vector<double>& values) {
   return most;
 }
 
-RelativeDifference worst_difference(const std::vector<Named>& own, const std::vector<Named>& reference) {
-  SOAPSTONE_ASSERT(own.size() == reference.size(), "{} tensors against {}", own.size(), reference.size());
+RelativeDifference worst_difference(const std::vector<Named>& own,
+                                    const std::vector<Named>& reference) {
+  SOAPSTONE_ASSERT(own.size() == reference.size(), "{} tensors against {}", own.size(),
+                   reference.size());
   double of_kind = 0;
   for (const Named& r : reference) of_kind = std::max(of_kind, largest(r.values));
   RelativeDifference worst;
   for (std::size_t k = 0; k < own.size(); ++k) {
     const Named &a = own[k], &b = reference[k];
-    SOAPSTONE_ASSERT(a.name == b.name && a.values.size() == b.values.size(), "{} against {}", a.name, b.name);
+    SOAPSTONE_ASSERT(a.name == b.name && a.values.size() == b.values.size(), "{} against {}",
+                     a.name, b.name);
     double difference = 0;
     for (std::size_t i = 0; i < a.values.size(); ++i) {
       const double d = std::abs(a.values[i] - b.values[i]);
-      difference = std::isnan(d) ? std::numeric_limits<double>::infinity() : std::max(difference, d);
+      difference =
+          std::isnan(d) ? std::numeric_limits<double>::infinity() : std::max(difference, d);
     }
     const double scale = std::max(largest(b.values), 1e-6 * of_kind);
     const double relative = difference == 0 ? 0 : difference / scale;
@@ -140,7 +148,8 @@ std::vector<Named> named(const core::Graph& graph, const std::vector<WholeTensor
 }
 std::vector<Named> named(const std::vector<double>& losses) {
   std::vector<Named> out;
-  for (std::size_t k = 0; k < losses.size(); ++k) out.push_back({fmt::format("step {}", k), {losses[k]}});
+  for (std::size_t k = 0; k < losses.size(); ++k)
+    out.push_back({fmt::format("step {}", k), {losses[k]}});
   return out;
 }
 
@@ -161,13 +170,16 @@ RelativeDifference get(detail::ByteReader& reader) {
 
 std::vector<std::string> gradient_transfers(const core::Plan& plan, const core::Graph& graph) {
   std::vector<std::string> names;
-  for (const auto& [order, tensor] : gradient_orders(plan, graph)) names.push_back(graph.tensors()[tensor].name);
+  for (const auto& [order, tensor] : gradient_orders(plan, graph))
+    names.push_back(graph.tensors()[tensor].name);
   return names;
 }
 
 core::Result<std::vector<Verdict>> verify(Communicator& communicator, const core::Graph& graph,
-                                          const core::Cluster& cluster, const core::KernelCatalog& catalog,
-                                          const DataSource& data, std::span<const core::Strategy> strategies,
+                                          const core::Cluster& cluster,
+                                          const core::KernelCatalog& catalog,
+                                          const DataSource& data,
+                                          std::span<const core::Strategy> strategies,
                                           const VerifyOptions& options,
                                           const std::function<void(std::size_t done)>& progress) {
   SOAPSTONE_TRY(check(options.optimizer));
@@ -188,10 +200,11 @@ core::Result<std::vector<Verdict>> verify(Communicator& communicator, const core
     if (options.dropped_gradient_transfer) {
       const auto orders = gradient_orders(*plan, graph);
       if (*options.dropped_gradient_transfer >= orders.size())
-        return core::usage_error("gradient transfer {}: the plan has {}", *options.dropped_gradient_transfer,
-                                 orders.size());
+        return core::usage_error("gradient transfer {}: the plan has {}",
+                                 *options.dropped_gradient_transfer, orders.size());
       dropped.push_back(
-          std::next(orders.begin(), static_cast<std::ptrdiff_t>(*options.dropped_gradient_transfer))->first);
+          std::next(orders.begin(), static_cast<std::ptrdiff_t>(*options.dropped_gradient_transfer))
+              ->first);
     }
     const Outcome own = train(communicator, graph, *plan, data, options, dropped);
 
@@ -202,7 +215,8 @@ core::Result<std::vector<Verdict>> verify(Communicator& communicator, const core
         alone.micro_batches = strategy.micro_batches;
         SOAPSTONE_ASSIGN(const core::Plan reference_plan, lowering.lower(alone));
         const auto one = make_local_communicator(static_cast<int>(cluster.size()));
-        references.emplace(strategy.micro_batches, train(*one, graph, reference_plan, data, options, {}));
+        references.emplace(strategy.micro_batches,
+                           train(*one, graph, reference_plan, data, options, {}));
       }
       const Outcome& reference = references.at(strategy.micro_batches);
       detail::ByteWriter writer;

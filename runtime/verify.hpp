@@ -64,13 +64,13 @@ struct Verdict {
 // The weights whose gradients the plan's transfers move, one per transfer, in the plan's order.
 std::vector<std::string> gradient_transfers(const core::Plan& plan, const core::Graph& graph);
 
-// Trains `graph` (in the dtype that it has; f64 for figures that mean something) with every strategy
-// and on one device, on the same data. Verdicts are the same on all processes. A strategy with
-// micro-batches is compared with one device that has the same micro-batches.
-core::Result<std::vector<Verdict>> verify(Communicator& communicator, const core::Graph& graph,
-                                          const core::Cluster& cluster, const core::KernelCatalog& catalog,
-                                          const DataSource& data, std::span<const core::Strategy> strategies,
-                                          const VerifyOptions& options,
-                                          const std::function<void(std::size_t done)>& progress = {});
+// Trains `graph` (in the dtype that it has; f64 for figures that mean something) with every
+// strategy and on one device, on the same data. Verdicts are the same on all processes. A strategy
+// with micro-batches is compared with one device that has the same micro-batches.
+core::Result<std::vector<Verdict>> verify(
+    Communicator& communicator, const core::Graph& graph, const core::Cluster& cluster,
+    const core::KernelCatalog& catalog, const DataSource& data,
+    std::span<const core::Strategy> strategies, const VerifyOptions& options,
+    const std::function<void(std::size_t done)>& progress = {});
 
 }  // namespace soapstone::runtime

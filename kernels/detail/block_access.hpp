@@ -98,7 +98,8 @@ struct MemoryOrder {
 };
 MemoryOrder memory_order(const Block& block);
 
-// Kernel<float> or Kernel<double>, whichever the problem computes in; both are made from the problem.
+// Kernel<float> or Kernel<double>, whichever the problem computes in; both are made from the
+// problem.
 template <template <class> class Kernel>
 std::unique_ptr<PreparedKernel> prepare_floating(const core::LocalProblem& problem) {
   if (problem.dtype() == core::DType::kF64) return std::make_unique<Kernel<double>>(problem);
@@ -111,16 +112,21 @@ std::unique_ptr<PreparedKernel> prepare_floating(const core::LocalProblem& probl
 template <class Body>
 void dispatch_floating(core::DType dtype, const Body& body) {
   SOAPSTONE_ASSERT(dtype != core::DType::kI32, "i32 is not a floating-point type");
-  if (dtype == core::DType::kF64) body(double{});
-  else body(float{});
+  if (dtype == core::DType::kF64)
+    body(double{});
+  else
+    body(float{});
 }
 
 // body(T{}) for T = float, double or std::int32_t.
 template <class Body>
 void dispatch_any(core::DType dtype, const Body& body) {
-  if (dtype == core::DType::kF64) body(double{});
-  else if (dtype == core::DType::kF32) body(float{});
-  else body(std::int32_t{});
+  if (dtype == core::DType::kF64)
+    body(double{});
+  else if (dtype == core::DType::kF32)
+    body(float{});
+  else
+    body(std::int32_t{});
 }
 
 }  // namespace soapstone::kernels::detail

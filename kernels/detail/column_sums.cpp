@@ -30,27 +30,34 @@ void ColumnSums::run(const Space& space, const char* label, const Block& in, con
     if (nest_.columns) {
       const std::int64_t column = nest_.kept.stride[0][0], row = nest_.summed.stride[0][0];
       if_contiguous(column == 1, [&](auto contiguous) {
-        sum_tiles<1>(space, label, nest_, workspace, [=](const Tile<2>& tile, auto& sums) {
-          const auto step = step_of(contiguous, column);
-          for (std::int64_t r = 0; r < tile.rows; ++r) {
-            const T* at = from + tile.offset[0] + r * row;
-            SOAPSTONE_SIMD
-            for (std::int64_t c = 0; c < tile.count; ++c)
-              sums[0][c] += static_cast<double>(at[c * step]);
-          }
-        }, finish);
+        sum_tiles<1>(
+            space, label, nest_, workspace,
+            [=](const Tile<2>& tile, auto& sums) {
+              const auto step = step_of(contiguous, column);
+              for (std::int64_t r = 0; r < tile.rows; ++r) {
+                const T* at = from + tile.offset[0] + r * row;
+                SOAPSTONE_SIMD
+                for (std::int64_t c = 0; c < tile.count; ++c)
+                  sums[0][c] += static_cast<double>(at[c * step]);
+              }
+            },
+            finish);
       });
     } else {
       const std::int64_t step = nest_.summed.stride[0][0], row = nest_.summed.stride[1][0];
-      sum_tiles<1>(space, label, nest_, workspace, [=](const Tile<2>& tile, auto& sums) {
-        for (std::int64_t r = 0; r < tile.rows; ++r) {
-          const T* at = from + tile.offset[0] + r * row;
-          double sum = 0;
-          SOAPSTONE_SIMD_SUM(sum)
-          for (std::int64_t i = 0; i < tile.count; ++i) sum += static_cast<double>(at[i * step]);
-          sums[0][0] += sum;
-        }
-      }, finish);
+      sum_tiles<1>(
+          space, label, nest_, workspace,
+          [=](const Tile<2>& tile, auto& sums) {
+            for (std::int64_t r = 0; r < tile.rows; ++r) {
+              const T* at = from + tile.offset[0] + r * row;
+              double sum = 0;
+              SOAPSTONE_SIMD_SUM(sum)
+              for (std::int64_t i = 0; i < tile.count; ++i)
+                sum += static_cast<double>(at[i * step]);
+              sums[0][0] += sum;
+            }
+          },
+          finish);
     }
   });
 }

@@ -3,8 +3,8 @@
 //
 // 2·m·n·k FLOPs. Tiles of C are spread over threads. The sum over k has an order that follows from
 // m, n and k: the bits do not depend on the number of threads.
-// Source: Goto & van de Geijn 2008, doi 10.1145/1356052.1356053 (packing), with small tiles that fit
-// on the stack.
+// Source: Goto & van de Geijn 2008, doi 10.1145/1356052.1356053 (packing), with small tiles that
+// fit on the stack.
 #pragma once
 
 #include <algorithm>
@@ -45,9 +45,9 @@ enum class RowsAre {
 
 template <class T>
 struct MatmulTiles {
-  static constexpr std::int64_t kRows = 6;                  // of a register tile
+  static constexpr std::int64_t kRows = 6;  // of a register tile
   static constexpr std::int64_t kColumns = 128 / sizeof(T);
-  static constexpr std::int64_t kMaxRows = 12 * kRows;      // of a task's tile
+  static constexpr std::int64_t kMaxRows = 12 * kRows;  // of a task's tile
   static constexpr std::int64_t kMaxColumns = 4 * kColumns;
   static constexpr std::int64_t kDepth = 128;
 };
@@ -58,14 +58,21 @@ template <std::int64_t kWidth, class T, class Loader>
 void pack_panels(const Loader& loader, RowsAre rows_are, std::int64_t first, std::int64_t count,
                  std::int64_t first_k, std::int64_t depth, T* panels) {
   const std::int64_t padded = (count + kWidth - 1) / kWidth * kWidth;
-  const auto panel_of = [=](std::int64_t i) { return panels + i / kWidth * depth * kWidth + i % kWidth; };
-  if (rows_are == RowsAre::kOuter)
-    for (std::int64_t i = 0; i < count; ++i)
-      loader.load(first + i, first_k, depth, panel_of(i), kWidth);
-  else
-    for (std::int64_t k = 0; k < depth; ++k)
-      for (std::int64_t i = 0; i < count; i += kWidth)
-        loader.load(first_k + k, first + i, std::min(kWidth, count - i), panel_of(i) + k * kWidth, 1);
+  if (rows_are == RowsAre::kContracted) {
+    T row[std::max(MatmulTiles<T>::kMaxRows, MatmulTiles<T>::kMaxColumns)];
+    std::fill(row + count, row + padded, T(0));
+    for (std::int64_t k = 0; k < depth; ++k) {
+      loader.load(first_k + k, first, count, row, 1);
+      for (std::int64_t i = 0; i < padded; i += kWidth)
+        std::copy_n(row + i, kWidth, panels + (i * depth + k * kWidth));
+    }
+    return;
+  }
+  const auto panel_of = [=](std::int64_t i) {
+    return panels + i / kWidth * depth * kWidth + i % kWidth;
+  };
+  for (std::int64_t i = 0; i < count; ++i)
+    loader.load(first + i, first_k, depth, panel_of(i), kWidth);
   for (std::int64_t i = count; i < padded; ++i)
     for (std::int64_t k = 0; k < depth; ++k) panel_of(i)[k * kWidth] = T(0);
 }
@@ -102,8 +109,8 @@ void multiply_panels(std::int64_t depth, const T* __restrict a, const T* __restr
 #endif
 }
 
-// How a product is cut into tasks. A long sum over few outputs is cut too: into pieces that are added
-// up in order afterwards. Depends on the sizes only, never on the number of threads.
+// How a product is cut into tasks. A long sum over few outputs is cut too: into pieces that are
+// added up in order afterwards. Depends on the sizes only, never on the number of threads.
 struct MatmulCut {
   std::int64_t rows, columns;  // of a task's tile
   std::int64_t depth, pieces;  // of a piece of the sum
@@ -111,19 +118,24 @@ struct MatmulCut {
   template <class T>
   static MatmulCut of(std::int64_t m, std::int64_t n, std::int64_t k) {
     using Tiles = MatmulTiles<T>;
-    constexpr std::int64_t kSmallestTask = 1 << 18, kMostTasks = 32, kShortestPiece = 4 * Tiles::kDepth;
+    constexpr std::int64_t kSmallestTask = 1 << 18, kMostTasks = 32,
+                           kShortestPiece = 4 * Tiles::kDepth;
     MatmulCut cut{Tiles::kMaxRows, Tiles::kMaxColumns, k, 1};
     const std::int64_t wanted = std::min(kMostTasks, m * n * k / kSmallestTask);
-    const auto tiles = [&] { return ((m + cut.rows - 1) / cut.rows) * ((n + cut.columns - 1) / cut.columns); };
+    const auto tiles = [&] {
+      return ((m + cut.rows - 1) / cut.rows) * ((n + cut.columns - 1) / cut.columns);
+    };
     if (m * n == 0 || tiles() >= wanted) return cut;
     const std::int64_t pieces = std::min((wanted + tiles() - 1) / tiles(), k / kShortestPiece);
     if (pieces > 1) {
       cut.depth = ((k + pieces - 1) / pieces + Tiles::kDepth - 1) / Tiles::kDepth * Tiles::kDepth;
       cut.pieces = (k + cut.depth - 1) / cut.depth;
     }
-    while (tiles() * cut.pieces < wanted && (cut.rows > Tiles::kRows || cut.columns > Tiles::kColumns)) {
+    while (tiles() * cut.pieces < wanted &&
+           (cut.rows > Tiles::kRows || cut.columns > Tiles::kColumns)) {
       if (cut.rows > 2 * Tiles::kRows || cut.columns == Tiles::kColumns)
-        cut.rows = std::max(Tiles::kRows, (cut.rows / 2 + Tiles::kRows - 1) / Tiles::kRows * Tiles::kRows);
+        cut.rows =
+            std::max(Tiles::kRows, (cut.rows / 2 + Tiles::kRows - 1) / Tiles::kRows * Tiles::kRows);
       else
         cut.columns /= 2;
     }
@@ -142,7 +154,8 @@ core::Bytes matmul_workspace(std::int64_t m, std::int64_t n, std::int64_t k) {
 // where k is 0.
 template <class T, class A, class B, class Store>
 void matmul(const Space& space, const char* label, std::int64_t m, std::int64_t n, std::int64_t k,
-            const A& a, RowsAre a_rows, const B& b, RowsAre b_rows, void* workspace, const Store& store) {
+            const A& a, RowsAre a_rows, const B& b, RowsAre b_rows, void* workspace,
+            const Store& store) {
   using Tiles = MatmulTiles<T>;
   if (m == 0 || n == 0) return;
   const MatmulCut cut = MatmulCut::of<T>(m, n, k);
@@ -152,11 +165,14 @@ void matmul(const Space& space, const char* label, std::int64_t m, std::int64_t 
   parallel_for(space, label, tiles * cut.pieces, [=](std::int64_t task) {
     alignas(64) T packed_a[Tiles::kMaxRows * Tiles::kDepth];
     alignas(64) T packed_b[Tiles::kMaxColumns * Tiles::kDepth];
-    alignas(64) T sums[Tiles::kMaxRows * Tiles::kMaxColumns];  // [row panel][column panel][kRows][kColumns]
+    alignas(64)
+        T sums[Tiles::kMaxRows * Tiles::kMaxColumns];  // [row panel][column panel][kRows][kColumns]
     constexpr std::int64_t kTile = Tiles::kRows * Tiles::kColumns;
     const std::int64_t piece = task / tiles, tile = task % tiles;
-    const std::int64_t first_row = tile / across * cut.rows, first_column = tile % across * cut.columns;
-    const std::int64_t height = std::min(cut.rows, m - first_row), width = std::min(cut.columns, n - first_column);
+    const std::int64_t first_row = tile / across * cut.rows,
+                       first_column = tile % across * cut.columns;
+    const std::int64_t height = std::min(cut.rows, m - first_row),
+                       width = std::min(cut.columns, n - first_column);
     const std::int64_t row_panels = (height + Tiles::kRows - 1) / Tiles::kRows;
     const std::int64_t column_panels = (width + Tiles::kColumns - 1) / Tiles::kColumns;
     std::fill_n(sums, row_panels * column_panels * kTile, T(0));
@@ -173,7 +189,8 @@ void matmul(const Space& space, const char* label, std::int64_t m, std::int64_t 
     }
     for (std::int64_t i = 0; i < height; ++i)
       for (std::int64_t j = 0; j < column_panels; ++j) {
-        const T* values = sums + (i / Tiles::kRows * column_panels + j) * kTile + i % Tiles::kRows * Tiles::kColumns;
+        const T* values = sums + (i / Tiles::kRows * column_panels + j) * kTile +
+                          i % Tiles::kRows * Tiles::kColumns;
         const std::int64_t row = first_row + i, column = first_column + j * Tiles::kColumns;
         const std::int64_t count = std::min(Tiles::kColumns, width - j * Tiles::kColumns);
         if (cut.pieces == 1)
@@ -191,7 +208,8 @@ void matmul(const Space& space, const char* label, std::int64_t m, std::int64_t 
         const std::int64_t count = std::min(Tiles::kColumns, n - column);
         std::fill_n(sums, Tiles::kColumns, T(0));
         for (std::int64_t piece = 0; piece < cut.pieces; ++piece)
-          for (std::int64_t c = 0; c < count; ++c) sums[c] += partials[(piece * m + row) * n + column + c];
+          for (std::int64_t c = 0; c < count; ++c)
+            sums[c] += partials[(piece * m + row) * n + column + c];
         store(row, column, count, sums);
       }
   });

@@ -26,14 +26,15 @@ void parallel_for(const Space& space, const char* label, std::int64_t count, con
 // shorter), pieces handed out evenly to threads. For loops that vectorise or keep state in a piece;
 // the pieces do not depend on the number of threads.
 template <class Body>
-void parallel_for_chunks(const Space& space, const char* label, std::int64_t count, std::int64_t grain,
-                         const Body& body) {
+void parallel_for_chunks(const Space& space, const char* label, std::int64_t count,
+                         std::int64_t grain, const Body& body) {
   const std::int64_t chunks = (count + grain - 1) / grain;
-  parallel_for(space, label, chunks, KOKKOS_LAMBDA(const std::int64_t chunk) {
-    const std::int64_t begin = chunk * grain;
-    const std::int64_t end = begin + grain < count ? begin + grain : count;
-    body(begin, end);
-  });
+  parallel_for(
+      space, label, chunks, KOKKOS_LAMBDA(const std::int64_t chunk) {
+        const std::int64_t begin = chunk * grain;
+        const std::int64_t end = begin + grain < count ? begin + grain : count;
+        body(begin, end);
+      });
 }
 
 }  // namespace soapstone::kernels::detail

@@ -22,8 +22,14 @@ class StepTable {
   bool has(std::string_view step) const;
 
  private:
-  struct Slot { std::string operand; bool gradient = false; };
-  struct NamedStep { std::string name; std::vector<Slot> slots; };
+  struct Slot {
+    std::string operand;
+    bool gradient = false;
+  };
+  struct NamedStep {
+    std::string name;
+    std::vector<Slot> slots;
+  };
   const Block& find(const StepCall& call, std::string_view operand, bool gradient) const;
   std::vector<NamedStep> steps_;
 };

@@ -28,8 +28,9 @@ inline Window local_window(const core::LocalProblem& problem, std::string_view o
   const int index = problem.definition->operand(operand);
   const core::DimMap& map = problem.definition->operands[index].dims[dim];
   const core::Interval part = problem.axes[map.axis], box = problem.box(index)[dim];
-  return {box.extent(), part.extent(), kernel, map.stride, dilation,
-          box.empty() ? 0 : box.begin - (part.begin * map.stride + map.offset)};
+  return {box.extent(), part.extent(),
+          kernel,       map.stride,
+          dilation,     box.empty() ? 0 : box.begin - (part.begin * map.stride + map.offset)};
 }
 
 }  // namespace soapstone::kernels::detail

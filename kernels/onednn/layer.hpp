@@ -18,8 +18,8 @@ struct Layer {
 };
 
 // `op`: "linear" or "conv2d". Compiles the operations.
-std::unique_ptr<PreparedKernel> prepare_layer(std::string_view op, const core::LocalProblem& problem,
-                                              Layer layer);
+std::unique_ptr<PreparedKernel> prepare_layer(std::string_view op,
+                                              const core::LocalProblem& problem, Layer layer);
 
 // What all of oneDNN's kernels here refuse: other types than f32, and empty blocks.
 std::string common_refusal(const core::LocalProblem& problem);

@@ -24,15 +24,18 @@ constexpr std::int64_t aligned(std::size_t bytes) {
 }
 
 // For calls of the C interface, which is used where the C++ one would allocate.
-#define SOAPSTONE_DNNL_CHECK(call)                                                               \
-  do {                                                                                           \
-    if (const dnnl_status_t soapstone_status = (call); soapstone_status != dnnl_success)         \
-      throw OneDnnError(fmt::format("{}: oneDNN status {}", #call, static_cast<int>(soapstone_status))); \
+#define SOAPSTONE_DNNL_CHECK(call)                                                         \
+  do {                                                                                     \
+    if (const dnnl_status_t soapstone_status = (call); soapstone_status != dnnl_success)   \
+      throw OneDnnError(                                                                   \
+          fmt::format("{}: oneDNN status {}", #call, static_cast<int>(soapstone_status))); \
   } while (false)
 
 memory::dims dims_of(const std::vector<std::int64_t>& v) { return {v.begin(), v.end()}; }
 template <std::size_t N>
-memory::dims dims_of(const std::array<std::int64_t, N>& v) { return {v.begin(), v.end()}; }
+memory::dims dims_of(const std::array<std::int64_t, N>& v) {
+  return {v.begin(), v.end()};
+}
 
 Desc desc_of(const Tensor& t) {
   return Desc(dims_of(t.extents), memory::data_type::f32, dims_of(t.strides));
@@ -59,8 +62,8 @@ primitive_attr attributes(Fused fused = Fused::kNone) {
   return attr;
 }
 
-// Primitive<Kind>(engine, attr, hint…, arguments…) is how version 3 spells it; version 2 first packs
-// the arguments into a descriptor.
+// Primitive<Kind>(engine, attr, hint…, arguments…) is how version 3 spells it; version 2 first
+// packs the arguments into a descriptor.
 template <class Kind, class... Arguments>
 typename Kind::primitive_desc describe(const dnnl::engine& engine, const primitive_attr& attr,
                                        const Arguments&... arguments) {
@@ -71,8 +74,9 @@ typename Kind::primitive_desc describe(const dnnl::engine& engine, const primiti
 #endif
 }
 template <class Kind, class Hint, class... Arguments>
-typename Kind::primitive_desc describe_backward(const dnnl::engine& engine, const primitive_attr& attr,
-                                                const Hint& hint, const Arguments&... arguments) {
+typename Kind::primitive_desc describe_backward(const dnnl::engine& engine,
+                                                const primitive_attr& attr, const Hint& hint,
+                                                const Arguments&... arguments) {
 #if DNNL_VERSION_MAJOR >= 3
   return typename Kind::primitive_desc(engine, arguments..., hint, attr, true);
 #else
@@ -127,7 +131,8 @@ struct Builder {
       return false;
     }
     state.implementation = description.impl_info_str();
-    if (state.implementation.rfind("ref", 0) == 0 || state.implementation.find(":ref") != std::string::npos) {
+    if (state.implementation.rfind("ref", 0) == 0 ||
+        state.implementation.find(":ref") != std::string::npos) {
       state.why_not = fmt::format("oneDNN has its reference code only ({})", state.implementation);
       return false;
     }
@@ -147,7 +152,8 @@ struct Builder {
     const dnnl::engine& engine = state.engine;
     state.plain_weight = plain;
     state.weight_bytes = wanted.get_size();
-    state.reorder_when = before ? Operation::State::Reorder::kBefore : Operation::State::Reorder::kAfter;
+    state.reorder_when =
+        before ? Operation::State::Reorder::kBefore : Operation::State::Reorder::kAfter;
     state.reorder_description = dnnl::reorder::primitive_desc(
         engine, before ? plain : wanted, engine, before ? wanted : plain, attributes());
     state.reorder_scratchpad = state.reorder_description.scratchpad_desc().get_size();
@@ -210,20 +216,24 @@ void Operation::compile() {
       }
     }
   } catch (const dnnl::error& e) {
-    throw OneDnnError(fmt::format("compiling {}: {} (status {})", s.implementation, e.what(), static_cast<int>(e.status)));
+    throw OneDnnError(fmt::format("compiling {}: {} (status {})", s.implementation, e.what(),
+                                  static_cast<int>(e.status)));
   }
 }
 
 void Operation::execute(std::initializer_list<Data> data, void* scratch) const {
   const State& s = *state_;
   SOAPSTONE_ASSERT(!s.memories.empty(), "the operation was not compiled");
-  SOAPSTONE_ASSERT(scratch != nullptr || s.bytes() == 0, "{} bytes of scratch memory are missing", s.bytes());
+  SOAPSTONE_ASSERT(scratch != nullptr || s.bytes() == 0, "{} bytes of scratch memory are missing",
+                   s.bytes());
   auto* base = static_cast<std::byte*>(scratch);
   const auto set = [](const memory& m, void* to) {
     SOAPSTONE_DNNL_CHECK(dnnl_memory_set_data_handle(m.get(), to));
   };
-  const auto launch = [&](const dnnl::primitive& primitive, const std::vector<dnnl_exec_arg_t>& arguments) {
-    SOAPSTONE_DNNL_CHECK(dnnl_primitive_execute(primitive.get(), s.stream.get(), static_cast<int>(arguments.size()), arguments.data()));
+  const auto launch = [&](const dnnl::primitive& primitive,
+                          const std::vector<dnnl_exec_arg_t>& arguments) {
+    SOAPSTONE_DNNL_CHECK(dnnl_primitive_execute(
+        primitive.get(), s.stream.get(), static_cast<int>(arguments.size()), arguments.data()));
   };
   std::byte* inner = base + aligned(s.scratchpad);
   for (std::size_t k = 0; k < s.slots.size(); ++k) {
@@ -263,15 +273,21 @@ struct ConvolutionDescs {
   memory::dims stride, dilation, pad_begin, pad_end;
 
   explicit ConvolutionDescs(const Convolution& c)
-      : source(desc_of(c.source)), weight(any_layout(c.weight)), plain_weight(desc_of(c.weight)),
-        bias(c.bias ? vector_of(c.destination.extents[1]) : Desc()), destination(desc_of(c.destination)),
-        stride(dims_of(c.stride)), dilation{c.dilation[0] - 1, c.dilation[1] - 1},
-        pad_begin(dims_of(c.pad_begin)), pad_end(dims_of(c.pad_end)) {}
+      : source(desc_of(c.source)),
+        weight(any_layout(c.weight)),
+        plain_weight(desc_of(c.weight)),
+        bias(c.bias ? vector_of(c.destination.extents[1]) : Desc()),
+        destination(desc_of(c.destination)),
+        stride(dims_of(c.stride)),
+        dilation{c.dilation[0] - 1, c.dilation[1] - 1},
+        pad_begin(dims_of(c.pad_begin)),
+        pad_end(dims_of(c.pad_end)) {}
 
   // Direct only: Winograd's rounding is another. Without a bias it has a zero descriptor.
   auto forward(const dnnl::engine& engine, const primitive_attr& attr) const {
-    return describe<dnnl::convolution_forward>(engine, attr, prop_kind::forward_training, algorithm::convolution_direct,
-                                               source, weight, bias, destination, stride, dilation, pad_begin, pad_end);
+    return describe<dnnl::convolution_forward>(engine, attr, prop_kind::forward_training,
+                                               algorithm::convolution_direct, source, weight, bias,
+                                               destination, stride, dilation, pad_begin, pad_end);
   }
 };
 
@@ -295,8 +311,8 @@ Operation convolution_backward_input(const Convolution& c) {
     const auto hint = d.forward(b.state.engine, attributes());
     if (!b.accept(hint)) return;
     const auto description = describe_backward<dnnl::convolution_backward_data>(
-        b.state.engine, attributes(), hint, algorithm::convolution_direct, d.source, d.weight, d.destination, d.stride,
-        d.dilation, d.pad_begin, d.pad_end);
+        b.state.engine, attributes(), hint, algorithm::convolution_direct, d.source, d.weight,
+        d.destination, d.stride, d.dilation, d.pad_begin, d.pad_end);
     if (!b.accept(description)) return;
     b.slot(Argument::kSource, DNNL_ARG_DIFF_SRC, d.source);
     b.weight(DNNL_ARG_WEIGHTS, d.plain_weight, description.weights_desc());
@@ -310,8 +326,8 @@ Operation convolution_backward_weight(const Convolution& c) {
     const auto hint = d.forward(b.state.engine, attributes());
     if (!b.accept(hint)) return;
     const auto description = describe_backward<dnnl::convolution_backward_weights>(
-        b.state.engine, attributes(), hint, algorithm::convolution_direct, d.source, d.weight, d.bias, d.destination,
-        d.stride, d.dilation, d.pad_begin, d.pad_end);
+        b.state.engine, attributes(), hint, algorithm::convolution_direct, d.source, d.weight,
+        d.bias, d.destination, d.stride, d.dilation, d.pad_begin, d.pad_end);
     if (!b.accept(description)) return;
     b.slot(Argument::kSource, DNNL_ARG_SRC, d.source);
     b.weight(DNNL_ARG_DIFF_WEIGHTS, d.plain_weight, description.diff_weights_desc());
@@ -333,9 +349,13 @@ Desc matrix(std::int64_t rows, std::int64_t columns) {
 struct ProductDescs {
   Desc x, w, bias, y;
   explicit ProductDescs(const Product& p)
-      : x(matrix(p.b, p.i)), w(matrix(p.o, p.i)), bias(p.bias ? vector_of(p.o) : Desc()), y(matrix(p.b, p.o)) {}
+      : x(matrix(p.b, p.i)),
+        w(matrix(p.o, p.i)),
+        bias(p.bias ? vector_of(p.o) : Desc()),
+        y(matrix(p.b, p.o)) {}
   auto forward(const dnnl::engine& engine) const {
-    return describe<dnnl::inner_product_forward>(engine, attributes(), prop_kind::forward_training, x, w, bias, y);
+    return describe<dnnl::inner_product_forward>(engine, attributes(), prop_kind::forward_training,
+                                                 x, w, bias, y);
   }
 };
 
@@ -346,7 +366,8 @@ Operation product_forward(const Product& p, Fused fused) {
     const ProductDescs d(p);
     const Desc transposed({p.i, p.o}, memory::data_type::f32, memory::format_tag::ba);
     const Desc bias = p.bias ? matrix(1, p.o) : Desc();
-    const auto description = describe<dnnl::matmul>(b.state.engine, attributes(fused), d.x, transposed, bias, d.y);
+    const auto description =
+        describe<dnnl::matmul>(b.state.engine, attributes(fused), d.x, transposed, bias, d.y);
     if (!b.accept(description)) return;
     b.slot(Argument::kSource, DNNL_ARG_SRC, d.x);
     b.slot(Argument::kWeight, DNNL_ARG_WEIGHTS, transposed);
@@ -360,7 +381,8 @@ Operation product_backward_input(const Product& p) {
     const ProductDescs d(p);
     const auto hint = d.forward(b.state.engine);
     if (!b.accept(hint)) return;
-    const auto description = describe_backward<dnnl::inner_product_backward_data>(b.state.engine, attributes(), hint, d.x, d.w, d.y);
+    const auto description = describe_backward<dnnl::inner_product_backward_data>(
+        b.state.engine, attributes(), hint, d.x, d.w, d.y);
     if (!b.accept(description)) return;
     b.slot(Argument::kSource, DNNL_ARG_DIFF_SRC, d.x);
     b.slot(Argument::kWeight, DNNL_ARG_WEIGHTS, d.w);
@@ -373,7 +395,8 @@ Operation product_backward_weight(const Product& p) {
     const ProductDescs d(p);
     const auto hint = d.forward(b.state.engine);
     if (!b.accept(hint)) return;
-    const auto description = describe_backward<dnnl::inner_product_backward_weights>(b.state.engine, attributes(), hint, d.x, d.w, d.bias, d.y);
+    const auto description = describe_backward<dnnl::inner_product_backward_weights>(
+        b.state.engine, attributes(), hint, d.x, d.w, d.bias, d.y);
     if (!b.accept(description)) return;
     b.slot(Argument::kSource, DNNL_ARG_SRC, d.x);
     b.slot(Argument::kWeight, DNNL_ARG_DIFF_WEIGHTS, d.w);
@@ -387,11 +410,13 @@ Operation product_backward_weight(const Product& p) {
 namespace {
 
 auto describe_pooling(const dnnl::engine& engine, const Pool& p) {
-  const algorithm kind = p.kind == Pooling::kMaximum        ? algorithm::pooling_max
-                         : p.kind == Pooling::kMeanOfKernel ? algorithm::pooling_avg_include_padding
-                                                            : algorithm::pooling_avg_exclude_padding;
-  return describe<dnnl::pooling_forward>(engine, attributes(), prop_kind::forward_training, kind, desc_of(p.source),
-                                         desc_of(p.destination), dims_of(p.stride), dims_of(p.kernel),
+  const algorithm kind = p.kind == Pooling::kMaximum ? algorithm::pooling_max
+                         : p.kind == Pooling::kMeanOfKernel
+                             ? algorithm::pooling_avg_include_padding
+                             : algorithm::pooling_avg_exclude_padding;
+  return describe<dnnl::pooling_forward>(engine, attributes(), prop_kind::forward_training, kind,
+                                         desc_of(p.source), desc_of(p.destination),
+                                         dims_of(p.stride), dims_of(p.kernel),
 #if DNNL_VERSION_MAJOR >= 3
                                          memory::dims{0, 0},
 #endif
@@ -416,11 +441,13 @@ Operation pooling_backward(const Pool& p) {
   return Builder::run([&](Builder& b) {
     const auto hint = describe_pooling(b.state.engine, p);
     if (!b.accept(hint)) return;
-    const algorithm kind = p.kind == Pooling::kMaximum        ? algorithm::pooling_max
-                           : p.kind == Pooling::kMeanOfKernel ? algorithm::pooling_avg_include_padding
-                                                              : algorithm::pooling_avg_exclude_padding;
+    const algorithm kind = p.kind == Pooling::kMaximum ? algorithm::pooling_max
+                           : p.kind == Pooling::kMeanOfKernel
+                               ? algorithm::pooling_avg_include_padding
+                               : algorithm::pooling_avg_exclude_padding;
     const auto description = describe_backward<dnnl::pooling_backward>(
-        b.state.engine, attributes(), hint, kind, desc_of(p.source), desc_of(p.destination), dims_of(p.stride), dims_of(p.kernel),
+        b.state.engine, attributes(), hint, kind, desc_of(p.source), desc_of(p.destination),
+        dims_of(p.stride), dims_of(p.kernel),
 #if DNNL_VERSION_MAJOR >= 3
         memory::dims{0, 0},
 #endif

@@ -32,8 +32,8 @@ struct Data {
   void* data;
 };
 
-// A primitive, with the reorders of the weight into the layout that it prefers and back. Cheap until
-// it is compiled.
+// A primitive, with the reorders of the weight into the layout that it prefers and back. Cheap
+// until it is compiled.
 class Operation {
  public:
   Operation();
@@ -49,7 +49,8 @@ class Operation {
   core::Bytes choice() const;  // what max-pooling keeps for its backward pass
 
   void compile();
-  // Once per argument that the operation has: gradients by the name of their value. Allocates nothing.
+  // Once per argument that the operation has: gradients by the name of their value. Allocates
+  // nothing.
   void execute(std::initializer_list<Data> arguments, void* scratch) const;
 
   struct State;

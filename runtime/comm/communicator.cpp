@@ -25,7 +25,8 @@ void Communicator::sum(std::span<double> values) {
     std::vector<double> part(values.size());
     for (std::size_t p = 1; p < parts.size(); ++p) {
       if (parts[p].size() != bytes)
-        throw CommunicationError(fmt::format("process {} adds {} bytes to a sum of {}", p, parts[p].size(), bytes));
+        throw CommunicationError(
+            fmt::format("process {} adds {} bytes to a sum of {}", p, parts[p].size(), bytes));
       std::memcpy(part.data(), parts[p].data(), bytes);
       for (std::size_t i = 0; i < values.size(); ++i) values[i] += part[i];
     }
@@ -38,11 +39,14 @@ void Communicator::sum(std::span<double> values) {
 core::Status Communicator::agree(const core::Status& own) {
   if (processes() == 1) return own;
   // One character for the kind of error, then the message; empty: fine.
-  const auto parts = gather(own ? std::string() : std::to_string(static_cast<int>(own.error().kind)) + own.error().message);
+  const auto parts =
+      gather(own ? std::string()
+                 : std::to_string(static_cast<int>(own.error().kind)) + own.error().message);
   std::string first;
   for (std::size_t p = 0; p < parts.size() && first.empty(); ++p)
     if (!parts[p].empty())
-      first = parts[p].substr(0, 1) + (p == 0 ? "" : fmt::format("rank {}: ", p)) + parts[p].substr(1);
+      first =
+          parts[p].substr(0, 1) + (p == 0 ? "" : fmt::format("rank {}: ", p)) + parts[p].substr(1);
   first = broadcast(first);
   if (first.empty()) return {};
   return tl::unexpected(core::Error{first.substr(1), static_cast<core::ErrorKind>(first[0] - '0')});
@@ -55,8 +59,10 @@ core::Status guarded(Communicator& communicator, const std::function<core::Statu
     return core::fail("{}", failure.what());  // the others know from the same rank
   } catch (const std::exception& error) {
     communicator.announce_failure(error.what());
-    return core::fail("{}{}", communicator.processes() > 1 ? fmt::format("rank {}: ", communicator.process()) : "",
-                      error.what());
+    return core::fail(
+        "{}{}",
+        communicator.processes() > 1 ? fmt::format("rank {}: ", communicator.process()) : "",
+        error.what());
   }
 }
 
@@ -69,11 +75,14 @@ core::Result<std::unique_ptr<Communicator>> make_communicator(std::string_view b
 #if SOAPSTONE_HAS_MPI
     return make_mpi_communicator(ranks);
 #else
-    return core::refuse("this build has no MPI; configure with -DSOAPSTONE_ENABLE_MPI=ON, or use the backend `local`");
+    return core::refuse(
+        "this build has no MPI; configure with -DSOAPSTONE_ENABLE_MPI=ON, or use the backend "
+        "`local`");
 #endif
   }
   static constexpr std::array<std::string_view, 2> kNames{"local", "mpi"};
-  return core::usage_error("unknown backend `{}`; {}", backend, core::accepted_names(backend, kNames));
+  return core::usage_error("unknown backend `{}`; {}", backend,
+                           core::accepted_names(backend, kNames));
 }
 
 }  // namespace soapstone::runtime

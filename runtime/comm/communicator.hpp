@@ -140,7 +140,8 @@ class Communicator {
   virtual std::span<const int> own_ranks() const = 0;
   virtual Endpoint& endpoint(int rank) = 0;
 
-  // Runs the programs of this process's ranks (one per own rank, in their order) until all are done.
+  // Runs the programs of this process's ranks (one per own rank, in their order) until all are
+  // done.
   virtual void run(std::span<Program* const> programs) = 0;
 
   // The parts of all processes, by process, on process 0; empty elsewhere.

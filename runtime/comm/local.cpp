@@ -30,7 +30,8 @@ struct Queue {
 class Fabric {
  public:
   explicit Fabric(int ranks)
-      : ranks_(ranks), queues_(2 * static_cast<std::size_t>(ranks) * static_cast<std::size_t>(ranks)) {}
+      : ranks_(ranks),
+        queues_(2 * static_cast<std::size_t>(ranks) * static_cast<std::size_t>(ranks)) {}
 
   std::uint32_t post(bool is_send, int src, int dst, int tag, void* data, std::int64_t size) {
     SOAPSTONE_ASSERT(src >= 0 && src < ranks_ && dst >= 0 && dst < ranks_ && src != dst,
@@ -45,13 +46,17 @@ class Fabric {
             "rank {} sends {} bytes to rank {} (tag {}), which receives {} bytes", src,
             is_send ? mine.size : theirs.size, dst, tag, is_send ? theirs.size : mine.size));
       if (size > 0) {
-        if (is_send) std::memcpy(theirs.data, data, static_cast<std::size_t>(size));
-        else std::memcpy(data, theirs.data, static_cast<std::size_t>(size));
+        if (is_send)
+          std::memcpy(theirs.data, data, static_cast<std::size_t>(size));
+        else
+          std::memcpy(data, theirs.data, static_cast<std::size_t>(size));
       }
     } else {
       Queue& own = queue(is_send, src, dst);
-      if (own.last == kNone) own.first = slot;
-      else slots_[own.last].next = slot;
+      if (own.last == kNone)
+        own.first = slot;
+      else
+        slots_[own.last].next = slot;
       own.last = slot;
     }
     return slot;
@@ -87,11 +92,15 @@ class Fabric {
   }
   Queue& queue(bool is_send, int src, int dst) {
     return queues_[(static_cast<std::size_t>(src) * static_cast<std::size_t>(ranks_) +
-                    static_cast<std::size_t>(dst)) * 2 + (is_send ? 1 : 0)];
+                    static_cast<std::size_t>(dst)) *
+                       2 +
+                   (is_send ? 1 : 0)];
   }
   void remove(Queue& from, std::uint32_t before, std::uint32_t slot) {
-    if (before == kNone) from.first = slots_[slot].next;
-    else slots_[before].next = slots_[slot].next;
+    if (before == kNone)
+      from.first = slots_[slot].next;
+    else
+      slots_[before].next = slots_[slot].next;
     if (from.last == slot) from.last = before;
   }
   std::optional<std::uint32_t> unqueue(Queue& from, int tag) {
@@ -140,7 +149,8 @@ class LocalCommunicator final : public Communicator {
  public:
   explicit LocalCommunicator(int ranks) : fabric_(ranks), ranks_(static_cast<std::size_t>(ranks)) {
     std::iota(ranks_.begin(), ranks_.end(), 0);
-    for (int r = 0; r < ranks; ++r) endpoints_.push_back(std::make_unique<LocalEndpoint>(fabric_, r));
+    for (int r = 0; r < ranks; ++r)
+      endpoints_.push_back(std::make_unique<LocalEndpoint>(fabric_, r));
   }
   std::string_view backend() const override { return "local"; }
   int ranks() const override { return static_cast<int>(ranks_.size()); }

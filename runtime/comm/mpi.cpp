@@ -23,9 +23,10 @@ void check(int code, const char* call) {
   char text[MPI_MAX_ERROR_STRING] = {};
   int length = 0;
   if (MPI_Error_string(code, text, &length) != MPI_SUCCESS) length = 0;
-  throw CommunicationError(
-      fmt::format("{} failed: {}", call, length > 0 ? std::string(text, static_cast<std::size_t>(length))
-                                                    : fmt::format("error {}", code)));
+  throw CommunicationError(fmt::format("{} failed: {}", call,
+                                       length > 0
+                                           ? std::string(text, static_cast<std::size_t>(length))
+                                           : fmt::format("error {}", code)));
 }
 #define SOAPSTONE_MPI(call) check((call), #call)
 
@@ -43,7 +44,8 @@ MPI_Request unpack(std::uint64_t handle) {
 
 int count_of(core::Bytes size) {
   if (size.value > 0x7fffffff)
-    throw CommunicationError(fmt::format("a message of {} bytes: MPI takes at most {}", size.value, 0x7fffffff));
+    throw CommunicationError(
+        fmt::format("a message of {} bytes: MPI takes at most {}", size.value, 0x7fffffff));
   return static_cast<int>(size.value);
 }
 
@@ -65,7 +67,8 @@ class MpiEndpoint final : public Endpoint {
     largest_tag_ = found ? *static_cast<int*>(bound) : 32767;
     // Ranks of this host beside each other, to know whether they have cores of their own.
     MPI_Comm node = MPI_COMM_NULL;
-    SOAPSTONE_MPI(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node));
+    SOAPSTONE_MPI(
+        MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node));
     int here = 1;
     SOAPSTONE_MPI(MPI_Comm_size(node, &here));
     SOAPSTONE_MPI(MPI_Comm_free(&node));
@@ -155,7 +158,9 @@ class MpiEndpoint final : public Endpoint {
 
 class MpiCommunicator final : public Communicator {
  public:
-  explicit MpiCommunicator(bool started_here) : started_here_(started_here) { own_ = {endpoint_.rank()}; }
+  explicit MpiCommunicator(bool started_here) : started_here_(started_here) {
+    own_ = {endpoint_.rank()};
+  }
 
   // After a failure MPI_Finalize would wait for ranks that never come.
   ~MpiCommunicator() override {
@@ -174,7 +179,8 @@ class MpiCommunicator final : public Communicator {
   int process() const override { return endpoint_.rank(); }
   std::span<const int> own_ranks() const override { return own_; }
   Endpoint& endpoint(int rank) override {
-    SOAPSTONE_ASSERT(rank == own_[0], "rank {} is not of this process, which runs {}", rank, own_[0]);
+    SOAPSTONE_ASSERT(rank == own_[0], "rank {} is not of this process, which runs {}", rank,
+                     own_[0]);
     return endpoint_;
   }
 
@@ -217,7 +223,8 @@ class MpiCommunicator final : public Communicator {
       for (int r = 0; r < ranks(); ++r) {
         if (r == own_[0]) continue;
         sends.emplace_back();
-        SOAPSTONE_MPI(MPI_Isend(why.data(), static_cast<int>(std::min<std::size_t>(why.size(), 2000)), MPI_CHAR,
+        SOAPSTONE_MPI(MPI_Isend(why.data(),
+                                static_cast<int>(std::min<std::size_t>(why.size(), 2000)), MPI_CHAR,
                                 r, MpiEndpoint::kFailureTag, control, &sends.back()));
       }
       const auto end = Clock::now() + std::chrono::seconds(4);
@@ -233,8 +240,8 @@ class MpiCommunicator final : public Communicator {
         if (status.MPI_TAG == MpiEndpoint::kFailureTag)
           (void)endpoint_.receive_failure(status);
         else
-          SOAPSTONE_MPI(MPI_Recv(nullptr, 0, MPI_CHAR, status.MPI_SOURCE, MpiEndpoint::kHeardTag, control,
-                                 MPI_STATUS_IGNORE));
+          SOAPSTONE_MPI(MPI_Recv(nullptr, 0, MPI_CHAR, status.MPI_SOURCE, MpiEndpoint::kHeardTag,
+                                 control, MPI_STATUS_IGNORE));
       }
     } catch (const std::exception& error) {
       std::fprintf(stderr, "rank %d: the others could not be told: %s\n", own_[0], error.what());
@@ -251,7 +258,8 @@ class MpiCommunicator final : public Communicator {
     endpoint_.wait(request);
     for (std::size_t at = 0; at < text.size(); at += kPiece) {
       const auto count = static_cast<int>(std::min(kPiece, text.size() - at));
-      SOAPSTONE_MPI(MPI_Isend(text.data() + at, count, MPI_CHAR, peer, kTextTag, endpoint_.host(), &request));
+      SOAPSTONE_MPI(
+          MPI_Isend(text.data() + at, count, MPI_CHAR, peer, kTextTag, endpoint_.host(), &request));
       endpoint_.wait(request);
     }
   }
@@ -264,7 +272,8 @@ class MpiCommunicator final : public Communicator {
     std::string text(static_cast<std::size_t>(length), ' ');
     for (std::size_t at = 0; at < text.size(); at += kPiece) {
       const auto count = static_cast<int>(std::min(kPiece, text.size() - at));
-      SOAPSTONE_MPI(MPI_Irecv(text.data() + at, count, MPI_CHAR, peer, kTextTag, endpoint_.host(), &request));
+      SOAPSTONE_MPI(
+          MPI_Irecv(text.data() + at, count, MPI_CHAR, peer, kTextTag, endpoint_.host(), &request));
       endpoint_.wait(request);
     }
     return text;
@@ -282,17 +291,20 @@ core::Result<std::unique_ptr<Communicator>> make_mpi_communicator(int ranks) {
   int is_initialized = 0, is_finalized = 0;
   SOAPSTONE_MPI(MPI_Initialized(&is_initialized));
   SOAPSTONE_MPI(MPI_Finalized(&is_finalized));
-  if (is_finalized) return core::refuse("MPI was finalized in this process and cannot be started again");
+  if (is_finalized)
+    return core::refuse("MPI was finalized in this process and cannot be started again");
   if (!is_initialized) {
     int level = 0;
     SOAPSTONE_MPI(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &level));
-    SOAPSTONE_ASSERT(level >= MPI_THREAD_FUNNELED, "this MPI allows no other threads (level {})", level);
+    SOAPSTONE_ASSERT(level >= MPI_THREAD_FUNNELED, "this MPI allows no other threads (level {})",
+                     level);
   }
   auto made = std::make_unique<MpiCommunicator>(!is_initialized);
   if (ranks > 0 && made->ranks() != ranks) {
     const int started = made->ranks();
-    return core::usage_error("{} ranks were asked for, but mpirun started {}; accepted: {}, or none given", ranks,
-                             started, started);
+    return core::usage_error(
+        "{} ranks were asked for, but mpirun started {}; accepted: {}, or none given", ranks,
+        started, started);
   }
   return made;
 }

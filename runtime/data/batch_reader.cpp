@@ -43,7 +43,8 @@ struct BatchReader::Impl {
   bool stopping = false;
   std::thread thread;
 
-  Impl(const core::Graph& graph, const DataSource& from, std::int64_t samples, std::vector<Load> what)
+  Impl(const core::Graph& graph, const DataSource& from, std::int64_t samples,
+       std::vector<Load> what)
       : source(from), micro_batch_samples(samples), loads(std::move(what)) {
     for (const Load& load : loads) {
       const auto& known = graph.spec().sources;
@@ -82,9 +83,10 @@ struct BatchReader::Impl {
       try {
         for (std::size_t k = 0; k < loads.size(); ++k) {
           const auto first = static_cast<std::size_t>(loads[k].micro_batch * micro_batch_samples);
-          source.fill(*specs[k],
-                      std::span(samples).subspan(first, static_cast<std::size_t>(micro_batch_samples)),
-                      loads[k].box, batch.places[k]);
+          source.fill(
+              *specs[k],
+              std::span(samples).subspan(first, static_cast<std::size_t>(micro_batch_samples)),
+              loads[k].box, batch.places[k]);
         }
       } catch (...) {
         failure = std::current_exception();

@@ -13,8 +13,8 @@
 
 namespace soapstone::runtime {
 
-// One thread of its own, which calls nothing but the data source. Batches come in the order in which
-// they were asked for.
+// One thread of its own, which calls nothing but the data source. Batches come in the order in
+// which they were asked for.
 class BatchReader {
  public:
   // `loads`: what one mini-batch consists of. All but the last outlive this object.

@@ -37,9 +37,9 @@ struct DataSets {
 core::Result<DataSets> open_data(std::string_view name, const core::Graph& graph,
                                  std::uint64_t seed, const std::filesystem::path& folder = {});
 
-// Fashion-MNIST (Xiao, Rasul, Vollgraf 2017, arXiv 1708.07747): 60,000 and 10,000 images [1, 28, 28]
-// of 10 classes in IDX files, gzipped or not. Pixels become (x / 255 - 0.2860) / 0.3530: mean and
-// standard deviation of the training images. Sources "images" and "labels".
+// Fashion-MNIST (Xiao, Rasul, Vollgraf 2017, arXiv 1708.07747): 60,000 and 10,000 images [1, 28,
+// 28] of 10 classes in IDX files, gzipped or not. Pixels become (x / 255 - 0.2860) / 0.3530: mean
+// and standard deviation of the training images. Sources "images" and "labels".
 core::Result<DataSets> open_fashion_mnist(const core::Graph& graph,
                                           const std::filesystem::path& folder);
 

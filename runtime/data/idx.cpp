@@ -36,8 +36,8 @@ core::Result<std::int64_t> read_some(gzFile_s* file, const std::string& name, st
   int code = Z_OK;
   const char* why = got < size ? gzerror(file, &code) : "";
   if (code == Z_BUF_ERROR)
-    return core::fail("{}: at offset {}: expected {} bytes, found {}: the file is truncated ({})", name,
-                      offset, size, got, why);
+    return core::fail("{}: at offset {}: expected {} bytes, found {}: the file is truncated ({})",
+                      name, offset, size, got, why);
   return got;
 }
 
@@ -45,8 +45,8 @@ core::Status read_exactly(gzFile_s* file, const std::string& name, std::int64_t 
                           std::int64_t size, std::string_view what) {
   SOAPSTONE_ASSIGN(const std::int64_t got, read_some(file, name, offset, out, size));
   if (got == size) return {};
-  return core::fail("{}: at offset {}: expected {} bytes of {}, found {}: the file is truncated", name,
-                    offset, size, what, got);
+  return core::fail("{}: at offset {}: expected {} bytes of {}, found {}: the file is truncated",
+                    name, offset, size, what, got);
 }
 
 }  // namespace
@@ -62,7 +62,8 @@ core::Result<IdxArray> read_idx(const std::filesystem::path& path, int rank) {
   SOAPSTONE_TRY(read_exactly(file.get(), name, 0, magic, 4, "an IDX header"));
   if (magic[0] != 0 || magic[1] != 0 || magic[2] != 0x08 || magic[3] != rank)
     return core::fail(
-        "{}: at offset 0: expected 00 00 08 {:02x} (an IDX file of unsigned bytes with {} dimensions), "
+        "{}: at offset 0: expected 00 00 08 {:02x} (an IDX file of unsigned bytes with {} "
+        "dimensions), "
         "found {:02x} {:02x} {:02x} {:02x}",
         name, rank, rank, magic[0], magic[1], magic[2], magic[3]);
   IdxArray array;
@@ -74,7 +75,8 @@ core::Result<IdxArray> read_idx(const std::filesystem::path& path, int rank) {
     constexpr std::int64_t kMost = std::int64_t{1} << 36;
     if (extent == 0 || extent > kMost / count)
       return core::fail(
-          "{}: at offset {}: dimension {} has extent {}; accepted: at least 1, and at most {} values in all",
+          "{}: at offset {}: dimension {} has extent {}; accepted: at least 1, and at most {} "
+          "values in all",
           name, 4 + 4 * d, d, extent, kMost);
     array.shape.push_back(extent);
     count *= extent;
@@ -88,8 +90,8 @@ core::Result<IdxArray> read_idx(const std::filesystem::path& path, int rank) {
     SOAPSTONE_ASSIGN(const std::int64_t got,
                      read_some(file.get(), name, offset + at, array.values.data() + at, size));
     if (got < size)
-      return core::fail("{}: at offset {}: expected {} values, found {}: the file is truncated", name,
-                        offset, count, at + got);
+      return core::fail("{}: at offset {}: expected {} values, found {}: the file is truncated",
+                        name, offset, count, at + got);
   }
   std::uint8_t more = 0;
   SOAPSTONE_ASSIGN(const std::int64_t rest, read_some(file.get(), name, offset + count, &more, 1));

@@ -23,7 +23,8 @@ class Sampler {
   std::vector<std::int64_t> order_;  // of epoch_
 };
 
-// A permutation of [0, count): Fisher & Yates with counter-based random numbers keyed by (seed, epoch).
+// A permutation of [0, count): Fisher & Yates with counter-based random numbers keyed by (seed,
+// epoch).
 std::vector<std::int64_t> shuffled(std::int64_t count, std::uint64_t seed, std::int64_t epoch);
 
 }  // namespace soapstone::runtime

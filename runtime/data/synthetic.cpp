@@ -30,21 +30,26 @@ class Synthetic final : public DataSource {
 
   core::Status check(const core::Graph& graph) const override {
     for (const core::SourceSpec& s : graph.spec().sources) {
-      const bool known = s.desc.dtype != core::DType::kI32 || s.name == "labels" || s.name == "tokens" ||
-                         s.name == "positions";
+      const bool known = s.desc.dtype != core::DType::kI32 || s.name == "labels" ||
+                         s.name == "tokens" || s.name == "positions";
       if (!known)
-        return core::usage_error("synthetic data has integers for the sources labels, tokens and positions only; {} "
-                                 "wants {}", graph.name(), s.name);
+        return core::usage_error(
+            "synthetic data has integers for the sources labels, tokens and positions only; {} "
+            "wants {}",
+            graph.name(), s.name);
     }
     return {};
   }
 
-  void fill(const core::SourceSpec& source, std::span<const std::int64_t> samples, const core::Box& box,
-            void* out) const override {
+  void fill(const core::SourceSpec& source, std::span<const std::int64_t> samples,
+            const core::Box& box, void* out) const override {
     switch (source.desc.dtype) {
-      case core::DType::kF32: return fill_floats(source, samples, box, static_cast<float*>(out));
-      case core::DType::kF64: return fill_floats(source, samples, box, static_cast<double*>(out));
-      case core::DType::kI32: return fill_integers(source, samples, box, static_cast<std::int32_t*>(out));
+      case core::DType::kF32:
+        return fill_floats(source, samples, box, static_cast<float*>(out));
+      case core::DType::kF64:
+        return fill_floats(source, samples, box, static_cast<double*>(out));
+      case core::DType::kI32:
+        return fill_integers(source, samples, box, static_cast<std::int32_t*>(out));
     }
   }
 
@@ -52,15 +57,17 @@ class Synthetic final : public DataSource {
   RandomStream stream(Stream which) const { return {seed_, RandomUse::kSynthetic, which, 0}; }
 
   std::int64_t uniform(Stream which, std::uint64_t element, std::int64_t classes) const {
-    return static_cast<std::int64_t>(kernels::uniform01(stream(which), element) * static_cast<double>(classes));
+    return static_cast<std::int64_t>(kernels::uniform01(stream(which), element) *
+                                     static_cast<double>(classes));
   }
 
   std::int64_t label(std::int64_t sample) const {
-    return uniform(kLabel, static_cast<std::uint64_t>(sample), std::max<std::int64_t>(1, label_classes_));
+    return uniform(kLabel, static_cast<std::uint64_t>(sample),
+                   std::max<std::int64_t>(1, label_classes_));
   }
 
-  void fill_integers(const core::SourceSpec& source, std::span<const std::int64_t> samples, const core::Box& box,
-                     std::int32_t* to) const {
+  void fill_integers(const core::SourceSpec& source, std::span<const std::int64_t> samples,
+                     const core::Box& box, std::int32_t* to) const {
     for (std::int64_t i = box[0].begin; i < box[0].end; ++i) {
       const std::int64_t sample = first_ + samples[static_cast<std::size_t>(i)];
       if (box.size() == 1) {
@@ -72,7 +79,8 @@ class Synthetic final : public DataSource {
         std::int64_t value = s;
         if (source.name != "positions") {
           const std::int64_t classes = token_classes_ > 0 ? token_classes_ : source.classes;
-          const std::int64_t token = uniform(kToken, static_cast<std::uint64_t>(sample * length + s), classes);
+          const std::int64_t token =
+              uniform(kToken, static_cast<std::uint64_t>(sample * length + s), classes);
           value = source.name == "tokens" ? token : (5 * token + 7) % source.classes;
         }
         *to++ = static_cast<std::int32_t>(value);
@@ -81,8 +89,8 @@ class Synthetic final : public DataSource {
   }
 
   template <class T>
-  void fill_floats(const core::SourceSpec& source, std::span<const std::int64_t> samples, const core::Box& box,
-                   T* to) const {
+  void fill_floats(const core::SourceSpec& source, std::span<const std::int64_t> samples,
+                   const core::Box& box, T* to) const {
     const core::Shape& shape = source.desc.shape;
     const core::Shape strides = core::packed_strides(shape, {});
     const std::int64_t per_sample = strides[0];
@@ -90,17 +98,20 @@ class Synthetic final : public DataSource {
     std::array<int, core::kMaxRank> dim{};  // as they lie in memory
     for (int k = 0; k < rank; ++k)
       dim[static_cast<std::size_t>(k)] =
-          source.desc.order.empty() ? k : static_cast<int>(source.desc.order[static_cast<std::size_t>(k)]);
+          source.desc.order.empty()
+              ? k
+              : static_cast<int>(source.desc.order[static_cast<std::size_t>(k)]);
     std::array<std::int64_t, core::kMaxRank> at{};
-    for (int d = 0; d < rank; ++d) at[static_cast<std::size_t>(d)] = box[static_cast<std::size_t>(d)].begin;
+    for (int d = 0; d < rank; ++d)
+      at[static_cast<std::size_t>(d)] = box[static_cast<std::size_t>(d)].begin;
     for (std::int64_t n = core::elements(box); n-- > 0;) {
       const std::int64_t sample = first_ + samples[static_cast<std::size_t>(at[0])];
       std::int64_t element = 0;
       for (std::size_t d = 1; d < shape.size(); ++d) element += at[d] * strides[d];
-      const double pattern =
-          kernels::uniform01_coarse(stream(kPattern), static_cast<std::uint64_t>(label(sample) * per_sample + element));
-      const double noise =
-          kernels::uniform01_coarse(stream(kNoise), static_cast<std::uint64_t>(sample * per_sample + element));
+      const double pattern = kernels::uniform01_coarse(
+          stream(kPattern), static_cast<std::uint64_t>(label(sample) * per_sample + element));
+      const double noise = kernels::uniform01_coarse(
+          stream(kNoise), static_cast<std::uint64_t>(sample * per_sample + element));
       *to++ = static_cast<T>(2 * pattern - 1 + 2 * (2 * noise - 1));
       for (int k = rank - 1; k >= 0; --k) {
         const auto d = static_cast<std::size_t>(dim[static_cast<std::size_t>(k)]);
@@ -117,17 +128,18 @@ class Synthetic final : public DataSource {
 
 }  // namespace
 
-core::Result<DataSets> make_synthetic_data(const core::Graph& graph, std::uint64_t seed, std::int64_t train_samples,
-                                           std::int64_t test_samples) {
+core::Result<DataSets> make_synthetic_data(const core::Graph& graph, std::uint64_t seed,
+                                           std::int64_t train_samples, std::int64_t test_samples) {
   DataSets sets;
   sets.train = std::make_unique<Synthetic>(graph, seed, 0, std::max(train_samples, graph.batch()));
-  sets.test = std::make_unique<Synthetic>(graph, seed, std::int64_t{1} << 32, std::max(test_samples, graph.batch()));
+  sets.test = std::make_unique<Synthetic>(graph, seed, std::int64_t{1} << 32,
+                                          std::max(test_samples, graph.batch()));
   SOAPSTONE_TRY(sets.train->check(graph));
   return sets;
 }
 
-core::Result<DataSets> open_data(std::string_view name, const core::Graph& graph, std::uint64_t seed,
-                                 const std::filesystem::path& folder) {
+core::Result<DataSets> open_data(std::string_view name, const core::Graph& graph,
+                                 std::uint64_t seed, const std::filesystem::path& folder) {
   if (name == "fashion-mnist") return open_fashion_mnist(graph, folder);
   if (name == "synthetic") return make_synthetic_data(graph, seed);
   static constexpr std::array<std::string_view, 2> kNames{"fashion-mnist", "synthetic"};

@@ -16,7 +16,8 @@ core::Interval any_interval(std::int64_t begin, std::int64_t end) {
 core::DimOrder any_order(std::size_t rank) {
   std::vector<std::int64_t> dims;
   for (std::size_t d = 0; d < rank; ++d) dims.push_back(static_cast<std::int64_t>(d));
-  for (std::size_t d = rank; d > 1; --d) std::swap(dims[d - 1], dims[*rc::gen::inRange<std::size_t>(0, d)]);
+  for (std::size_t d = rank; d > 1; --d)
+    std::swap(dims[d - 1], dims[*rc::gen::inRange<std::size_t>(0, d)]);
   return core::DimOrder(std::span<const std::int64_t>(dims));
 }
 
@@ -47,7 +48,8 @@ void check(const Copy& c, bool add) {
   for (T& v : src.memory()) v = next++;
   TestBlock<T> expected(dtype_of<T>(), c.dst, c.dst_order);
   std::copy(dst.memory().begin(), dst.memory().end(), expected.memory().begin());
-  for_each_index(c.box, [&](auto i) { expected.at(i) = add ? expected.at(i) + src.at(i) : src.at(i); });
+  for_each_index(c.box,
+                 [&](auto i) { expected.at(i) = add ? expected.at(i) + src.at(i) : src.at(i); });
   add ? add_box(dst.block(), src.block(), c.box) : copy_box(dst.block(), src.block(), c.box);
   RC_ASSERT(dst.memory() == expected.memory());
 }

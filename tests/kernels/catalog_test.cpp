@@ -13,7 +13,8 @@ struct Problem {
   core::OpDefinition definition;
   core::LocalProblem local;
 
-  Problem(const core::Op& op, const core::TensorDesc& input) : definition(op.define(std::span(&input, 1)).value()) {
+  Problem(const core::Op& op, const core::TensorDesc& input)
+      : definition(op.define(std::span(&input, 1)).value()) {
     local = {op, &definition, core::axis_intervals(definition, {}, 0)};
   }
 };
@@ -48,14 +49,16 @@ TEST(HostCatalog, KnowsTheWorkspaceOfTheKernelItNames) {
                     {{8, 24, 20, 20}, dtype, core::channels_last(4)});
     for (int time = 0; time < 2; ++time) {  // the second answer is remembered
       const auto choice = catalog.choose(problem.local, device);
-      EXPECT_EQ(choice.workspace, prepare(choice.candidate, problem.local)->workspace()) << choice.candidate;
+      EXPECT_EQ(choice.workspace, prepare(choice.candidate, problem.local)->workspace())
+          << choice.candidate;
     }
   }
 }
 
 TEST(HostCatalog, TellsApartWhatDiffersInTheOrderOfDimensionsOnly) {
   const HostCatalog catalog;
-  Problem rows(core::Linear{.out_features = {3}, .contracted_dims = 3}, {{4, 5, 2, 3}, core::DType::kF32, {}});
+  Problem rows(core::Linear{.out_features = {3}, .contracted_dims = 3},
+               {{4, 5, 2, 3}, core::DType::kF32, {}});
   Problem images(core::Linear{.out_features = {3}, .contracted_dims = 3},
                  {{4, 5, 2, 3}, core::DType::kF32, core::channels_last(4)});
   EXPECT_EQ(catalog.choose(rows.local, {}).candidate, candidates("linear").front().name);

@@ -10,13 +10,15 @@
 namespace soapstone::kernels {
 namespace {
 
-constexpr core::Initializer kUniform{core::InitKind::kUniform, 0.5}, kNormal{core::InitKind::kNormal, 2};
+constexpr core::Initializer kUniform{core::InitKind::kUniform, 0.5},
+    kNormal{core::InitKind::kNormal, 2};
 
 TEST(Initialize, GivesAnElementTheSameValueInEveryLayout) {
   const core::Shape shape{6, 5, 4, 3};
   for (const auto& init : {kUniform, kNormal}) {
     TestBlock<double> whole(core::DType::kF64, core::whole(shape));
-    TestBlock<double> part(core::DType::kF64, {{2, 5}, {1, 4}, {0, 4}, {2, 3}}, core::channels_last(4));
+    TestBlock<double> part(core::DType::kF64, {{2, 5}, {1, 4}, {0, 4}, {2, 3}},
+                           core::channels_last(4));
     initialize(whole.block(), shape, init, 7, 3);
     initialize(part.block(), shape, init, 7, 3);
     for_each_index(part.block().box, [&](auto i) { ASSERT_EQ(part.at(i), whole.at(i)); });
@@ -29,7 +31,8 @@ TEST(Initialize, RoundsTheValuesOfF64ToF32) {
   TestBlock<float> floats(core::DType::kF32, core::whole(shape));
   initialize(doubles.block(), shape, kNormal, 1, 0);
   initialize(floats.block(), shape, kNormal, 1, 0);
-  for (std::size_t i = 0; i < 1000; ++i) ASSERT_EQ(floats.memory()[i], static_cast<float>(doubles.memory()[i]));
+  for (std::size_t i = 0; i < 1000; ++i)
+    ASSERT_EQ(floats.memory()[i], static_cast<float>(doubles.memory()[i]));
 }
 
 TEST(Initialize, DrawsOtherNumbersForOtherSeedsAndTensors) {
@@ -50,7 +53,8 @@ TEST(Initialize, HasTheMomentsOfItsDistribution) {
     TestBlock<double> block(core::DType::kF64, core::whole(shape));
     initialize(block.block(), shape, init, 5, 0);
     double sum = 0, squares = 0, largest = 0;
-    for (const double v : block.memory()) sum += v, squares += v * v, largest = std::max(largest, std::abs(v));
+    for (const double v : block.memory())
+      sum += v, squares += v * v, largest = std::max(largest, std::abs(v));
     return std::array{sum / 40'000, squares / 40'000, largest};
   };
   // Standard errors of the mean: 0.29 / 200 and 2 / 200; of the second moment less than 1 %.

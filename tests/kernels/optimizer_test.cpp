@@ -21,7 +21,8 @@ struct Sgd {
     std::copy(g.begin(), g.end(), gradient.memory().begin());
     update.first_step = first_;
     first_ = false;
-    sgd_update(weight.block(), gradient.block(), update.momentum > 0 ? buffer.block() : Block{}, update);
+    sgd_update(weight.block(), gradient.block(), update.momentum > 0 ? buffer.block() : Block{},
+               update);
   }
 
  private:

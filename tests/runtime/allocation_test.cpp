@@ -45,7 +45,8 @@ TEST(Step, allocates_nothing_that_grows_with_the_model) {
   const core::Cluster cluster = interpreter::cluster_of(2);
   const kernels::HostCatalog catalog;
   const core::DeviceId devices[] = {core::DeviceId(0), core::DeviceId(1)};
-  const auto plan = core::lower(graph, core::data_parallel(graph, devices), cluster, catalog).value();
+  const auto plan =
+      core::lower(graph, core::data_parallel(graph, devices), cluster, catalog).value();
   const auto communicator = make_local_communicator(2);
   PlanRun run(*communicator, graph, plan, {1, nullptr, {}});
   const auto data = make_synthetic_data(graph, 1).value();
@@ -56,7 +57,8 @@ TEST(Step, allocates_nothing_that_grows_with_the_model) {
   for (const Load& l : run.loads()) {
     blocks.emplace_back(static_cast<std::size_t>(l.size.value / 8 + 1));
     for (const auto& s : graph.spec().sources)
-      if (s.name == graph.tensors()[l.tensor].name) data.train->fill(s, samples, l.box, blocks.back().data());
+      if (s.name == graph.tensors()[l.tensor].name)
+        data.train->fill(s, samples, l.box, blocks.back().data());
     loaded.push_back(reinterpret_cast<const std::byte*>(blocks.back().data()));
   }
   const StepSettings settings{0, {.learning_rate = 0.01, .momentum = 0.9}, 0, loaded};
@@ -67,10 +69,12 @@ TEST(Step, allocates_nothing_that_grows_with_the_model) {
   run.step(settings);
   counting = false;
   RecordProperty("allocations", static_cast<int>(allocations));
-  std::printf("%d allocations, the largest of %d bytes\n", static_cast<int>(allocations), static_cast<int>(largest));
-  // Kokkos takes the label of every launch as a std::string, and the rotation of the local backend
-  // keeps a bit per rank; nothing else.
-  EXPECT_LE(largest, 96);
+  std::printf("%d allocations, the largest of %d bytes\n", static_cast<int>(allocations),
+              static_cast<int>(largest));
+  // Kokkos makes a std::string of every launch's label and oneDNN a list of arguments; the smallest
+  // tensor that a step moves is larger than this.
+  EXPECT_LE(largest, 256);
+  EXPECT_LE(allocations, 400);
 }
 
 }  // namespace

@@ -28,12 +28,16 @@ TEST(LearningRate, warms_up_linearly_and_then_follows_its_schedule) {
 }
 
 TEST(OptimizerSettings, values_that_make_no_sense_are_refused_with_what_is_accepted) {
-  const auto error = [](OptimizerSettings s) { return check(s) ? std::string() : check(s).error().message; };
+  const auto error = [](OptimizerSettings s) {
+    return check(s) ? std::string() : check(s).error().message;
+  };
   EXPECT_EQ(error({}), "");
   EXPECT_EQ(error({.learning_rate = -1}), "learning_rate = -1: accepted: more than 0");
   EXPECT_EQ(error({.momentum = 1}), "momentum = 1: accepted: from 0 to less than 1");
-  EXPECT_EQ(error({.momentum = 0, .nesterov = true}), "momentum = 0: accepted: more than 0 with nesterov");
-  EXPECT_EQ(error({.final_learning_rate = 1}), "final_learning_rate = 1: accepted: from 0 to learning_rate");
+  EXPECT_EQ(error({.momentum = 0, .nesterov = true}),
+            "momentum = 0: accepted: more than 0 with nesterov");
+  EXPECT_EQ(error({.final_learning_rate = 1}),
+            "final_learning_rate = 1: accepted: from 0 to learning_rate");
 }
 
 TEST(OptimizerSettings, only_the_first_step_finds_no_momentum) {

@@ -2,7 +2,9 @@
 #include "runtime/trainer.hpp"
 
 #include <atomic>
+#include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -12,6 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/file.hpp"
+#include "core/lower.hpp"
 #include "core/models/models.hpp"
 #include "kernels/catalog.hpp"
 #include "runtime/checkpoint.hpp"
@@ -31,11 +34,12 @@ class TrainerTest : public testing::Test {
   }
   ~TrainerTest() override { std::filesystem::remove_all(folder); }
 
-  core::Result<TrainReport> train_on(int devices, const core::Strategy& strategy, const TrainOptions& options,
-                                     const TrainHooks& hooks = {}) {
+  core::Result<TrainReport> train_on(int devices, const core::Strategy& strategy,
+                                     const TrainOptions& options, const TrainHooks& hooks = {}) {
     const auto communicator = make_local_communicator(devices);
     const core::Cluster cluster = interpreter::cluster_of(devices);
-    return train(*communicator, {graph, strategy, cluster, catalog, *data.train, data.test.get()}, options, hooks);
+    return train(*communicator, {graph, strategy, cluster, catalog, *data.train, data.test.get()},
+                 options, hooks);
   }
   core::Strategy random_strategy(int devices, std::uint64_t seed) {
     std::mt19937_64 random(seed);
@@ -84,8 +88,8 @@ TEST_F(TrainerTest, metrics_are_one_json_line_per_step_and_evaluation) {
   EXPECT_LT(report->last_loss, report->first_loss);
 }
 
-// 37 samples in batches of 16: the last batch is filled up. One device that takes all 37 at once says
-// what must come out.
+// 37 samples in batches of 16: the last batch is filled up. One device that takes all 37 at once
+// says what must come out.
 TEST_F(TrainerTest, an_evaluation_counts_every_sample_once) {
   TrainOptions options = steps(1);
   const auto report = train_on(3, random_strategy(3, 3), options);
@@ -99,7 +103,8 @@ TEST_F(TrainerTest, an_evaluation_counts_every_sample_once) {
   ASSERT_TRUE(train_on(1, core::single_device(graph), options));
   const Checkpoint c = load_checkpoint(options.checkpoint, graph).value();
   // The same weights into a graph with batch 37, by name.
-  const core::Graph whole = core::build_model("mlp", {.batch = 37, .dtype = core::DType::kF64}).value();
+  const core::Graph whole =
+      core::build_model("mlp", {.batch = 37, .dtype = core::DType::kF64}).value();
   Checkpoint moved = c;
   moved.graph_hash = core::hex(whole.hash());
   moved.step = 0;
@@ -111,7 +116,8 @@ TEST_F(TrainerTest, an_evaluation_counts_every_sample_once) {
   TrainOptions again = steps(1);
   again.resume = folder / "moved";
   again.optimizer.learning_rate = 1e-300;  // the weights stay
-  const auto once = train(*communicator, {whole, alone, cluster, catalog, *data.train, data.test.get()}, again);
+  const auto once =
+      train(*communicator, {whole, alone, cluster, catalog, *data.train, data.test.get()}, again);
   ASSERT_TRUE(once) << once.error().message;
   EXPECT_NEAR(once->last_evaluation->accuracy, report->last_evaluation->accuracy, 1e-9);
   EXPECT_NEAR(once->last_evaluation->loss, report->last_evaluation->loss, 1e-9);
@@ -180,7 +186,9 @@ TEST_F(TrainerTest, bad_checkpoints_are_refused_with_what_is_wrong) {
   EXPECT_THAT(error(""), HasSubstr("this is no checkpoint"));
   std::string newer = good;
   newer[newer.find('\n') - 1] = '9';
-  EXPECT_THAT(error(newer), HasSubstr("checkpoint format 9; this program reads format 1: it was written by a newer one"));
+  EXPECT_THAT(
+      error(newer),
+      HasSubstr("checkpoint format 9; this program reads format 1: it was written by a newer one"));
   std::string spoilt = good;
   spoilt[spoilt.size() - 100] = static_cast<char>(spoilt[spoilt.size() - 100] ^ 1);
   EXPECT_THAT(error(spoilt), HasSubstr("the file is damaged"));
@@ -201,7 +209,8 @@ TEST_F(TrainerTest, bad_checkpoints_are_refused_with_what_is_wrong) {
   const auto refused = train_on(1, core::single_device(graph), other);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().kind, core::ErrorKind::kRefused);
-  EXPECT_THAT(refused.error().message, HasSubstr("model, batch and number format must be the same"));
+  EXPECT_THAT(refused.error().message,
+              HasSubstr("model, batch and number format must be the same"));
 }
 
 TEST_F(TrainerTest, an_old_checkpoint_survives_when_a_new_one_cannot_be_written) {
@@ -231,7 +240,8 @@ TEST_F(TrainerTest, the_measured_trace_has_every_task_once_and_no_overlaps) {
   double flops = 0;
   for (const core::Flops f : t.spans.flops) flops += f.value;
   EXPECT_GT(flops, 0);
-  for (std::size_t i = 0; i < t.spans.size(); ++i) EXPECT_LE(t.spans.waiting[i], t.spans.end[i] - t.spans.start[i]);
+  for (std::size_t i = 0; i < t.spans.size(); ++i)
+    EXPECT_LE(t.spans.waiting[i], t.spans.end[i] - t.spans.start[i]);
   for (const auto& m : t.memory) {
     EXPECT_GT(m.live_peak, core::Bytes(0));
     EXPECT_LE(m.live_peak, m.arena);
@@ -241,7 +251,8 @@ TEST_F(TrainerTest, the_measured_trace_has_every_task_once_and_no_overlaps) {
 TEST_F(TrainerTest, fewer_ranks_than_devices_are_refused) {
   const auto communicator = make_local_communicator(1);
   const core::Cluster cluster = interpreter::cluster_of(2);
-  const auto report = train(*communicator, {graph, data_parallel(2), cluster, catalog, *data.train}, steps(1));
+  const auto report =
+      train(*communicator, {graph, data_parallel(2), cluster, catalog, *data.train}, steps(1));
   ASSERT_FALSE(report);
   EXPECT_THAT(report.error().message, HasSubstr("1 ranks for a cluster of 2 devices"));
 }

@@ -20,7 +20,9 @@ using core::Interval;
 class OneTransfer final : public Program {
  public:
   OneTransfer(const core::Transfer& t, std::uint32_t member, Endpoint& endpoint)
-      : endpoint_(endpoint), prepared_(t, member), run_(prepared_.most_requests()),
+      : endpoint_(endpoint),
+        prepared_(t, member),
+        run_(prepared_.most_requests()),
         staging_(static_cast<std::size_t>(prepared_.staging().value) + 64) {
     const core::TransferMember& m = t.members[member];
     held.resize(static_cast<std::size_t>(core::elements(m.held)));
@@ -50,9 +52,11 @@ class Idle final : public Program {
 };
 
 // The index, in row-major order of `shape`, of every element of a box as it lies in memory.
-std::vector<std::int64_t> indices(const Box& box, const core::DimOrder& order, const core::Shape& shape) {
+std::vector<std::int64_t> indices(const Box& box, const core::DimOrder& order,
+                                  const core::Shape& shape) {
   std::vector<std::int64_t> out(static_cast<std::size_t>(core::elements(box)));
-  const auto local = core::packed_strides(core::extents(box), order), global = core::packed_strides(shape, {});
+  const auto local = core::packed_strides(core::extents(box), order),
+             global = core::packed_strides(shape, {});
   for (std::size_t n = 0; n < out.size(); ++n) {
     std::int64_t rest = static_cast<std::int64_t>(n), at = 0, index = 0;
     for (std::size_t d = box.size(); d-- > 0;) {
@@ -66,15 +70,19 @@ std::vector<std::int64_t> indices(const Box& box, const core::DimOrder& order, c
   return out;
 }
 
-core::Layout random_layout(const core::Shape& shape, int devices, std::mt19937_64& random, bool may_be_partial) {
-  const auto pick = [&](int most) { return static_cast<int>(random() % static_cast<unsigned>(most)) + 1; };
+core::Layout random_layout(const core::Shape& shape, int devices, std::mt19937_64& random,
+                           bool may_be_partial) {
+  const auto pick = [&](int most) {
+    return static_cast<int>(random() % static_cast<unsigned>(most)) + 1;
+  };
   core::Layout layout;
   int left = devices;
   for (const std::int64_t extent : shape) {
     const int parts = std::min<int>(pick(left), static_cast<int>(extent));
     left /= parts;
     layout.parts.emplace_back();
-    for (int p = 0; p < parts; ++p) layout.parts.back().push_back(core::part_of(extent, 1, parts, p));
+    for (int p = 0; p < parts; ++p)
+      layout.parts.back().push_back(core::part_of(extent, 1, parts, p));
   }
   layout.partials = may_be_partial ? pick(left) : 1;
   left /= layout.partials;
@@ -88,8 +96,8 @@ core::Layout random_layout(const core::Shape& shape, int devices, std::mt19937_6
   return layout;
 }
 
-core::Transfer transfer_of(const core::ReshardGroup& group, const core::Layout& from, const core::Layout& to,
-                           const core::DimOrder& order) {
+core::Transfer transfer_of(const core::ReshardGroup& group, const core::Layout& from,
+                           const core::Layout& to, const core::DimOrder& order) {
   core::Transfer t;
   t.pattern = group.pattern;
   t.root = group.root;
@@ -114,9 +122,11 @@ core::Transfer transfer_of(const core::ReshardGroup& group, const core::Layout& 
   return t;
 }
 
-// Runs the group's transfer; `value(index)` is the tensor, cut into partials as held = value / 2, value / 2 - 1, ….
+// Runs the group's transfer; `value(index)` is the tensor, cut into partials as held = value / 2,
+// value / 2 - 1, ….
 void check_group(const core::ReshardGroup& group, const core::Layout& from, const core::Layout& to,
-                 const core::Shape& shape, const core::DimOrder& order, core::Algorithm algorithm, int devices) {
+                 const core::Shape& shape, const core::DimOrder& order, core::Algorithm algorithm,
+                 int devices) {
   core::Transfer t = transfer_of(group, from, to, order);
   t.algorithm = algorithm;
   const auto communicator = make_local_communicator(devices);
@@ -148,7 +158,8 @@ void check_group(const core::ReshardGroup& group, const core::Layout& from, cons
     pointers.push_back(programs.back().get());
   }
   std::vector<std::vector<double>> first;
-  for (int round = 0; round < 2; ++round) {  // the second run finds the first one's remains in staging
+  for (int round = 0; round < 2;
+       ++round) {  // the second run finds the first one's remains in staging
     for (OneTransfer* m : members) m->begin();
     communicator->run(pointers);
   }
@@ -163,11 +174,10 @@ void check_group(const core::ReshardGroup& group, const core::Layout& from, cons
       const auto shard = to.shard_on(k->device);
       const auto at = indices(k->wanted, order, shape);
       for (std::size_t i = 0; i < at.size(); ++i, ++seen) {
-        const double expected =
-            to.partial(static_cast<std::size_t>(shard)) > 0 ? 0 : value(at[i]);
+        const double expected = to.partial(static_cast<std::size_t>(shard)) > 0 ? 0 : value(at[i]);
         ASSERT_EQ(members[m]->wanted[i], expected)
-            << name_of(t.pattern) << " " << name_of(algorithm) << " device " << d << " element " << at[i] << "\nfrom "
-            << core::print(from) << "\nto " << core::print(to);
+            << name_of(t.pattern) << " " << name_of(algorithm) << " device " << d << " element "
+            << at[i] << "\nfrom " << core::print(from) << "\nto " << core::print(to);
       }
     }
   }
@@ -177,7 +187,8 @@ TEST(Transfer, every_pattern_and_algorithm_delivers_what_the_layouts_say) {
   std::map<core::Pattern, int> seen;
   for (std::uint64_t seed = 0; seed < 1500; ++seed) {
     std::mt19937_64 random(seed);
-    const core::Shape shape{static_cast<std::int64_t>(random() % 5 + 1), static_cast<std::int64_t>(random() % 7 + 1),
+    const core::Shape shape{static_cast<std::int64_t>(random() % 5 + 1),
+                            static_cast<std::int64_t>(random() % 7 + 1),
                             static_cast<std::int64_t>(random() % 3 + 1)};
     const core::DimOrder order = random() % 2 ? core::DimOrder{} : core::DimOrder{0, 2, 1};
     const int devices = static_cast<int>(random() % 6) + 1;
@@ -189,7 +200,8 @@ TEST(Transfer, every_pattern_and_algorithm_delivers_what_the_layouts_say) {
       to.replicas = from.partials * from.replicas;
     }
     if (random() % 6 == 0) {  // a tensor of one device for all
-      from = core::on_one_device(shape, DeviceId(static_cast<std::uint32_t>(random() % static_cast<unsigned>(devices))));
+      from = core::on_one_device(
+          shape, DeviceId(static_cast<std::uint32_t>(random() % static_cast<unsigned>(devices))));
       to = from;
       to.devices.clear();
       for (int d = 0; d < devices; ++d) to.devices.emplace_back(static_cast<std::uint32_t>(d));
@@ -200,8 +212,11 @@ TEST(Transfer, every_pattern_and_algorithm_delivers_what_the_layouts_say) {
       if (group.pattern == core::Pattern::kNone) continue;
       if (to == from) continue;  // partial sums may stay partial
       for (const auto& [algorithm, name] : core::enum_names(core::Algorithm{})) {
-        if (group.pattern != core::Pattern::kBoxes && !core::why_not(group.pattern, algorithm).empty()) continue;
-        if (group.pattern == core::Pattern::kBoxes && algorithm != core::Algorithm::kDirect) continue;
+        if (group.pattern != core::Pattern::kBoxes &&
+            !core::why_not(group.pattern, algorithm).empty())
+          continue;
+        if (group.pattern == core::Pattern::kBoxes && algorithm != core::Algorithm::kDirect)
+          continue;
         check_group(group, from, to, shape, order, algorithm, devices);
         if (HasFatalFailure()) {
           ADD_FAILURE() << "seed " << seed;
@@ -232,7 +247,8 @@ TEST(Transfer, a_rank_that_nobody_answers_is_reported_with_what_it_waits_for) {
     communicator->run(programs);
     FAIL() << "went on without rank 2";
   } catch (const Deadlock& error) {
-    EXPECT_THAT(error.what(), testing::HasSubstr("rank 0: round 0 of all-reduce: a message from rank 2"));
+    EXPECT_THAT(error.what(),
+                testing::HasSubstr("rank 0: round 0 of all-reduce: a message from rank 2"));
     EXPECT_THAT(error.what(), testing::HasSubstr("rank 1: round 0 of all-reduce: "));
     EXPECT_THAT(error.what(), testing::HasSubstr("rank 2: is done"));
   }
@@ -242,7 +258,8 @@ TEST(LocalCommunicator, a_message_of_another_size_than_expected_is_an_error_that
   const auto communicator = make_local_communicator(2);
   double out[2] = {}, in[3] = {};
   const Request send = communicator->endpoint(0).send(1, 9, out, core::Bytes(16));
-  EXPECT_THROW((void)communicator->endpoint(1).receive(0, 9, in, core::Bytes(24)), CommunicationError);
+  EXPECT_THROW((void)communicator->endpoint(1).receive(0, 9, in, core::Bytes(24)),
+               CommunicationError);
 }
 
 }  // namespace

@@ -35,7 +35,8 @@ class Bench {
         data(make_synthetic_data(graph, 3).value()),
         communicator(make_local_communicator(devices)) {}
 
-  core::Result<std::vector<Verdict>> run(std::span<const core::Strategy> strategies, const VerifyOptions& options) {
+  core::Result<std::vector<Verdict>> run(std::span<const core::Strategy> strategies,
+                                         const VerifyOptions& options) {
     return verify(*communicator, graph, cluster, catalog, *data.train, strategies, options);
   }
 
@@ -61,26 +62,28 @@ TEST_P(Verify, random_strategies_equal_one_device) {
   std::mt19937_64 random(s.seed);
   std::vector<core::Strategy> strategies;
   for (int k = 0; k < 8; ++k)
-    strategies.push_back(interpreter::random_strategy(bench.graph, s.devices, s.micro_batches, random));
+    strategies.push_back(
+        interpreter::random_strategy(bench.graph, s.devices, s.micro_batches, random));
   const auto verdicts = bench.run(strategies, few_steps());
   ASSERT_TRUE(verdicts) << verdicts.error().message;
   for (std::size_t k = 0; k < strategies.size(); ++k)
     EXPECT_LE((*verdicts)[k].worst_relative_difference, 1e-9)
-        << core::print((*verdicts)[k]) << "\n" << interpreter::describe(bench.graph, strategies[k]);
+        << core::print((*verdicts)[k]) << "\n"
+        << interpreter::describe(bench.graph, strategies[k]);
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, Verify,
-                         testing::Values(Setting{"mlp", 2, 1, 1}, Setting{"mlp", 4, 1, 2}, Setting{"mlp", 3, 2, 3},
-                                         Setting{"inception-block", 2, 1, 4}, Setting{"inception-block", 4, 1, 5},
-                                         Setting{"inception-block", 3, 3, 6}, Setting{"transformer-block", 2, 1, 7},
-                                         Setting{"transformer-block", 4, 1, 8},
-                                         Setting{"transformer-block", 3, 2, 9}),
-                         [](const auto& info) {
-                           std::string name = fmt::format("{}_on_{}_devices_in_{}", info.param.model,
-                                                          info.param.devices, info.param.micro_batches);
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Models, Verify,
+    testing::Values(Setting{"mlp", 2, 1, 1}, Setting{"mlp", 4, 1, 2}, Setting{"mlp", 3, 2, 3},
+                    Setting{"inception-block", 2, 1, 4}, Setting{"inception-block", 4, 1, 5},
+                    Setting{"inception-block", 3, 3, 6}, Setting{"transformer-block", 2, 1, 7},
+                    Setting{"transformer-block", 4, 1, 8}, Setting{"transformer-block", 3, 2, 9}),
+    [](const auto& info) {
+      std::string name = fmt::format("{}_on_{}_devices_in_{}", info.param.model, info.param.devices,
+                                     info.param.micro_batches);
+      std::replace(name.begin(), name.end(), '-', '_');
+      return name;
+    });
 
 TEST(VerifyOf, clipped_gradients_equal_those_of_one_device) {
   Bench bench("mlp", 3);
@@ -88,7 +91,8 @@ TEST(VerifyOf, clipped_gradients_equal_those_of_one_device) {
   options.optimizer.clip_gradient_norm = 0.1;
   std::mt19937_64 random(11);
   std::vector<core::Strategy> strategies;
-  for (int k = 0; k < 6; ++k) strategies.push_back(interpreter::random_strategy(bench.graph, 3, 1, random));
+  for (int k = 0; k < 6; ++k)
+    strategies.push_back(interpreter::random_strategy(bench.graph, 3, 1, random));
   const auto verdicts = bench.run(strategies, options);
   ASSERT_TRUE(verdicts) << verdicts.error().message;
   for (const Verdict& v : *verdicts) EXPECT_LE(v.worst_relative_difference, 1e-9) << core::print(v);

@@ -31,7 +31,7 @@ constexpr std::int64_t kHigh = 8, kWide = 128;
 #else
 constexpr std::int64_t kHigh = 4, kWide = 64;
 #endif
-constexpr std::int64_t kQueries = 32, kKeys = 64;  // of a tile
+constexpr std::int64_t kQueries = 64, kKeys = 64;  // of a tile
 constexpr std::int64_t kLanes = 32;                // workers with memory of their own
 
 // Elements of a padded row: a multiple of a block's width, so that products need no edges.

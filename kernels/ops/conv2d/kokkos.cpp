@@ -1,10 +1,11 @@
-// conv2d as products of matrices whose elements are read in place (implicit GEMM), per group, in f32
-// or f64, operands in any order of dimensions:
+// conv2d as products of matrices whose elements are read in place (implicit GEMM), per group, in
+// f32 or f64, operands in any order of dimensions:
 //   forward          y[(n, oh, ow), co]    = Σ_{r, s, ci}   x(window)  w[co, (r, s, ci)]
 //   backward_input   dx[(n, h, w), ci]     = Σ_{r, s, co}   dy(window) w[(r, s, co), ci]
 //   backward_weight  dw[co, (r, s, ci)]    = Σ_{n, oh, ow}  dy[(n, oh, ow), co] x(window)
-// 2·n·co·oh·ow·ci·kh·kw FLOPs each; backward_input stride_h·stride_w times as many, most with zeros.
-// Source: Chellapilla et al. 2006 (lowering), with the lowered matrix formed a tile at a time.
+// 2·n·co·oh·ow·ci·kh·kw FLOPs each; backward_input stride_h·stride_w times as many, most with
+// zeros. Source: Chellapilla et al. 2006 (lowering), with the lowered matrix formed a tile at a
+// time.
 #include "kernels/detail/block_access.hpp"
 #include "kernels/detail/column_sums.hpp"
 #include "kernels/detail/matmul.hpp"
@@ -54,24 +55,28 @@ bool locate(const Window& window, std::int64_t at, std::int64_t tap, std::int64_
 }
 
 template <bool kForward>
-WindowTable window_table(const Window& height, const Window& width, std::int64_t channels, std::int64_t n,
-                         const core::Shape& strides) {
+WindowTable window_table(const Window& height, const Window& width, std::int64_t channels,
+                         std::int64_t n, const core::Shape& strides) {
   WindowTable table{height, width, channels, strides, {}, {}};
   const std::int64_t direction = kForward ? 1 : -1;
   for (std::int64_t r = 0; r < height.kernel; ++r)
     for (std::int64_t s = 0; s < width.kernel; ++s)
       for (std::int64_t c = 0; c < channels; ++c)
-        table.columns.push_back(direction * (r * height.dilation * strides[2] + s * width.dilation * strides[3]) +
-                                c * strides[1]);
+        table.columns.push_back(
+            direction * (r * height.dilation * strides[2] + s * width.dilation * strides[3]) +
+            c * strides[1]);
   const bool regular = kForward || (height.stride == 1 && width.stride == 1);
-  const std::int64_t rows = kForward ? height.out : height.in, columns = kForward ? width.out : width.in;
+  const std::int64_t rows = kForward ? height.out : height.in,
+                     columns = kForward ? width.out : width.in;
   for (std::int64_t i = 0; i < n; ++i)
     for (std::int64_t h = 0; h < rows; ++h)
       for (std::int64_t w = 0; w < columns; ++w) {
         Place place{i, h, w};
         std::int64_t top = 0, left = 0, last = 0;
-        if (regular && locate<kForward>(height, h, 0, top) && locate<kForward>(height, h, height.kernel - 1, last) &&
-            locate<kForward>(width, w, 0, left) && locate<kForward>(width, w, width.kernel - 1, last)) {
+        if (regular && locate<kForward>(height, h, 0, top) &&
+            locate<kForward>(height, h, height.kernel - 1, last) &&
+            locate<kForward>(width, w, 0, left) &&
+            locate<kForward>(width, w, width.kernel - 1, last)) {
           place.start = i * strides[0] + top * strides[2] + left * strides[3];
           place.inside = true;
         }
@@ -86,7 +91,8 @@ struct Windows {
   const T* data;
   const WindowTable* table;
 
-  void load(std::int64_t row, std::int64_t first, std::int64_t count, T* out, std::int64_t step) const {
+  void load(std::int64_t row, std::int64_t first, std::int64_t count, T* out,
+            std::int64_t step) const {
     const WindowTable& t = *table;
     const Place& place = t.rows[static_cast<std::size_t>(row)];
     constexpr std::int64_t kShort = 8;  // channels
@@ -103,7 +109,8 @@ struct Windows {
       const std::int64_t run = std::min(count, t.channels - channel);
       std::int64_t h = 0, w = 0;
       if (locate<kForward>(t.height, place.h, r, h) && locate<kForward>(t.width, place.w, s, w)) {
-        const T* from = data + place.n * t.strides[0] + h * t.strides[2] + w * t.strides[3] + channel * c_stride;
+        const T* from = data + place.n * t.strides[0] + h * t.strides[2] + w * t.strides[3] +
+                        channel * c_stride;
         if (c_stride == 1)
           for (std::int64_t i = 0; i < run; ++i) out[i * step] = from[i];
         else
@@ -130,7 +137,8 @@ class Conv2DKokkos final : public PreparedKernel {
         y_rows_(table(shape_.y, {0, 2, 3})),
         y_columns_(channel_table(shape_.y, shape_.co)),
         inputs_(window_table<true>(shape_.h, shape_.w, shape_.ci, shape_.n, shape_.x.strides)),
-        outputs_(window_table<false>(shape_.h, shape_.w, shape_.co, no_input(shape_) ? 0 : shape_.n, shape_.y.strides)) {
+        outputs_(window_table<false>(shape_.h, shape_.w, shape_.co, no_input(shape_) ? 0 : shape_.n,
+                                     shape_.y.strides)) {
     // The weight of a group as [co, (r, s, ci)] and as [(r, s, co), ci].
     detail::LocalOperand weight = shape_.weight;
     weight.extents[0] = shape_.co;
@@ -144,7 +152,8 @@ class Conv2DKokkos final : public PreparedKernel {
 
   core::Bytes workspace() const override { return workspace_of(shape_); }
   static core::Bytes workspace_of(const ConvShape& shape) {
-    const std::int64_t outputs = shape.n * shape.h.out * shape.w.out, inputs = shape.n * shape.h.in * shape.w.in;
+    const std::int64_t outputs = shape.n * shape.h.out * shape.w.out,
+                       inputs = shape.n * shape.h.in * shape.w.in;
     const std::int64_t taps = shape.h.kernel * shape.w.kernel;
     const std::int64_t touched = no_input(shape) ? 0 : 1;
     return std::max({detail::matmul_workspace<T>(outputs, shape.co, touched * taps * shape.ci),
@@ -156,20 +165,29 @@ class Conv2DKokkos final : public PreparedKernel {
   void execute(const StepCall& call) const override {
     const detail::Space space;
     const auto step = steps_.name(call);
-    const auto value = [&](std::string_view name) -> const Block& { return steps_.value(call, name); };
-    const auto gradient = [&](std::string_view name) -> const Block& { return steps_.gradient(call, name); };
+    const auto value = [&](std::string_view name) -> const Block& {
+      return steps_.value(call, name);
+    };
+    const auto gradient = [&](std::string_view name) -> const Block& {
+      return steps_.gradient(call, name);
+    };
     if (step == "forward")
-      product(space, "soapstone::conv2d::forward", value("x"), value("weight"), value("bias"), value("y"), shape_.relu, call.workspace);
+      product(space, "soapstone::conv2d::forward", value("x"), value("weight"), value("bias"),
+              value("y"), shape_.relu, call.workspace);
     else if (step == "product")
-      product(space, "soapstone::conv2d::product", value("x"), value("weight"), value("bias"), value("pre"), false, call.workspace);
+      product(space, "soapstone::conv2d::product", value("x"), value("weight"), value("bias"),
+              value("pre"), false, call.workspace);
     else if (step == "activate")
       detail::relu_forward(space, "soapstone::conv2d::activate", value("pre"), value("y"));
     else if (step == "backward_activation")
-      detail::relu_backward(space, "soapstone::conv2d::backward_activation", value("y"), gradient("y"), gradient("pre"));
+      detail::relu_backward(space, "soapstone::conv2d::backward_activation", value("y"),
+                            gradient("y"), gradient("pre"));
     else if (step == "backward_input")
-      backward_input(space, gradient(shape_.relu ? "pre" : "y"), value("weight"), gradient("x"), call.workspace);
+      backward_input(space, gradient(shape_.relu ? "pre" : "y"), value("weight"), gradient("x"),
+                     call.workspace);
     else if (step == "backward_weight")
-      backward_weight(space, gradient(shape_.relu ? "pre" : "y"), value("x"), gradient("weight"), gradient("bias"), call.workspace);
+      backward_weight(space, gradient(shape_.relu ? "pre" : "y"), value("x"), gradient("weight"),
+                      gradient("bias"), call.workspace);
     else
       detail::unknown_step("conv2d/kokkos", step);
   }
@@ -186,7 +204,8 @@ class Conv2DKokkos final : public PreparedKernel {
   static bool no_input(const ConvShape& shape) { return core::elements(shape.x.extents) == 0; }
 
   static Table table(const detail::LocalOperand& operand, std::initializer_list<int> dims) {
-    return detail::offset_table(operand.extents, operand.strides, std::span(dims.begin(), dims.size()));
+    return detail::offset_table(operand.extents, operand.strides,
+                                std::span(dims.begin(), dims.size()));
   }
   static Table channel_table(const detail::LocalOperand& operand, std::int64_t channels) {
     Table offsets;
@@ -213,8 +232,10 @@ class Conv2DKokkos final : public PreparedKernel {
       detail::matmul<T>(
           space, label, outputs(), shape_.co, depth,
           inputs_of_outputs(x_data + g * shape_.ci * shape_.x.strides[1]), RowsAre::kOuter,
-          detail::TableMatrix<const T>{w_data + g * group_stride_, w_outer_.data(), w_windows_.data(), unit(w_windows_)},
-          RowsAre::kOuter, workspace, [=](std::int64_t row, std::int64_t first, std::int64_t count, const T* sums) {
+          detail::TableMatrix<const T>{w_data + g * group_stride_, w_outer_.data(),
+                                       w_windows_.data(), unit(w_windows_)},
+          RowsAre::kOuter, workspace,
+          [=](std::int64_t row, std::int64_t first, std::int64_t count, const T* sums) {
             T* out = to + rows[row];
             for (std::int64_t c = 0; c < count; ++c) {
               const T v = sums[c] + (bias ? bias[first + c] : T(0));
@@ -230,14 +251,15 @@ class Conv2DKokkos final : public PreparedKernel {
     const T *dy_data = detail::data_of<T>(dy), *w_data = detail::data_of<T>(w);
     T* dx_data = detail::data_of<T>(dx);
     for (std::int64_t g = 0; g < shape_.groups; ++g)
-      detail::matmul<T>(
-          space, "soapstone::conv2d::backward_input", inputs(), shape_.ci,
-          taps() * shape_.co,
-          Windows<T, false>{dy_data + g * shape_.co * shape_.y.strides[1], &outputs_},
-          RowsAre::kOuter,
-          detail::TableMatrix<const T>{w_data + g * group_stride_, w_taps_.data(), w_inner_.data(), unit(w_inner_)},
-          RowsAre::kContracted, workspace,
-          store_into({dx_data + g * shape_.ci * shape_.x.strides[1], x_rows_.data(), x_columns_.data(), false}));
+      detail::matmul<T>(space, "soapstone::conv2d::backward_input", inputs(), shape_.ci,
+                        taps() * shape_.co,
+                        Windows<T, false>{dy_data + g * shape_.co * shape_.y.strides[1], &outputs_},
+                        RowsAre::kOuter,
+                        detail::TableMatrix<const T>{w_data + g * group_stride_, w_taps_.data(),
+                                                     w_inner_.data(), unit(w_inner_)},
+                        RowsAre::kContracted, workspace,
+                        store_into({dx_data + g * shape_.ci * shape_.x.strides[1], x_rows_.data(),
+                                    x_columns_.data(), false}));
   }
 
   void backward_weight(const detail::Space& space, const Block& dy, const Block& x, const Block& dw,
@@ -246,9 +268,12 @@ class Conv2DKokkos final : public PreparedKernel {
     T* dw_data = detail::data_of<T>(dw);
     for (std::int64_t g = 0; g < shape_.groups; ++g)
       detail::matmul<T>(
-          space, "soapstone::conv2d::backward_weight", shape_.co, taps() * shape_.ci, no_input(shape_) ? 0 : outputs(),
-          detail::TableMatrix<const T>{dy_data + g * shape_.co * shape_.y.strides[1], y_rows_.data(), y_columns_.data(), unit(y_columns_)},
-          RowsAre::kContracted, inputs_of_outputs(x_data + g * shape_.ci * shape_.x.strides[1]), RowsAre::kContracted, workspace,
+          space, "soapstone::conv2d::backward_weight", shape_.co, taps() * shape_.ci,
+          no_input(shape_) ? 0 : outputs(),
+          detail::TableMatrix<const T>{dy_data + g * shape_.co * shape_.y.strides[1],
+                                       y_rows_.data(), y_columns_.data(), unit(y_columns_)},
+          RowsAre::kContracted, inputs_of_outputs(x_data + g * shape_.ci * shape_.x.strides[1]),
+          RowsAre::kContracted, workspace,
           store_into({dw_data + g * group_stride_, w_outer_.data(), w_windows_.data(), false}));
     if (dbias.size() > 0)
       bias_sums_.run(space, "soapstone::conv2d::backward_bias", dy, dbias, workspace);
@@ -263,7 +288,7 @@ class Conv2DKokkos final : public PreparedKernel {
 
   detail::StepTable steps_;
   ConvShape shape_;
-  Table x_rows_, x_columns_, y_rows_, y_columns_;   // offsets of places and channels
+  Table x_rows_, x_columns_, y_rows_, y_columns_;  // offsets of places and channels
   WindowTable inputs_, outputs_;
   Table w_outer_, w_windows_, w_taps_, w_inner_;
   std::int64_t group_stride_ = 0;

@@ -1,7 +1,7 @@
 // conv2d through oneDNN, f32, direct algorithms. Activations are used as they lie (channels-last is
 // what the fast code wants); the weight is reordered to the layout that oneDNN prefers and back at
-// every call, since for weights as they lie outside it has only its reference code. The bias gradient
-// comes with that of the weight.
+// every call, since for weights as they lie outside it has only its reference code. The bias
+// gradient comes with that of the weight.
 #include "kernels/onednn/layer.hpp"
 #include "kernels/ops/conv2d/shape.hpp"
 
@@ -32,7 +32,8 @@ onednn::Layer layer_of(const ConvShape& shape) {
     strides.insert(strides.begin(), shape.co * strides[0]);
   }
   const auto fused = shape.relu && shape.whole ? onednn::Fused::kRelu : onednn::Fused::kNone;
-  return {convolution_forward(c, fused), convolution_backward_input(c), convolution_backward_weight(c)};
+  return {convolution_forward(c, fused), convolution_backward_input(c),
+          convolution_backward_weight(c)};
 }
 
 }  // namespace

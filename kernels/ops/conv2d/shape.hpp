@@ -13,7 +13,8 @@ struct ConvShape {
   bool bias = false;  // this part adds it
   bool relu = false;
   bool whole = true;  // no part of the sums is elsewhere: the activation is fused
-  detail::LocalOperand x, weight, y;  // [n, groups·ci, h, w], [groups·co, ci, kh, kw], [n, groups·co, oh, ow]
+  detail::LocalOperand x, weight,
+      y;  // [n, groups·ci, h, w], [groups·co, ci, kh, kw], [n, groups·co, oh, ow]
 
   explicit ConvShape(const core::LocalProblem& problem);
 };

@@ -16,7 +16,8 @@ namespace {
 
 using namespace detail;
 
-constexpr std::int64_t kPiece = 252;  // elements masked at a time; with up to 3 before them, 64 groups
+constexpr std::int64_t kPiece = 252;  // elements masked at a time; with up to 3 before them, 64 groups of 4
+constexpr std::int64_t kLanes = 16;   // Philox calls side by side; more are made than wanted
 
 // The random words of elements first + k · step for k in [0, count), count <= kPiece; `memory` holds
 // kPiece + 4.
@@ -24,23 +25,27 @@ const std::uint32_t* draw(const RandomStream& stream, std::uint64_t first, std::
                           std::uint32_t* memory) {
   if (step == 1) {
     const std::int64_t skip = static_cast<std::int64_t>(first % 4), groups = (skip + count + 3) / 4;
-    SOAPSTONE_SIMD
-    for (std::int64_t g = 0; g < groups; ++g) {
-      const RandomWords r = random_words(stream, first / 4 + static_cast<std::uint64_t>(g));
-      memory[4 * g] = r.word[0];
-      memory[4 * g + 1] = r.word[1];
-      memory[4 * g + 2] = r.word[2];
-      memory[4 * g + 3] = r.word[3];
+    for (std::int64_t g = 0; g < groups; g += kLanes) {
+      SOAPSTONE_SIMD
+      for (std::int64_t lane = g; lane < g + kLanes; ++lane) {
+        const RandomWords r = random_words(stream, first / 4 + static_cast<std::uint64_t>(lane));
+        memory[4 * lane] = r.word[0];
+        memory[4 * lane + 1] = r.word[1];
+        memory[4 * lane + 2] = r.word[2];
+        memory[4 * lane + 3] = r.word[3];
+      }
     }
     return memory + skip;
   }
-  SOAPSTONE_SIMD
-  for (std::int64_t k = 0; k < count; ++k) {
-    const std::uint64_t element = first + static_cast<std::uint64_t>(k) * step;
-    const RandomWords r = random_words(stream, element / 4);
-    const std::uint32_t even = element & 2 ? r.word[2] : r.word[0];
-    const std::uint32_t odd = element & 2 ? r.word[3] : r.word[1];
-    memory[k] = element & 1 ? odd : even;
+  for (std::int64_t k = 0; k < count; k += kLanes) {
+    SOAPSTONE_SIMD
+    for (std::int64_t lane = k; lane < k + kLanes; ++lane) {
+      const std::uint64_t element = first + static_cast<std::uint64_t>(lane) * step;
+      const RandomWords r = random_words(stream, element / 4);
+      const std::uint32_t even = element & 2 ? r.word[2] : r.word[0];
+      const std::uint32_t odd = element & 2 ? r.word[3] : r.word[1];
+      memory[lane] = element & 1 ? odd : even;
+    }
   }
   return memory;
 }
@@ -97,10 +102,10 @@ class DropoutKernel final : public PreparedKernel {
           if (to_step == 1 && from_step == 1) {
             SOAPSTONE_SIMD
             for (std::int64_t j = 0; j < count; ++j)
-              t[j] = words[j] >= threshold ? f[j] * scale : T(0);
+              t[j] = f[j] * (words[j] >= threshold ? scale : T(0));
           } else {
             for (std::int64_t j = 0; j < count; ++j)
-              t[j * to_step] = words[j] >= threshold ? f[j * from_step] * scale : T(0);
+              t[j * to_step] = f[j * from_step] * (words[j] >= threshold ? scale : T(0));
           }
         }
     });

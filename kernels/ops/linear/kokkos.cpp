@@ -22,7 +22,8 @@ struct Tables {
   std::vector<std::int64_t> rows, columns;
   bool contiguous = false;
 
-  Tables(const detail::LocalOperand& operand, std::span<const int> row_dims, std::span<const int> column_dims)
+  Tables(const detail::LocalOperand& operand, std::span<const int> row_dims,
+         std::span<const int> column_dims)
       : rows(detail::offset_table(operand.extents, operand.strides, row_dims)),
         columns(detail::offset_table(operand.extents, operand.strides, column_dims)),
         contiguous(detail::counts_up(columns)) {}
@@ -54,20 +55,29 @@ class LinearKokkos final : public PreparedKernel {
   void execute(const StepCall& call) const override {
     const detail::Space space;
     const auto step = steps_.name(call);
-    const auto value = [&](std::string_view name) -> const Block& { return steps_.value(call, name); };
-    const auto gradient = [&](std::string_view name) -> const Block& { return steps_.gradient(call, name); };
+    const auto value = [&](std::string_view name) -> const Block& {
+      return steps_.value(call, name);
+    };
+    const auto gradient = [&](std::string_view name) -> const Block& {
+      return steps_.gradient(call, name);
+    };
     if (step == "forward")
-      product(space, "soapstone::linear::forward", value("x"), value("weight"), value("bias"), value("y"), shape_.relu, call.workspace);
+      product(space, "soapstone::linear::forward", value("x"), value("weight"), value("bias"),
+              value("y"), shape_.relu, call.workspace);
     else if (step == "product")
-      product(space, "soapstone::linear::product", value("x"), value("weight"), value("bias"), value("pre"), false, call.workspace);
+      product(space, "soapstone::linear::product", value("x"), value("weight"), value("bias"),
+              value("pre"), false, call.workspace);
     else if (step == "activate")
       detail::relu_forward(space, "soapstone::linear::activate", value("pre"), value("y"));
     else if (step == "backward_activation")
-      detail::relu_backward(space, "soapstone::linear::backward_activation", value("y"), gradient("y"), gradient("pre"));
+      detail::relu_backward(space, "soapstone::linear::backward_activation", value("y"),
+                            gradient("y"), gradient("pre"));
     else if (step == "backward_input")
-      backward_input(space, gradient(shape_.relu ? "pre" : "y"), value("weight"), gradient("x"), call.workspace);
+      backward_input(space, gradient(shape_.relu ? "pre" : "y"), value("weight"), gradient("x"),
+                     call.workspace);
     else if (step == "backward_weight")
-      backward_weight(space, gradient(shape_.relu ? "pre" : "y"), value("x"), gradient("weight"), gradient("bias"), call.workspace);
+      backward_weight(space, gradient(shape_.relu ? "pre" : "y"), value("x"), gradient("weight"),
+                      gradient("bias"), call.workspace);
     else
       detail::unknown_step("linear/kokkos", step);
   }

@@ -1,6 +1,6 @@
 // linear through oneDNN, f32: forward as matmul with bias and activation fused, gradients as
-// inner_product, all on the plain layouts x [b, i], w [o, i], y [b, o]. The bias gradient comes with
-// that of the weight.
+// inner_product, all on the plain layouts x [b, i], w [o, i], y [b, o]. The bias gradient comes
+// with that of the weight.
 #include <fmt/core.h>
 
 #include "kernels/onednn/layer.hpp"
@@ -13,7 +13,8 @@ namespace {
 onednn::Layer layer_of(const LinearShape& shape) {
   const onednn::Product product{shape.b, shape.o, shape.i, shape.bias};
   const auto fused = shape.relu && shape.whole ? onednn::Fused::kRelu : onednn::Fused::kNone;
-  return {product_forward(product, fused), product_backward_input(product), product_backward_weight(product)};
+  return {product_forward(product, fused), product_backward_input(product),
+          product_backward_weight(product)};
 }
 
 bool lies_row_major(const detail::LocalOperand& operand) {
@@ -28,9 +29,11 @@ bool lies_row_major(const detail::LocalOperand& operand) {
 std::string linear_onednn_why_not(const core::LocalProblem& problem) {
   if (std::string refusal = onednn::common_refusal(problem); !refusal.empty()) return refusal;
   const LinearShape shape(problem);
-  for (const auto& [name, operand] : {std::pair("x", &shape.x), std::pair("weight", &shape.w), std::pair("y", &shape.y)})
+  for (const auto& [name, operand] :
+       {std::pair("x", &shape.x), std::pair("weight", &shape.w), std::pair("y", &shape.y)})
     if (!lies_row_major(*operand))
-      return fmt::format("linear/onednn wants {} row-major, its dimensions lie in the order {}", name, core::print(operand->order));
+      return fmt::format("linear/onednn wants {} row-major, its dimensions lie in the order {}",
+                         name, core::print(operand->order));
   return layer_of(shape).why_not();
 }
 

@@ -1,5 +1,5 @@
-// pool2d through oneDNN, f32. What max-pooling remembers (1 or 4 bytes per output element, as oneDNN
-// likes) lies in the operand `choice`.
+// pool2d through oneDNN, f32. What max-pooling remembers (1 or 4 bytes per output element, as
+// oneDNN likes) lies in the operand `choice`.
 #include <cstring>
 
 #include <fmt/core.h>
@@ -56,15 +56,17 @@ class Pool2DOneDnn final : public PreparedKernel {
     void* choice = detail::data_of<std::int32_t>(steps_.value(call, "choice"));
     if (step == "forward") {
       zero_tail(steps_.value(call, "choice"));
-      pooling_.forward.execute({{Argument::kSource, detail::data_of<float>(steps_.value(call, "x"))},
-                                {Argument::kDestination, detail::data_of<float>(steps_.value(call, "y"))},
-                                {Argument::kChoice, choice}},
-                               call.workspace);
+      pooling_.forward.execute(
+          {{Argument::kSource, detail::data_of<float>(steps_.value(call, "x"))},
+           {Argument::kDestination, detail::data_of<float>(steps_.value(call, "y"))},
+           {Argument::kChoice, choice}},
+          call.workspace);
     } else if (step == "backward_input")
-      pooling_.backward.execute({{Argument::kSource, detail::data_of<float>(steps_.gradient(call, "x"))},
-                                 {Argument::kDestination, detail::data_of<float>(steps_.gradient(call, "y"))},
-                                 {Argument::kChoice, choice}},
-                                call.workspace);
+      pooling_.backward.execute(
+          {{Argument::kSource, detail::data_of<float>(steps_.gradient(call, "x"))},
+           {Argument::kDestination, detail::data_of<float>(steps_.gradient(call, "y"))},
+           {Argument::kChoice, choice}},
+          call.workspace);
     else
       detail::unknown_step("pool2d/onednn", step);
   }
@@ -75,10 +77,11 @@ class Pool2DOneDnn final : public PreparedKernel {
     if (choice.size() == 0) return;
     const std::int64_t used = pooling_.forward.choice().value;
     auto* tail = static_cast<std::byte*>(choice.data) + used;
-    detail::parallel_for_chunks(detail::Space(), "soapstone::pool2d::forward", 4 * choice.size() - used, 1 << 18,
-                                [=](std::int64_t begin, std::int64_t end) {
-                                  std::memset(tail + begin, 0, static_cast<std::size_t>(end - begin));
-                                });
+    detail::parallel_for_chunks(
+        detail::Space(), "soapstone::pool2d::forward", 4 * choice.size() - used, 1 << 18,
+        [=](std::int64_t begin, std::int64_t end) {
+          std::memset(tail + begin, 0, static_cast<std::size_t>(end - begin));
+        });
   }
 
   detail::StepTable steps_;
@@ -96,7 +99,8 @@ std::string pool2d_onednn_why_not(const core::LocalProblem& problem) {
   const core::Bytes room(4 * core::elements(shape.y.extents));
   const core::Bytes wanted = std::max(pooling.forward.choice(), pooling.backward.choice());
   if (wanted > room)
-    return fmt::format("oneDNN remembers its choice in {} bytes, the operand has {}", wanted.value, room.value);
+    return fmt::format("oneDNN remembers its choice in {} bytes, the operand has {}", wanted.value,
+                       room.value);
   return {};
 }
 

@@ -1,4 +1,5 @@
-// relu: y = max(x, 0), dx = dy where y > 0. Element by element: 1 FLOP; forward moves 2 words, backward 3.
+// relu: y = max(x, 0), dx = dy where y > 0. Element by element: 1 FLOP; forward moves 2 words,
+// backward 3.
 #include "kernels/detail/relu.hpp"
 #include "kernels/detail/step_table.hpp"
 
@@ -14,7 +15,8 @@ class Relu final : public PreparedKernel {
     const detail::Space space;
     const auto step = steps_.name(call);
     if (step == "forward")
-      detail::relu_forward(space, "soapstone::relu::forward", steps_.value(call, "x"), steps_.value(call, "y"));
+      detail::relu_forward(space, "soapstone::relu::forward", steps_.value(call, "x"),
+                           steps_.value(call, "y"));
     else if (step == "backward_input")
       detail::relu_backward(space, "soapstone::relu::backward_input", steps_.value(call, "y"),
                             steps_.gradient(call, "y"), steps_.gradient(call, "x"));
