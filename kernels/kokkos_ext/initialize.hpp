@@ -1,6 +1,8 @@
 // Kokkos::initialize with a number of threads, as every supported Kokkos spells it.
 #pragma once
 
+#include <string>
+
 #include <Kokkos_Core.hpp>
 
 namespace soapstone::kernels::kokkos_ext {

@@ -100,9 +100,10 @@ class DropoutKernel final : public PreparedKernel {
           const std::uint32_t* words = draw(stream, static_cast<std::uint64_t>(index),
                                             static_cast<std::uint64_t>(index_step), count, memory);
           if (to_step == 1 && from_step == 1) {
+            // Not words[j] >= threshold ? scale : 0, which becomes a branch that is mispredicted.
             SOAPSTONE_SIMD
             for (std::int64_t j = 0; j < count; ++j)
-              t[j] = f[j] * (words[j] >= threshold ? scale : T(0));
+              t[j] = f[j] * (scale * static_cast<T>(static_cast<std::int32_t>(words[j] >= threshold)));
           } else {
             for (std::int64_t j = 0; j < count; ++j)
               t[j * to_step] = f[j * from_step] * (words[j] >= threshold ? scale : T(0));
