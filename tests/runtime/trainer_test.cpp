@@ -268,5 +268,21 @@ TEST_F(TrainerTest, the_same_training_twice_gives_the_same_bits) {
   EXPECT_EQ(files[0], files[1]);
 }
 
+// Dropout draws by the step: were it active in evaluation, the same weights would give two losses.
+TEST_F(TrainerTest, nothing_is_random_in_an_evaluation) {
+  graph = core::build_model("transformer-block", {.batch = 16, .dtype = core::DType::kF64}).value();
+  data = make_synthetic_data(graph, 2, 16, 37).value();
+  std::vector<double> losses;
+  TrainHooks hooks;
+  hooks.evaluated = [&](const Evaluation& e) { losses.push_back(e.loss); };
+  TrainOptions options = steps(3);  // an epoch each
+  options.optimizer.learning_rate = 1e-300;
+  const auto report = train_on(2, random_strategy(2, 4), options, hooks);
+  ASSERT_TRUE(report) << report.error().message;
+  ASSERT_EQ(losses.size(), 3u);
+  EXPECT_EQ(losses[0], losses[1]);
+  EXPECT_EQ(losses[1], losses[2]);
+}
+
 }  // namespace
 }  // namespace soapstone::runtime

@@ -65,7 +65,7 @@ class ReferenceKernel final : public kernels::PreparedKernel {
       if (flaw == Flaw::kRemembers && calls_ % 2 == 1) value = -value;
       store(to, p, value);
     });
-    if (flaw == Flaw::kCopiesInput)
+    if (flaw == Flaw::kCopiesInput && std::min(bytes_of(to), bytes_of(first_read)) > 0)
       std::memcpy(to.data, first_read.data, std::min(bytes_of(to), bytes_of(first_read)));
     if (flaw == Flaw::kWritesBeside && to.size() > 0) static_cast<char*>(to.data)[bytes_of(to)] = 0;
   }
