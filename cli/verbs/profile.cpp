@@ -112,6 +112,7 @@ core::Status profile(const Invocation& invocation, const Options& options) {
     if (group.size() == 1) order.push_back(&group);
   }
   std::signal(SIGINT, [](int) { interrupted = true; });
+  std::signal(SIGUSR1, [](int) { interrupted = true; });  // how launch_ranks passes Ctrl-C on
   const runtime::MeasureOptions how{.most_repeats = 1000, .seconds = core::seconds(time)};
   std::int64_t measured = 0;
   core::Status written;

@@ -89,6 +89,7 @@ core::Status train_model(const Invocation& invocation, Options options) {
   options.train.trace_steps = options.trace_steps;
   std::signal(SIGINT, [](int) { interrupted = true; });
   std::signal(SIGTERM, [](int) { interrupted = true; });
+  std::signal(SIGUSR1, [](int) { interrupted = true; });  // how launch_ranks passes Ctrl-C on
   core::Result<runtime::TrainReport> report;
   {
     std::optional<ProgressBar> bar;
