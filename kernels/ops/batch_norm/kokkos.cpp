@@ -4,7 +4,8 @@
 //
 // Shapes: x, y, dy, dx [n, c] or [n, c, h, w] in any order; gamma, beta [c]; sums and grad_sums
 // [2, c] f64, the sums of this part until they are all-reduced. All overwritten. Sums are in double;
-// channels-last images sum all channels of a pixel side by side.
+// channels-last images sum all channels of a pixel side by side. Words moved per element: statistics
+// 1, normalize 2, backward_statistics 2, backward_input 3.
 #include <cmath>
 
 #include "core/ops/batch_norm.hpp"

@@ -1,6 +1,7 @@
 // gelu: y = x Φ(x), dx = dy (Φ(x) + x φ(x)); see core/ops/gelu.hpp.
 //
-// Every element alone; x, y, dy, dx in any order. Overwrites y and dx.
+// Every element alone; x, y, dy, dx in any order. Overwrites y and dx. Forward moves 2 words per
+// element, backward 3.
 #include "kernels/detail/block_access.hpp"
 #include "kernels/detail/nest.hpp"
 #include "kernels/detail/rows.hpp"

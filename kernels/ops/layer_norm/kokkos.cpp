@@ -4,7 +4,8 @@
 //
 // Shapes: x, y, dy, dx [n, …, c]; statistics [n, …, 2] = (mean, rstd); gamma, beta [c]. Any order;
 // all overwritten. Parallel over rows, a row being read again from cache; the variance is that of the
-// differences from the mean. The sums over rows are in double.
+// differences from the mean. The sums over rows are in double. Words moved per element: forward 2,
+// backward_input 3, backward_weight 2.
 #include <cmath>
 
 #include "core/ops/layer_norm.hpp"

@@ -4,6 +4,7 @@
 // Shapes: logits, dlogits [n, …, c]; labels, lse [n, …]; loss, correct [1]. Any order; all
 // overwritten, loss and correct with the share of this part's rows. lse = max + log Σ exp(logits -
 // max). Loss and correct are added up in double, by pieces of rows that do not depend on threads.
+// Forward reads every logit once from memory, backward reads and writes it.
 // A label outside [0, c) makes the loss and the row's gradient NaN.
 #include <cmath>
 #include <limits>
