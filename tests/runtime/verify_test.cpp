@@ -78,9 +78,9 @@ INSTANTIATE_TEST_SUITE_P(
                     Setting{"inception-block", 2, 1, 4}, Setting{"inception-block", 4, 1, 5},
                     Setting{"inception-block", 3, 3, 6}, Setting{"transformer-block", 2, 1, 7},
                     Setting{"transformer-block", 4, 1, 8}, Setting{"transformer-block", 3, 2, 9}),
-    [](const auto& info) {
-      std::string name = fmt::format("{}_on_{}_devices_in_{}", info.param.model, info.param.devices,
-                                     info.param.micro_batches);
+    [](const auto& instance) {
+      std::string name = fmt::format("{}_on_{}_devices_in_{}", instance.param.model, instance.param.devices,
+                                     instance.param.micro_batches);
       std::replace(name.begin(), name.end(), '-', '_');
       return name;
     });
