@@ -2,6 +2,12 @@
 
 namespace soapstone::core {
 
+namespace {
+
+bool is_row_major(const DimOrder& order) { return order.empty() || order == row_major(order.size()); }
+
+}  // namespace
+
 DType LocalProblem::dtype() const {
   for (const auto& operand : definition->operands)
     if (operand.differentiable) return operand.desc.dtype;
@@ -25,6 +31,8 @@ std::string LocalProblem::key() const {
     }
   }
   for (const auto& operand : definition->operands)
+    if (!is_row_major(operand.desc.order)) out += fmt::format(" {}.order={}", operand.name, print(operand.desc.order));
+  for (const auto& operand : definition->operands)
     for (std::size_t a = 0; a < axes.size(); ++a)
       if (operand.first_part_of.has(static_cast<int>(a)) && axes[a].begin > 0) out += " without " + operand.name;
   return out;
@@ -47,6 +55,12 @@ std::uint64_t LocalProblem::signature() const {
       if (map.axis >= 0 && !b[d].empty())
         h.word(static_cast<std::uint64_t>(std::max<std::int64_t>(0, b[d].begin - (axes[map.axis].begin * map.stride + map.offset))));
     }
+  }
+  for (std::size_t k = 0; k < definition->operands.size(); ++k) {
+    const DimOrder& order = definition->operands[k].desc.order;
+    if (is_row_major(order)) continue;
+    h.word(k);
+    append_hash(h, order);
   }
   return h.finish();
 }

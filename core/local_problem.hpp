@@ -25,8 +25,9 @@ struct LocalProblem {
   DType dtype() const;
 
   // Two local problems with equal keys take the same time: attributes, dtype,
-  // local extents, and how each window is clipped at the edges; not where the
-  // part lies. Text, stable between versions of the same operator, e.g.
+  // local extents, how each window is clipped at the edges, and the order in
+  // which dimensions lie where it is not row-major; not where the part lies.
+  // Text, stable between versions of the same operator, e.g.
   // "conv2d{out_channels=64, …} f32 n=64 co=32 … x=[64, 28, 28, 32]".
   std::string key() const;
   // The same as a hash of the parts of the key, without making the text.

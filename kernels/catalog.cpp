@@ -52,8 +52,6 @@ core::KernelChoice HostCatalog::choose(const core::LocalProblem& problem,
   core::Hasher hasher;
   hasher.word(problem.signature());
   hasher.word(static_cast<std::uint64_t>(device.threads));
-  for (const core::Operand& operand : problem.definition->operands)
-    append_hash(hasher, operand.desc.order);
   const std::uint64_t key = hasher.finish();
   {
     const std::lock_guard lock(cache_->mutex);

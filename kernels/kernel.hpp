@@ -28,10 +28,12 @@ struct Block {
 // What random numbers are keyed by besides the global element index.
 struct RandomKey {
   std::uint64_t seed = 0;  // of the run
-  std::uint64_t step = 0;  // training step; micro-batches of a step have distinct sample indices
+  std::uint64_t step = 0;  // training step; micro-batches of a step have distinct offsets
   std::uint32_t op = 0;    // index of the operator in the graph
-  std::int64_t sample_offset =
-      0;                       // index of the block's micro-batch's first sample in the mini-batch
+  // What is added to the first dimension's index to get that in the mini-batch: the number of the
+  // micro-batch times the extent of the operator's first input in one micro-batch. These are
+  // samples where the dimension is the batch, and rows where a reshape merged others into it.
+  std::int64_t sample_offset = 0;
   bool is_evaluation = false;  // nothing is random: dropout passes its input on
 };
 

@@ -1,7 +1,7 @@
 #include "kernels/optimizer.hpp"
 
+#include <algorithm>
 #include <array>
-#include <vector>
 
 #include "kernels/detail/block_access.hpp"
 
@@ -65,13 +65,15 @@ void sgd_update(const Block& weight, const Block& gradient, const Block& momentu
 double sum_of_squares(const Block& block) {
   const std::int64_t count = block.size();
   if (count == 0) return 0;
-  std::vector<double> partial(static_cast<std::size_t>((count + kChunk - 1) / kChunk));
+  constexpr std::int64_t kMostPieces = 256;
+  const std::int64_t piece = std::max(kChunk, (count + kMostPieces - 1) / kMostPieces);
+  std::array<double, kMostPieces> partial{};
   double* sums = partial.data();
   detail::dispatch_floating(block.dtype, [&](auto zero) {
     using T = decltype(zero);
     const T* data = detail::data_of<T>(block);
     detail::parallel_for_chunks(
-        detail::Space(), "soapstone::optimizer::sum_of_squares", count, kChunk,
+        detail::Space(), "soapstone::optimizer::sum_of_squares", count, piece,
         [=](std::int64_t begin, std::int64_t end) {
           std::array<double, 16> lane{};  // so that the loop vectorises in a fixed order
           std::int64_t i = begin;
@@ -83,7 +85,7 @@ double sum_of_squares(const Block& block) {
           for (int k = 0; i < end; ++i, ++k) lane[k] += static_cast<double>(data[i]) * data[i];
           double sum = 0;
           for (const double v : lane) sum += v;
-          sums[begin / kChunk] = sum;
+          sums[begin / piece] = sum;
         });
   });
   double sum = 0;

@@ -141,7 +141,7 @@ struct Executor::Impl {
     arena = Arena(program->arena);
     prepare_buffers(place.member);
     prepare_weights();
-    prepare_tasks(whole, place.member);
+    prepare_tasks(place.member);
     times.resize(tasks.size());
   }
 
@@ -207,9 +207,8 @@ struct Executor::Impl {
     return true;
   }
 
-  void prepare_tasks(const core::Graph& whole, std::uint32_t member) {
+  void prepare_tasks(std::uint32_t member) {
     const auto tags = first_tags(plan);
-    const std::int64_t micro_batch_samples = whole.batch() / plan.micro_batches;
     std::size_t most_requests = 2;
     core::Bytes most_workspace(0), planned_workspace(0);
     for (const core::Buffer& b : program->buffers)
@@ -231,7 +230,8 @@ struct Executor::Impl {
           break;
         case TaskKind::kCompute: {
           prepare_compute(task, member, own, ready);
-          ready.random = {options.seed, 0, task.op, task.micro_batch * micro_batch_samples,
+          const core::Shape& first = graph.ops()[task.op].definition.operands[0].desc.shape;
+          ready.random = {options.seed, 0, task.op, first.empty() ? 0 : task.micro_batch * first[0],
                           !plan.training};
           most_workspace = std::max(most_workspace, ready.kernel->workspace());
           break;

@@ -71,11 +71,7 @@ void pin_to_cores(const Surroundings& here, int threads) {
   std::vector<int> cores;
   for (int c = 0; c < CPU_SETSIZE; ++c)
     if (CPU_ISSET(c, &all)) cores.push_back(c);
-  // Hosts that are namespaces of one machine do not know of each other; their ranks are told apart
-  // by number.
-  const bool shared_machine = std::getenv("SOAPSTONE_MPIRUN_ARGS") != nullptr;
-  const int ranks = shared_machine ? here.ranks : std::max(1, here.ranks_on_host);
-  const int rank = shared_machine ? here.rank : here.rank_on_host;
+  const int ranks = std::max(1, here.ranks_on_host), rank = here.rank_on_host;
   if (ranks * threads > static_cast<int>(cores.size())) return;
   cpu_set_t own;
   CPU_ZERO(&own);
@@ -98,7 +94,8 @@ core::Result<int> launch_ranks(const std::string& program,
   const char* extra = std::getenv("SOAPSTONE_MPIRUN_ARGS");
   // Between hosts a launcher knows better how many threads a rank has.
   const int threads = options.threads > 0 ? options.threads : std::max(1, cores / options.ranks);
-  const bool crowded = options.ranks * threads > cores;
+  // Other hosts are named there; their cores are not known here.
+  const bool crowded = extra == nullptr && options.ranks * threads > cores;
   if (crowded)
     fmt::print(stderr, "soapstone: {} ranks of {} threads share {} cores: timings mean nothing\n",
                options.ranks, threads, cores);

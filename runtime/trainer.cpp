@@ -24,10 +24,7 @@ namespace {
 
 // How many answers a mini-batch has, right or wrong.
 std::int64_t answers_of(const core::Graph& graph) {
-  const core::OpNode& loss = graph.op(graph.tensor(graph.loss()).producer.op);
-  const auto inputs = loss.definition.operands_of(core::OperandRole::kInput);
-  return core::elements(
-      loss.definition.operands[static_cast<std::size_t>(inputs.back())].desc.shape);
+  return core::elements(graph.tensor(labels_of(graph)).desc.shape);
 }
 
 // JSON lines, flushed as they come.
@@ -268,28 +265,27 @@ class Trainer {
   }
 
   core::Status evaluate() {
-    const std::int64_t batch = p_.graph.batch(), samples = p_.test->samples();
-    const std::int64_t full = samples / batch, tail = samples % batch;
-    // What is left over is filled up with one sample over and over; another batch of nothing but
-    // that sample then says what to take off again.
-    std::vector<std::vector<std::int64_t>> batches;
-    for (std::int64_t k = 0; k < full + (tail > 0); ++k) {
-      batches.emplace_back();
-      for (std::int64_t i = k * batch; i < (k + 1) * batch; ++i)
-        batches.back().push_back(i < samples ? i : full * batch);
-    }
-    if (tail > 0) batches.emplace_back(static_cast<std::size_t>(batch), full * batch);
+    const std::int64_t batch = p_.graph.batch();
+    const bool has_labels = p_.graph.tensor(labels_of(p_.graph)).role == core::TensorRole::kSource;
+    // The last batch is filled up with samples from the beginning, which have no label then; where
+    // labels are computed, what does not fill a batch is left out. batch_norm takes its statistics
+    // from the batch, in an evaluation too, and so from real samples there as well.
+    const std::int64_t samples =
+        has_labels ? p_.test->samples() : p_.test->samples() / batch * batch;
+    const std::int64_t batches = (samples + batch - 1) / batch;
+    const auto request = [&](std::int64_t k) {
+      std::vector<std::int64_t> list;
+      for (std::int64_t i = k * batch; i < (k + 1) * batch; ++i) list.push_back(i % samples);
+      test_reader_->request(std::move(list), std::min(batch, samples - k * batch));
+    };
     double totals[2] = {};  // loss × samples, right answers
-    test_reader_->request(batches[0]);
-    for (std::size_t k = 0; k < batches.size(); ++k) {
+    if (batches > 0) request(0);
+    for (std::int64_t k = 0; k < batches; ++k) {
       const auto loaded = test_reader_->next();
-      if (k + 1 < batches.size()) test_reader_->request(batches[k + 1]);
+      if (k + 1 < batches) request(k + 1);
       evaluation_->step({static_cast<std::uint64_t>(step_), {}, 0, loaded});
-      const bool takes_off = tail > 0 && k + 1 == batches.size();
-      const double weight =
-          takes_off ? -static_cast<double>(batch - tail) / static_cast<double>(batch) : 1;
-      totals[0] += weight * evaluation_->loss() * static_cast<double>(batch);
-      totals[1] += weight * evaluation_->correct();
+      totals[0] += evaluation_->loss() * static_cast<double>(batch);
+      totals[1] += evaluation_->correct();
     }
     communicator_.sum(totals);
     const double answers_per_sample = static_cast<double>(answers_) / static_cast<double>(batch);

@@ -118,7 +118,7 @@ double largest(const std::vector<double>& values) {
 }
 
 RelativeDifference worst_difference(const std::vector<Named>& own,
-                                    const std::vector<Named>& reference) {
+                                    const std::vector<Named>& reference, double smallest_scale) {
   SOAPSTONE_ASSERT(own.size() == reference.size(), "{} tensors against {}", own.size(),
                    reference.size());
   double of_kind = 0;
@@ -134,7 +134,7 @@ RelativeDifference worst_difference(const std::vector<Named>& own,
       difference =
           std::isnan(d) ? std::numeric_limits<double>::infinity() : std::max(difference, d);
     }
-    const double scale = std::max(largest(b.values), 1e-6 * of_kind);
+    const double scale = std::max(largest(b.values), smallest_scale * of_kind);
     const double relative = difference == 0 ? 0 : difference / scale;
     if (worst.name.empty() || relative > worst.value) worst = {a.name, relative};
   }
@@ -189,6 +189,11 @@ core::Result<std::vector<Verdict>> verify(Communicator& communicator, const core
   how.clip_gradient_norm = options.optimizer.clip_gradient_norm > 0;
   how.patterns = options.patterns;
   core::Lowering lowering(graph, cluster, catalog, how);
+  const core::Graph& whole = options.reference != nullptr ? *options.reference : graph;
+  core::Lowering reference_lowering(whole, cluster, catalog, how);
+  const auto difference = [&](const std::vector<Named>& own, const std::vector<Named>& reference) {
+    return worst_difference(own, reference, options.smallest_scale);
+  };
 
   std::map<std::int32_t, Outcome> references;  // by number of micro-batches, on process 0
   std::vector<Verdict> verdicts;
@@ -211,18 +216,18 @@ core::Result<std::vector<Verdict>> verify(Communicator& communicator, const core
     std::string text;
     if (communicator.process() == 0) {
       if (!references.contains(strategy.micro_batches)) {
-        core::Strategy alone = core::single_device(graph);
+        core::Strategy alone = core::single_device(whole);
         alone.micro_batches = strategy.micro_batches;
-        SOAPSTONE_ASSIGN(const core::Plan reference_plan, lowering.lower(alone));
+        SOAPSTONE_ASSIGN(const core::Plan reference_plan, reference_lowering.lower(alone));
         const auto one = make_local_communicator(static_cast<int>(cluster.size()));
         references.emplace(strategy.micro_batches,
-                           train(*one, graph, reference_plan, data, options, {}));
+                           train(*one, whole, reference_plan, data, options, {}));
       }
       const Outcome& reference = references.at(strategy.micro_batches);
       detail::ByteWriter writer;
-      put(writer, worst_difference(named(graph, own.gradients), named(graph, reference.gradients)));
-      put(writer, worst_difference(named(own.losses), named(reference.losses)));
-      put(writer, worst_difference(named(graph, own.weights), named(graph, reference.weights)));
+      put(writer, difference(named(graph, own.gradients), named(whole, reference.gradients)));
+      put(writer, difference(named(own.losses), named(reference.losses)));
+      put(writer, difference(named(graph, own.weights), named(whole, reference.weights)));
       text = writer.take();
     }
     text = communicator.broadcast(text);

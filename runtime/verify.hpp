@@ -24,12 +24,18 @@ struct VerifyOptions {
   std::uint64_t seed = 1;
   OptimizerSettings optimizer;
   core::Patterns patterns = core::Patterns::kChosen;
+  // What the one device trains where it is not the graph itself: the same in another dtype, to see
+  // what rounding does to strategies in f32. Outlives the call.
+  const core::Graph* reference = nullptr;
+  // What a difference is relative to is at least this share of the largest value of the kind, since
+  // there are gradients that are zero but for rounding.
+  double smallest_scale = 1e-6;
   // Leaves out the k-th transfer that moves a weight's gradient, to see that it is missed.
   std::optional<std::size_t> dropped_gradient_transfer;
 };
 
-// The worst of a kind: max|a - b| / max(max|b|, 1e-6 × the largest |b| of the kind), per tensor, b
-// being the one device. Not a number counts as infinite.
+// The worst of a kind: max|a - b| / max(max|b|, smallest_scale × the largest |b| of the kind), per
+// tensor, b being the one device. Not a number counts as infinite.
 struct RelativeDifference {
   std::string name;  // of the tensor, or "step 3"
   double value = 0;

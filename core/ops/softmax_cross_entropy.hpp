@@ -3,6 +3,7 @@
 // Shapes: logits [n, …, c], labels [n, …] i32 in [0, c), loss [1], correct [1] (how many labels have the largest
 // logit, the first of equals; for accuracy). `count` is the number of labels of the whole batch on all devices,
 // unless `mean_over` gives it (micro-batches: the number of labels of the whole mini-batch).
+// A label kNoLabel has no loss and no gradient and is never right; `count` counts it nonetheless.
 // Internal: `lse` [n, …] = log Σ_c exp(logits).
 // Axes: n sample, further leading dimensions attribute, c stays whole.
 // FLOPs: counted 5 per logit forward, 4 backward.
@@ -11,6 +12,8 @@
 #include "core/op_definition.hpp"
 
 namespace soapstone::core {
+
+inline constexpr std::int32_t kNoLabel = -100;  // the ignore_index of PyTorch's cross_entropy
 
 struct SoftmaxCrossEntropy {
   static constexpr std::string_view kName = "softmax_cross_entropy";

@@ -51,10 +51,13 @@ template <int K, class Take>
 Nest<K> make_nest(const core::Shape& extents, const Strides (&strides)[K], const Take& take) {
   int order[core::kMaxRank];
   int count = 0;
-  for (std::size_t d = extents.size(); d-- > 0;)
-    if (extents[d] != 1 && take(d)) order[count++] = static_cast<int>(d);
-  std::stable_sort(order, order + count,
-                   [&](int a, int b) { return strides[0][a] < strides[0][b]; });
+  for (std::size_t d = extents.size(); d-- > 0;) {
+    if (extents[d] == 1 || !take(d)) continue;
+    // By stride, later dimensions first among equals: std::stable_sort takes memory from the heap.
+    int at = count++;
+    for (; at > 0 && strides[0][order[at - 1]] > strides[0][d]; --at) order[at] = order[at - 1];
+    order[at] = static_cast<int>(d);
+  }
   Nest<K> nest;
   int depth = 0;
   for (int i = 0; i < count; ++i) {
@@ -106,7 +109,8 @@ void for_tiles(const Space& space, const char* label, const Nest<K>& nest, const
       [=](std::int64_t begin, std::int64_t end) {
         for (std::int64_t t = begin; t < end; ++t) {
           const std::int64_t column = t % across * count, row = t / across % down * rows;
-          Tile<K> tile{{}, std::min(rows, nest.extent[1] - row), std::min(count, nest.extent[0] - column)};
+          Tile<K> tile{
+              {}, std::min(rows, nest.extent[1] - row), std::min(count, nest.extent[0] - column)};
           for (int o = 0; o < K; ++o)
             tile.offset[o] = column * nest.stride[0][o] + row * nest.stride[1][o];
           nest.locate(t / (across * down), 2, tile.offset);
@@ -139,7 +143,8 @@ struct SumNest {
 };
 
 template <int K, class Summed>
-SumNest<K> make_sum_nest(const core::Shape& extents, const Strides (&strides)[K], const Summed& is_summed) {
+SumNest<K> make_sum_nest(const core::Shape& extents, const Strides (&strides)[K],
+                         const Summed& is_summed) {
   SumNest<K> nest;
   int innermost = -1;
   for (std::size_t d = 0; d < extents.size(); ++d)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include <Kokkos_Core.hpp>
 
@@ -15,11 +16,18 @@ using Memory = Space::memory_space;
 // Every View and kernel is labelled "soapstone::op::step".
 using Range = Kokkos::RangePolicy<Space, Kokkos::IndexType<std::int64_t>>;
 
+// The label as Kokkos wants it, valid until the next call of the thread. A new std::string per
+// launch would be an allocation per launch.
+inline const std::string& label_text(const char* label) {
+  thread_local std::string text;
+  return text.assign(label);
+}
+
 // body(i) for i in [0, count), one contiguous piece per thread. Nothing is launched for none.
 // Outputs are split over threads, sums are not: the bits do not depend on the number of threads.
 template <class Body>
 void parallel_for(const Space& space, const char* label, std::int64_t count, const Body& body) {
-  if (count > 0) Kokkos::parallel_for(label, Range(space, 0, count), body);
+  if (count > 0) Kokkos::parallel_for(label_text(label), Range(space, 0, count), body);
 }
 
 // body(begin, end) for consecutive pieces of [0, count) of `grain` indices each (the last may be

@@ -162,20 +162,20 @@ class LocalCommunicator final : public Communicator {
   void run(std::span<Program* const> programs) override {
     SOAPSTONE_ASSERT(programs.size() == ranks_.size(), "{} programs for {} ranks", programs.size(),
                      ranks_.size());
-    std::vector<bool> done(programs.size(), false);
+    done_.assign(programs.size(), false);
     std::size_t left = programs.size();
     while (left > 0) {
       const std::uint64_t before = activity();
       bool moved = false;
       for (std::size_t r = 0; r < programs.size(); ++r) {
-        if (done[r] || programs[r]->advance() == Progress::kWaiting) continue;
-        done[r] = moved = true;
+        if (done_[r] || programs[r]->advance() == Progress::kWaiting) continue;
+        done_[r] = moved = true;
         --left;
       }
       if (moved || activity() != before) continue;
       std::string what = "no rank can go on:";
       for (std::size_t r = 0; r < programs.size(); ++r)
-        what += fmt::format("\n  rank {}: {}", r, done[r] ? "is done" : programs[r]->waits_for());
+        what += fmt::format("\n  rank {}: {}", r, done_[r] ? "is done" : programs[r]->waits_for());
       throw Deadlock(what);
     }
   }
@@ -194,6 +194,7 @@ class LocalCommunicator final : public Communicator {
   Fabric fabric_;
   std::vector<int> ranks_;
   std::vector<std::unique_ptr<LocalEndpoint>> endpoints_;
+  std::vector<bool> done_;  // of a run: kept, so that a step allocates nothing
 };
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "core/assert.hpp"
+#include "core/ops/softmax_cross_entropy.hpp"
 
 namespace soapstone::runtime {
 
@@ -19,6 +20,22 @@ constexpr std::size_t kAlignment = 64;
 std::size_t aligned(core::Bytes size) {
   return (static_cast<std::size_t>(size.value) + kAlignment - 1) / kAlignment * kAlignment;
 }
+
+// Takes the labels away of the samples whose index in the mini-batch is `counted` or more; that of
+// the box's first index is `first`.
+void take_labels(const core::TensorDesc& desc, const core::Box& box, std::int64_t first,
+                 std::int64_t counted, std::byte* labels) {
+  const core::Shape local = core::extents(box);
+  const std::int64_t stride = core::packed_strides(local, desc.order)[0];
+  auto* values = reinterpret_cast<std::int32_t*>(labels);
+  for (std::int64_t e = 0; e < core::elements(box); ++e)
+    if (first + e / stride % local[0] >= counted) values[e] = core::kNoLabel;
+}
+
+struct Wanted {
+  std::vector<std::int64_t> samples;
+  std::int64_t counted = 0;
+};
 
 struct Batch {
   std::vector<std::byte> bytes;
@@ -33,11 +50,12 @@ struct BatchReader::Impl {
   std::int64_t micro_batch_samples;
   std::vector<Load> loads;
   std::vector<const core::SourceSpec*> specs;  // one per load
+  std::uint32_t labels;                        // the loss's
 
   std::array<Batch, 2> batches;  // one is computed with, one is filled
   std::mutex mutex;
   std::condition_variable changed;
-  std::deque<std::vector<std::int64_t>> requests;
+  std::deque<Wanted> requests;
   std::size_t asked = 0, filled = 0, taken = 0;  // so far; batch k lies in batches[k % 2]
   std::exception_ptr error;
   bool stopping = false;
@@ -45,7 +63,10 @@ struct BatchReader::Impl {
 
   Impl(const core::Graph& graph, const DataSource& from, std::int64_t samples,
        std::vector<Load> what)
-      : source(from), micro_batch_samples(samples), loads(std::move(what)) {
+      : source(from),
+        micro_batch_samples(samples),
+        loads(std::move(what)),
+        labels(labels_of(graph).value) {
     for (const Load& load : loads) {
       const auto& known = graph.spec().sources;
       const auto spec = std::find_if(known.begin(), known.end(), [&](const core::SourceSpec& s) {
@@ -75,7 +96,7 @@ struct BatchReader::Impl {
       // The batch that was taken last stays as it is until the next one is taken.
       changed.wait(lock, [&] { return stopping || (!requests.empty() && filled <= taken); });
       if (stopping) return;
-      const std::vector<std::int64_t> samples = std::move(requests.front());
+      const auto [samples, counted] = std::move(requests.front());
       requests.pop_front();
       Batch& batch = batches[filled % 2];
       lock.unlock();
@@ -87,6 +108,10 @@ struct BatchReader::Impl {
               *specs[k],
               std::span(samples).subspan(first, static_cast<std::size_t>(micro_batch_samples)),
               loads[k].box, batch.places[k]);
+          if (loads[k].tensor == labels && counted < static_cast<std::int64_t>(samples.size()))
+            take_labels(specs[k]->desc, loads[k].box,
+                        static_cast<std::int64_t>(first) + loads[k].box[0].begin, counted,
+                        batch.places[k]);
         }
       } catch (...) {
         failure = std::current_exception();
@@ -98,6 +123,12 @@ struct BatchReader::Impl {
     }
   }
 };
+
+core::TensorId labels_of(const core::Graph& graph) {
+  const core::OpNode& loss = graph.op(graph.tensor(graph.loss()).producer.op);
+  const auto inputs = loss.definition.operands_of(core::OperandRole::kInput);
+  return loss.tensors[static_cast<std::size_t>(inputs.back())];
+}
 
 BatchReader::BatchReader(const core::Graph& graph, const DataSource& source,
                          std::int64_t micro_batch_samples, std::vector<Load> loads)
@@ -113,9 +144,14 @@ BatchReader::~BatchReader() {
 }
 
 void BatchReader::request(std::vector<std::int64_t> samples) {
+  const auto count = static_cast<std::int64_t>(samples.size());
+  request(std::move(samples), count);
+}
+
+void BatchReader::request(std::vector<std::int64_t> samples, std::int64_t counted) {
   {
     const std::lock_guard lock(impl_->mutex);
-    impl_->requests.push_back(std::move(samples));
+    impl_->requests.push_back({std::move(samples), counted});
     ++impl_->asked;
   }
   impl_->changed.notify_all();

@@ -13,6 +13,9 @@
 
 namespace soapstone::runtime {
 
+// The last input of the operator that makes the loss.
+core::TensorId labels_of(const core::Graph& graph);
+
 // One thread of its own, which calls nothing but the data source. Batches come in the order in
 // which they were asked for.
 class BatchReader {
@@ -24,7 +27,10 @@ class BatchReader {
   BatchReader(const BatchReader&) = delete;
   BatchReader& operator=(const BatchReader&) = delete;
 
-  void request(std::vector<std::int64_t> samples);
+  // The samples from `counted` on have core::kNoLabel for a label: they fill up a mini-batch and
+  // add nothing to the loss. Where the loss's labels are no source, all count.
+  void request(std::vector<std::int64_t> samples, std::int64_t counted);
+  void request(std::vector<std::int64_t> samples);  // all count
   // Waits for the oldest batch asked for. One pointer per load, valid until the next call.
   std::span<const std::byte* const> next();
 

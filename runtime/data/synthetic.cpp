@@ -1,4 +1,5 @@
 #include <array>
+#include <vector>
 
 #include "core/suggest.hpp"
 #include "kernels/random.hpp"
@@ -12,8 +13,10 @@ using kernels::RandomStream;
 using kernels::RandomUse;
 
 // What the streams' indices stand for.
-enum Stream : std::uint32_t { kLabel = 0, kPattern = 1, kNoise = 2, kToken = 3 };
+enum Stream : std::uint32_t { kLabel = 0, kTable = 1, kWindow = 2, kToken = 3 };
 
+// An image is the pattern of its label with noise upon it. Both are windows of one table of numbers, so
+// that making data takes next to nothing from the training beside it.
 class Synthetic final : public DataSource {
  public:
   Synthetic(const core::Graph& graph, std::uint64_t seed, std::int64_t first, std::int64_t samples)
@@ -22,6 +25,8 @@ class Synthetic final : public DataSource {
       if (s.name == "labels") label_classes_ = s.classes;
       if (s.name == "tokens") token_classes_ = s.classes;
     }
+    for (std::size_t i = 0; i < table_.size(); ++i)
+      table_[i] = static_cast<float>(2 * kernels::uniform01_coarse(stream(kTable), i) - 1);
   }
 
   std::string_view name() const override { return "synthetic"; }
@@ -66,6 +71,11 @@ class Synthetic final : public DataSource {
                    std::max<std::int64_t>(1, label_classes_));
   }
 
+  std::size_t window(std::int64_t key) const {
+    return static_cast<std::size_t>(
+        uniform(kWindow, static_cast<std::uint64_t>(key), static_cast<std::int64_t>(kTableSize)));
+  }
+
   void fill_integers(const core::SourceSpec& source, std::span<const std::int64_t> samples,
                      const core::Box& box, std::int32_t* to) const {
     for (std::int64_t i = box[0].begin; i < box[0].end; ++i) {
@@ -93,7 +103,6 @@ class Synthetic final : public DataSource {
                    const core::Box& box, T* to) const {
     const core::Shape& shape = source.desc.shape;
     const core::Shape strides = core::packed_strides(shape, {});
-    const std::int64_t per_sample = strides[0];
     const int rank = static_cast<int>(shape.size());
     std::array<int, core::kMaxRank> dim{};  // as they lie in memory
     for (int k = 0; k < rank; ++k)
@@ -104,15 +113,19 @@ class Synthetic final : public DataSource {
     std::array<std::int64_t, core::kMaxRank> at{};
     for (int d = 0; d < rank; ++d)
       at[static_cast<std::size_t>(d)] = box[static_cast<std::size_t>(d)].begin;
+    std::int64_t sample = -1;
+    std::size_t pattern = 0, noise = 0;  // where the windows begin
     for (std::int64_t n = core::elements(box); n-- > 0;) {
-      const std::int64_t sample = first_ + samples[static_cast<std::size_t>(at[0])];
-      std::int64_t element = 0;
-      for (std::size_t d = 1; d < shape.size(); ++d) element += at[d] * strides[d];
-      const double pattern = kernels::uniform01_coarse(
-          stream(kPattern), static_cast<std::uint64_t>(label(sample) * per_sample + element));
-      const double noise = kernels::uniform01_coarse(
-          stream(kNoise), static_cast<std::uint64_t>(sample * per_sample + element));
-      *to++ = static_cast<T>(2 * pattern - 1 + 2 * (2 * noise - 1));
+      if (const auto s = first_ + samples[static_cast<std::size_t>(at[0])]; s != sample) {
+        sample = s;
+        pattern = window(-1 - label(sample));
+        noise = window(sample);
+      }
+      std::size_t element = 0;
+      for (std::size_t d = 1; d < shape.size(); ++d)
+        element += static_cast<std::size_t>(at[d] * strides[d]);
+      *to++ = static_cast<T>(table_[(pattern + element) % kTableSize]) +
+              2 * static_cast<T>(table_[(noise + element) % kTableSize]);
       for (int k = rank - 1; k >= 0; --k) {
         const auto d = static_cast<std::size_t>(dim[static_cast<std::size_t>(k)]);
         if (++at[d] < box[d].end) break;
@@ -121,8 +134,11 @@ class Synthetic final : public DataSource {
     }
   }
 
+  static constexpr std::size_t kTableSize = 1 << 16;
+
   std::uint64_t seed_;
   std::int64_t first_, samples_;
+  std::vector<float> table_ = std::vector<float>(kTableSize);
   std::int64_t label_classes_ = 0, token_classes_ = 0;
 };
 

@@ -1,18 +1,17 @@
 #include "core/schema.hpp"
 
-#include <cstdlib>
-#include <ostream>
 #include <string>
 
 #include <gtest/gtest.h>
 
 #include "core/cluster.hpp"
 #include "core/document.hpp"
-#include "core/file.hpp"
 #include "core/graph.hpp"
 #include "core/plan.hpp"
+#include "core/ranked_strategies.hpp"
 #include "core/strategy.hpp"
 #include "core/trace.hpp"
+#include "tests/support/committed_schema.hpp"
 
 namespace soapstone::core {
 namespace {
@@ -78,37 +77,16 @@ TEST(Schema, FollowsFromTheFields) {
   EXPECT_EQ(schema_of<Tree>().dump(2), expected.dump(2));
 }
 
-// docs/schema/ is what editors are pointed at; it is generated, and committed
-// so that a change of a document's form is seen in review.
-struct SchemaFile {
-  std::string name;
-  std::string (*text)();
-};
-void PrintTo(const SchemaFile& file, std::ostream* out) { *out << file.name; }
-
 class CommittedSchema : public testing::TestWithParam<SchemaFile> {};
 
-TEST_P(CommittedSchema, IsWhatTheTypesSay) {
-  const std::string text = GetParam().text();
-  const std::string path =
-      std::string(SOAPSTONE_SOURCE_DIR "/docs/schema/") + GetParam().name + ".schema.json";
-  const char* update = std::getenv("SOAPSTONE_UPDATE_SCHEMA");
-  if (update != nullptr && std::string_view(update) == "1") {
-    const Status written = write_file_atomically(path, text);
-    ASSERT_TRUE(written) << written.error().message;
-  }
-  const auto committed = read_file(path);
-  ASSERT_TRUE(committed) << committed.error().message << "; SOAPSTONE_UPDATE_SCHEMA=1 writes it";
-  EXPECT_EQ(*committed, text) << "the form of a document changed: write it with "
-                                 "SOAPSTONE_UPDATE_SCHEMA=1, and raise kVersion if old documents "
-                                 "no longer read";
-}
+TEST_P(CommittedSchema, IsWhatTheTypesSay) { expect_committed(GetParam()); }
 
 // One entry per kind of document.
 INSTANTIATE_TEST_SUITE_P(Documents, CommittedSchema,
                          testing::Values(SchemaFile{"cluster", document_schema_text<Cluster>},
                                          SchemaFile{"graph", document_schema_text<GraphSpec>},
                                          SchemaFile{"plan", document_schema_text<Plan>},
+                                         SchemaFile{"ranked", document_schema_text<RankedStrategies>},
                                          SchemaFile{"strategy", document_schema_text<StrategyDocument>},
                                          SchemaFile{"trace", document_schema_text<Trace>}),
                          [](const auto& file) { return file.param.name; });

@@ -40,6 +40,11 @@ std::vector<OpCase> softmax_cross_entropy_cases() {
        .op = SoftmaxCrossEntropy{.mean_over = 24},
        .inputs = {floats({6, 4}), integers({6})},
        .classes = 4},
+      {.name = "some_without_a_label",
+       .op = SoftmaxCrossEntropy{},
+       .inputs = {floats({7, 2, 5}), integers({7, 2})},
+       .classes = 5,
+       .third = core::kNoLabel},
       {.name = "many_rows",
        .op = SoftmaxCrossEntropy{},
        .inputs = {floats({1500, 3}), integers({1500})},
@@ -65,6 +70,16 @@ TEST(SoftmaxCrossEntropy, AveragesTheNegativeLogProbabilities) {
   EXPECT_THAT(r.at("correct"), ElementsAre(1));  // the first of equals counts
   EXPECT_THAT(r.at("grad logits"), ElementsAre(DoubleNear(-0.375, 1e-15), DoubleNear(0.375, 1e-15),
                                                DoubleNear(-0.25, 1e-15), DoubleNear(0.25, 1e-15)));
+}
+
+TEST(SoftmaxCrossEntropy, WithoutALabelNothingIsAdded) {
+  const double l = std::log(3.0);
+  const auto r = evaluate(SoftmaxCrossEntropy{}, {floats({2, 2}), integers({2})},
+                          {{"logits", {0, l, 7, 7}}, {"labels", {1, core::kNoLabel}}});
+  EXPECT_THAT(r.at("loss"), ElementsAre(DoubleNear(std::log(4.0 / 3) / 2, 1e-15)));
+  EXPECT_THAT(r.at("correct"), ElementsAre(1));
+  EXPECT_THAT(r.at("grad logits"),
+              ElementsAre(DoubleNear(0.125, 1e-15), DoubleNear(-0.125, 1e-15), 0, 0));
 }
 
 }  // namespace

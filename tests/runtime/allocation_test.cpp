@@ -1,4 +1,5 @@
 // A step of training takes no memory from the heap.
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <new>
@@ -40,13 +41,26 @@ void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
 namespace soapstone::runtime {
 namespace {
 
-TEST(Step, allocates_nothing_that_grows_with_the_model) {
-  const core::Graph graph = core::build_model("mlp", {.batch = 16}).value();
+struct Setting {
+  const char* model;
+  core::DType dtype;
+  int most;  // allocations
+};
+
+class Step : public testing::TestWithParam<Setting> {};
+
+TEST_P(Step, allocates_nothing_that_grows_with_the_model) {
+  const Setting setting = GetParam();
+  const core::Graph graph =
+      core::build_model(setting.model, {.batch = 16, .dtype = setting.dtype}).value();
   const core::Cluster cluster = interpreter::cluster_of(2);
   const kernels::HostCatalog catalog;
   const core::DeviceId devices[] = {core::DeviceId(0), core::DeviceId(1)};
+  core::LowerOptions how;
+  how.optimizer_states = 1;
+  how.clip_gradient_norm = true;
   const auto plan =
-      core::lower(graph, core::data_parallel(graph, devices), cluster, catalog).value();
+      core::lower(graph, core::data_parallel(graph, devices), cluster, catalog, how).value();
   const auto communicator = make_local_communicator(2);
   PlanRun run(*communicator, graph, plan, {1, nullptr, {}});
   const auto data = make_synthetic_data(graph, 1).value();
@@ -61,7 +75,7 @@ TEST(Step, allocates_nothing_that_grows_with_the_model) {
         data.train->fill(s, samples, l.box, blocks.back().data());
     loaded.push_back(reinterpret_cast<const std::byte*>(blocks.back().data()));
   }
-  const StepSettings settings{0, {.learning_rate = 0.01, .momentum = 0.9}, 0, loaded};
+  const StepSettings settings{0, {.learning_rate = 0.01, .momentum = 0.9}, 1, loaded};
   run.step(settings);
   run.step(settings);
   allocations = largest = 0;
@@ -71,11 +85,26 @@ TEST(Step, allocates_nothing_that_grows_with_the_model) {
   RecordProperty("allocations", static_cast<int>(allocations));
   std::printf("%d allocations, the largest of %d bytes\n", static_cast<int>(allocations),
               static_cast<int>(largest));
-  // Kokkos makes a std::string of every launch's label and oneDNN a list of arguments; the smallest
-  // tensor that a step moves is larger than this.
-  EXPECT_LE(largest, 256);
-  EXPECT_LE(allocations, 400);
+  EXPECT_LE(largest, setting.most > 0 ? 256 : 0);
+  EXPECT_LE(allocations, setting.most);
 }
+
+// Soapstone itself takes nothing. dnnl_primitive_execute puts its arguments, given as an array,
+// into a std::unordered_map, and makes an execution context of it: about 6 small pieces per call in
+// version 2.6, which a caller cannot avoid. There were 96, 358 and 368 of them, nothing else.
+INSTANTIATE_TEST_SUITE_P(Models, Step,
+                         testing::Values(Setting{"mlp", core::DType::kF32, 128},
+                                         Setting{"mlp", core::DType::kF64, 0},
+                                         Setting{"inception-block", core::DType::kF32, 480},
+                                         Setting{"inception-block", core::DType::kF64, 0},
+                                         Setting{"transformer-block", core::DType::kF32, 490},
+                                         Setting{"transformer-block", core::DType::kF64, 0}),
+                         [](const auto& instance) {
+                           std::string name = fmt::format("{}_{}", instance.param.model,
+                                                          core::name_of(instance.param.dtype));
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
 
 }  // namespace
 }  // namespace soapstone::runtime

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cmath>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -12,6 +13,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <sys/resource.h>
 
 #include "core/file.hpp"
 #include "core/lower.hpp"
@@ -88,8 +90,8 @@ TEST_F(TrainerTest, metrics_are_one_json_line_per_step_and_evaluation) {
   EXPECT_LT(report->last_loss, report->first_loss);
 }
 
-// 37 samples in batches of 16: the last batch is filled up. One device that takes all 37 at once
-// says what must come out.
+// 37 samples in batches of 16: the last batch is filled up with others. One device that takes all
+// 37 at once says what must come out.
 TEST_F(TrainerTest, an_evaluation_counts_every_sample_once) {
   TrainOptions options = steps(1);
   const auto report = train_on(3, random_strategy(3, 3), options);
@@ -121,6 +123,25 @@ TEST_F(TrainerTest, an_evaluation_counts_every_sample_once) {
   ASSERT_TRUE(once) << once.error().message;
   EXPECT_NEAR(once->last_evaluation->accuracy, report->last_evaluation->accuracy, 1e-9);
   EXPECT_NEAR(once->last_evaluation->loss, report->last_evaluation->loss, 1e-9);
+}
+
+// With batch_norm, what fills the last batch up takes part in the statistics of the others, but its
+// own answers count nowhere: every strategy comes to the same, and to a whole number.
+TEST_F(TrainerTest, an_evaluation_counts_every_sample_once_with_batch_norm) {
+  graph = core::build_model("inception-block", {.batch = 16, .dtype = core::DType::kF64}).value();
+  data = make_synthetic_data(graph, 2, 100, 37).value();
+  TrainOptions options = steps(3);
+  const auto alone = train_on(1, core::single_device(graph), options);
+  ASSERT_TRUE(alone) << alone.error().message;
+  const double right = alone->last_evaluation->accuracy * 37;
+  EXPECT_NEAR(right, std::round(right), 1e-9);
+  EXPECT_GT(right, 0);
+  for (const std::uint64_t seed : {3u, 4u}) {
+    const auto report = train_on(3, random_strategy(3, seed), options);
+    ASSERT_TRUE(report) << report.error().message;
+    EXPECT_NEAR(report->last_evaluation->loss, alone->last_evaluation->loss, 1e-9);
+    EXPECT_NEAR(report->last_evaluation->accuracy * 37, right, 1e-9);
+  }
 }
 
 TEST_F(TrainerTest, a_checkpoint_goes_on_under_another_strategy_and_number_of_ranks) {
@@ -219,6 +240,51 @@ TEST_F(TrainerTest, an_old_checkpoint_survives_when_a_new_one_cannot_be_written)
   const auto report = train_on(1, core::single_device(graph), options);
   ASSERT_FALSE(report);
   EXPECT_THAT(report.error().message, HasSubstr("no/such/folder"));
+}
+
+// No file of this process may grow beyond `bytes`, as on a disk that is full.
+class FullDisk {
+ public:
+  explicit FullDisk(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    EXPECT_EQ(getrlimit(RLIMIT_FSIZE, &before_), 0);
+    const rlimit now{bytes, before_.rlim_max};
+    EXPECT_EQ(setrlimit(RLIMIT_FSIZE, &now), 0);
+  }
+  ~FullDisk() {
+    EXPECT_EQ(setrlimit(RLIMIT_FSIZE, &before_), 0);
+    std::signal(SIGXFSZ, handler_);
+  }
+  FullDisk(const FullDisk&) = delete;
+  FullDisk& operator=(const FullDisk&) = delete;
+
+ private:
+  void (*handler_)(int);
+  rlimit before_{};
+};
+
+TEST_F(TrainerTest, an_old_checkpoint_survives_a_full_disk) {
+  TrainOptions options = steps(2);
+  options.checkpoint = folder / "ck";
+  ASSERT_TRUE(train_on(2, data_parallel(2), options));
+  const std::string old = core::read_file(options.checkpoint).value();
+  TrainOptions more = steps(4);
+  more.resume = more.checkpoint = options.checkpoint;
+  // From nothing at all to all but the last byte.
+  for (const std::size_t room : {std::size_t{0}, old.size() / 2, old.size() - 1}) {
+    const auto report = [&] {
+      const FullDisk full(room);
+      return train_on(2, data_parallel(2), more);
+    }();
+    ASSERT_FALSE(report) << room;
+    EXPECT_THAT(report.error().message, HasSubstr("ck: File too large"));
+    EXPECT_EQ(core::read_file(options.checkpoint).value(), old);
+    const std::filesystem::directory_iterator files(folder), none;
+    EXPECT_EQ(std::distance(files, none), 1) << "a temporary file is left";
+  }
+  EXPECT_EQ(load_checkpoint(options.checkpoint, graph).value().step, 2);
+  const auto report = train_on(2, data_parallel(2), more);
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_EQ(report->first_step, 2);
 }
 
 TEST_F(TrainerTest, the_measured_trace_has_every_task_once_and_no_overlaps) {

@@ -87,7 +87,7 @@ class EmbeddingKernel final : public PreparedKernel {
     const std::int64_t grain = rows_at_a_time(dtable.columns);
     if_contiguous(dtable.step == 1 && dy.step == 1, [&](auto contiguous) {
       Kokkos::parallel_for(
-          "soapstone::embedding::backward_weight",
+          label_text("soapstone::embedding::backward_weight"),
           Dynamic(space, 0, (vocab.extent() + grain - 1) / grain, Kokkos::ChunkSize(1)),
           [=](std::int64_t chunk) {
             const auto to_step = step_of(contiguous, dtable.step), from_step = step_of(contiguous, dy.step);

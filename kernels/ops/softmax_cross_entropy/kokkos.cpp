@@ -5,7 +5,7 @@
 // overwritten, loss and correct with the share of this part's rows. lse = max + log Σ exp(logits -
 // max). Loss and correct are added up in double, by pieces of rows that do not depend on threads.
 // Forward reads every logit once from memory, backward reads and writes it.
-// A label outside [0, c) makes the loss and the row's gradient NaN.
+// A label kNoLabel adds nothing; another one outside [0, c) makes the loss and the row's gradient NaN.
 #include <cmath>
 #include <limits>
 
@@ -80,6 +80,7 @@ class SoftmaxCrossEntropyKernel final : public PreparedKernel {
                 const T total = largest + std::log(sum);
                 *lse.row(r) = total;
                 const std::int64_t label = *labels.row(r);
+                if (label == core::kNoLabel) continue;
                 if (label < 0 || label >= x.columns) {
                   piece_loss += std::numeric_limits<double>::quiet_NaN();
                   continue;
@@ -125,7 +126,9 @@ class SoftmaxCrossEntropyKernel final : public PreparedKernel {
               const T total = *lse.row(r);
               const std::int64_t label = *labels.row(r);
               const bool known = label >= 0 && label < x.columns;
-              const T scale = known ? share : std::numeric_limits<T>::quiet_NaN();
+              const T scale = known                     ? share
+                              : label == core::kNoLabel ? T(0)
+                                                        : std::numeric_limits<T>::quiet_NaN();
               SOAPSTONE_SIMD
               for (std::int64_t j = 0; j < x.columns; ++j)
                 to[j * dx_step] = exponential(row[j * step] - total) * scale;

@@ -24,7 +24,8 @@ double uniform(std::string_view name, core::Ref ref, std::size_t element) {
 double value_of(const OpCase& c, const core::Operand& operand, core::Ref ref, std::size_t element) {
   const double u = uniform(c.name, ref, element);
   if (operand.desc.dtype == core::DType::kI32)
-    return std::floor(u * static_cast<double>(c.classes));
+    return c.third != 0 && element % 3 == 2 ? static_cast<double>(c.third)
+                                            : std::floor(u * static_cast<double>(c.classes));
   const double offset = operand.role == core::OperandRole::kInput && !ref.gradient ? c.offset : 0;
   if (c.values == Values::kTied) return offset + std::floor(u * 4) / 2 - 0.75;
   const double v = 2 * u - 1;

@@ -28,6 +28,7 @@ struct OpCase {
   // Longer than the blocks that kernels work in: the slow reference runs few splits of it.
   bool large = false;
   std::int64_t classes = 1;  // i32 inputs are in [0, classes)
+  std::int64_t third = 0;    // what every third i32 input is instead; 0: in [0, classes) as well
 };
 void PrintTo(const OpCase& c, std::ostream* out);
 

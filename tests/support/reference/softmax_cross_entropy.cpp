@@ -25,13 +25,15 @@ void softmax_cross_entropy_step(const StepCall& c) {
       double sum = 0;
       for (std::int64_t k = 0; k < classes.end; ++k) sum += std::exp(logit(k) - logit(best));
       lse = logit(best) + std::log(sum);
+      if (label == core::kNoLabel) return;
       c.value("loss")(0) -= (logit(label) - lse) / count;
       c.value("correct")(0) += best == label ? 1 : 0;
     } else if (c.name() == "backward_input") {
       for (std::int64_t k = 0; k < classes.end; ++k) {
         const std::int64_t last[] = {k};
         c.gradient("logits").at(joined(row, last)) =
-            (std::exp(logit(k) - lse) - (k == label ? 1 : 0)) / count;
+            label == core::kNoLabel ? 0
+                                    : (std::exp(logit(k) - lse) - (k == label ? 1 : 0)) / count;
       }
     } else {
       c.unknown_step();
