@@ -37,6 +37,7 @@ struct Verb {
 };
 
 // One per file in cli/verbs/.
+extern const Verb kBenchVerb;
 extern const Verb kClustersVerb;
 extern const Verb kDiffVerb;
 extern const Verb kDoctorVerb;

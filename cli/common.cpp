@@ -9,8 +9,10 @@
 
 #include <fmt/core.h>
 
+#include "cli/documents.hpp"
 #include "core/document.hpp"
 #include "core/file.hpp"
+#include "core/json_fwd.hpp"
 #include "core/models/models.hpp"
 #include "core/ranked_strategies.hpp"
 #include "core/suggest.hpp"
@@ -31,6 +33,25 @@ std::vector<core::DeviceId> all_devices(const core::Cluster& cluster) {
   return devices;
 }
 
+// The part of a strategy document that an error of from_document() or check() is about.
+std::string part_in_error(const core::Graph& graph, const core::StrategyDocument& document, const std::string& message) {
+  if (!document.graph_hash.empty() && document.graph_hash != core::hex(graph.hash())) return "/graph_hash";
+  const core::JsonPath root, ops(root, std::string_view("ops"));
+  for (const auto& [name, ignored] : document.ops)
+    if (!graph.find_op(name) || message.starts_with(name + ":")) return core::JsonPath(ops, std::string_view(name)).text();
+  if (message.starts_with("micro_batches")) return "/micro_batches";
+  return "/ops";
+}
+
+// The strategy that stands at `pointer` in the text of a file.
+core::Result<core::Strategy> strategy_from(const core::Graph& graph, const core::Cluster& cluster, const core::StrategyDocument& document,
+                                           const std::string& pointer, std::string_view text, const std::string& file) {
+  auto strategy = core::from_document(graph, document);
+  core::Status status = strategy ? core::check(graph, *strategy, static_cast<std::uint32_t>(cluster.size())) : tl::unexpected(strategy.error());
+  if (!status) return tl::unexpected(located(status.error(), pointer + part_in_error(graph, document, status.error().message), text, file));
+  return strategy;
+}
+
 core::Error in_file(const std::string& file, const core::Error& error) {
   return {fmt::format("{}: {}", file, error.message), error.kind};
 }
@@ -41,6 +62,10 @@ void declare_model(CLI::App& app, ModelArguments& model, Presence presence) {
   auto* name = app.add_option("model", model.name, "Model of the zoo (soapstone models) or a graph document");
   if (presence == Presence::kRequired) name->required();
   app.add_option("--batch", model.batch, "Samples per step; default: the model's");
+  declare_dtype(app, model);
+}
+
+void declare_dtype(CLI::App& app, ModelArguments& model) {
   app.add_option_function<std::string>(
       "--dtype",
       [&model](const std::string& text) {
@@ -48,24 +73,36 @@ void declare_model(CLI::App& app, ModelArguments& model, Presence presence) {
         if (!t || *t == core::DType::kI32) throw CLI::ValidationError("--dtype", fmt::format("`{}`: f32 or f64 is accepted", text));
         model.dtype = *t;
       },
-      "f32 (default) or f64");
+      fmt::format("f32 or f64; default: {}", core::name_of(model.dtype.value_or(core::DType::kF32))));
 }
 
 core::Result<core::Graph> build_graph(const ModelArguments& model) {
   if (model.batch < 0) return core::usage_error("--batch {}: at least 1 is accepted", model.batch);
   if (model.name.ends_with(".json")) {
     SOAPSTONE_ASSIGN(core::GraphSpec spec, core::load_document<core::GraphSpec>(model.name));
+    for (const core::SourceSpec& source : spec.sources)
+      if (model.dtype && source.desc.dtype != core::DType::kI32 && source.desc.dtype != *model.dtype)
+        return core::usage_error("{}: {} is {}, {} is wanted", model.name, source.name, core::name_of(source.desc.dtype), core::name_of(*model.dtype));
     if (model.batch != 0 && !spec.sources.empty() && spec.sources[0].desc.shape[0] != model.batch)
       return core::usage_error("--batch {}: the graph in {} has a batch of {}", model.batch, model.name, spec.sources[0].desc.shape[0]);
     auto graph = core::Graph::build(std::move(spec));
     if (!graph) return tl::unexpected(in_file(model.name, graph.error()));
     return graph;
   }
-  return core::build_model(model.name, {.batch = model.batch, .dtype = model.dtype});
+  return core::build_model(model.name, {.batch = model.batch, .dtype = model.dtype.value_or(core::DType::kF32)});
 }
 
 void declare_cluster(CLI::App& app, ClusterArguments& cluster) {
   app.add_option("--cluster", cluster.name, "Preset (soapstone clusters), .toml or .json file, or `local`")->capture_default_str();
+  app.add_option("--ranks", cluster.ranks, "With --cluster local: how many ranks share this machine; default: 2")->check(CLI::Range(1, 1024));
+}
+
+core::Status check_folder_of(std::string_view option, const std::filesystem::path& file) {
+  std::error_code ignored;  // what cannot be looked at is no folder to write into
+  if (file.has_parent_path() && !std::filesystem::is_directory(file.parent_path(), ignored))
+    return core::usage_error("{} {}: there is no folder {}", option, file.string(), file.parent_path().string());
+  if (std::filesystem::is_directory(file, ignored)) return core::usage_error("{} {}: this is a folder; the name of a file is accepted", option, file.string());
+  return {};
 }
 
 std::filesystem::path cache_folder() {
@@ -113,14 +150,15 @@ core::ClusterSpec assumed_local_cluster(int ranks) {
 core::Result<core::Cluster> load_cluster(const ClusterArguments& arguments) {
   if (arguments.name != "local") {
     SOAPSTONE_ASSIGN(core::Cluster cluster, core::load_cluster(arguments.name));
-    if (arguments.ranks > 0 && static_cast<std::size_t>(arguments.ranks) > cluster.size())
-      return core::usage_error("--ranks {}: cluster {} has {} devices", arguments.ranks, cluster.name(), cluster.size());
+    if (arguments.ranks > 0 && static_cast<std::size_t>(arguments.ranks) != cluster.size())
+      return core::usage_error("--ranks {}: cluster {} has {} devices; --ranks goes with --cluster local", arguments.ranks, cluster.name(), cluster.size());
     return cluster;
   }
   const int ranks = arguments.ranks > 0 ? arguments.ranks : 2;
   const auto file = local_cluster_file(ranks);
   if (std::filesystem::exists(file)) return core::load_cluster(file.string());
-  fmt::print(stderr, "soapstone: no measurements of this machine with {} ranks yet; assumed figures are used "
+  if (std::getenv("OMPI_COMM_WORLD_RANK") == nullptr)  // else whoever started the ranks has said so
+    fmt::print(stderr, "soapstone: no measurements of this machine with {} ranks yet; assumed figures are used "
                      "(`soapstone clusters local --ranks {}` measures)\n", ranks, ranks);
   return core::Cluster::build(assumed_local_cluster(ranks));
 }
@@ -130,12 +168,6 @@ void declare_strategy(CLI::App& app, std::string& strategy) {
 }
 
 core::Result<core::Strategy> load_strategy(const core::Graph& graph, const core::Cluster& cluster, const std::string& text) {
-  const auto checked = [&](core::Result<core::Strategy> strategy, const std::string& where) -> core::Result<core::Strategy> {
-    if (!strategy) return tl::unexpected(where.empty() ? strategy.error() : in_file(where, strategy.error()));
-    if (const auto status = core::check(graph, *strategy, static_cast<std::uint32_t>(cluster.size())); !status)
-      return tl::unexpected(where.empty() ? status.error() : in_file(where, status.error()));
-    return strategy;
-  };
   if (text == "single") return core::single_device(graph);
   if (text == "data-parallel") return core::data_parallel(graph, all_devices(cluster));
   if (text == "expert") return search::expert(graph, cluster);
@@ -157,10 +189,11 @@ core::Result<core::Strategy> load_strategy(const core::Graph& graph, const core:
     }
     if (rank < 1 || rank > static_cast<std::int64_t>(ranked.strategies.size()))
       return core::usage_error("--strategy {}: {} holds strategies #1 to #{}", text, file, ranked.strategies.size());
-    return checked(core::from_document(graph, ranked.strategies[static_cast<std::size_t>(rank - 1)].strategy), file);
+    return strategy_from(graph, cluster, ranked.strategies[static_cast<std::size_t>(rank - 1)].strategy,
+                         fmt::format("/strategies/{}/strategy", rank - 1), content, file);
   }
   SOAPSTONE_ASSIGN(const auto document, core::document_from_text<core::StrategyDocument>(content, file));
-  return checked(core::from_document(graph, document), file);
+  return strategy_from(graph, cluster, document, "", content, file);
 }
 
 }  // namespace soapstone::cli

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,15 +20,17 @@ enum class Presence { kOptional, kRequired };
 
 struct ModelArguments {
   std::string name;        // of the zoo, or a soapstone.graph document
-  std::int64_t batch = 0;  // 0: the model's default
-  core::DType dtype = core::DType::kF32;
+  std::int64_t batch = 0;            // 0: the model's default
+  std::optional<core::DType> dtype;  // none: f32, or what the document says
 };
 void declare_model(CLI::App& app, ModelArguments& model, Presence presence = Presence::kRequired);
+// Any other number type than f32 or f64 is a usage error.
+void declare_dtype(CLI::App& app, ModelArguments& model);
 core::Result<core::Graph> build_graph(const ModelArguments& model);
 
 struct ClusterArguments {
   std::string name = "local";  // a preset, a .toml or .json file, or this machine
-  int ranks = 0;               // with `local`: how many; 0: 2, or what the file says
+  int ranks = 0;               // with `local`: how many; 0: 2
 };
 void declare_cluster(CLI::App& app, ClusterArguments& cluster);
 // `local` is the file that `soapstone clusters local` wrote, if it has the ranks asked for;
@@ -38,6 +41,9 @@ void declare_strategy(CLI::App& app, std::string& strategy);
 // A file, `ranked.json#2`, or single | data-parallel | expert. Checked against graph and cluster.
 core::Result<core::Strategy> load_strategy(const core::Graph& graph, const core::Cluster& cluster,
                                            const std::string& strategy);
+
+// An error unless a file can be put there: asked before the work whose result it is to hold. Empty: fine.
+core::Status check_folder_of(std::string_view option, const std::filesystem::path& file);
 
 // Where measurements of this machine are kept: $XDG_CACHE_HOME/soapstone or ~/.cache/soapstone.
 std::filesystem::path cache_folder();

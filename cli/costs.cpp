@@ -2,6 +2,9 @@
 
 #include <unistd.h>
 
+#include <map>
+#include <set>
+
 #include <fmt/core.h>
 
 #include "cli/common.hpp"
@@ -88,6 +91,12 @@ core::Result<Costs> open_costs(const core::Cluster& cluster, const CostArguments
   return costs;
 }
 
+std::size_t devices_in_use(const core::Strategy& strategy) {
+  std::set<core::DeviceId> devices;
+  for (const auto& op : strategy.ops) devices.insert(op.devices.begin(), op.devices.end());
+  return devices.size();
+}
+
 StepFigures step_figures(const core::Graph& graph, const core::Cluster& cluster, std::size_t devices, core::Nanoseconds step) {
   StepFigures f;
   const double time = core::seconds(step);
@@ -100,6 +109,17 @@ StepFigures step_figures(const core::Graph& graph, const core::Cluster& cluster,
     if (t.role == core::TensorRole::kWeight) dtype = t.desc.dtype;
   if (const auto peak = core::peak(cluster.kinds()[0], dtype)) f.share_of_peak = per_device / peak->value;
   return f;
+}
+
+double measured_share(const core::Trace& predicted) {
+  double measured = 0, all = 0;
+  for (std::size_t i = 0; i < predicted.spans.size(); ++i) {
+    if (predicted.spans.kind[i] == core::TaskKind::kTransfer) continue;
+    const auto time = static_cast<double>((predicted.spans.end[i] - predicted.spans.start[i]).value);
+    all += time;
+    if (predicted.spans.source[i] != core::CostSource::kRoofline) measured += time;
+  }
+  return all > 0 ? measured / all : 0;
 }
 
 std::string step_text(const StepFigures& f, core::Nanoseconds step) {

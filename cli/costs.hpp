@@ -60,7 +60,11 @@ struct StepFigures {
   double tflops_per_device = 0;
   double share_of_peak = 0;
 };
+// Devices that compute something.
+std::size_t devices_in_use(const core::Strategy& strategy);
 StepFigures step_figures(const core::Graph& graph, const core::Cluster& cluster, std::size_t devices, core::Nanoseconds step);
+// Share of a predicted trace's computing time that comes from measurements.
+double measured_share(const core::Trace& predicted);
 std::string step_text(const StepFigures& figures, core::Nanoseconds step);
 
 }  // namespace soapstone::cli

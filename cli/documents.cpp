@@ -6,6 +6,7 @@ namespace soapstone::core {
 
 SOAPSTONE_INSTANTIATE_DOCUMENT(cli::ClustersOutput);
 SOAPSTONE_INSTANTIATE_DOCUMENT(cli::DiffOutput);
+SOAPSTONE_INSTANTIATE_DOCUMENT(cli::BenchOutput);
 SOAPSTONE_INSTANTIATE_DOCUMENT(cli::DoctorOutput);
 SOAPSTONE_INSTANTIATE_DOCUMENT(cli::KernelsOutput);
 SOAPSTONE_INSTANTIATE_DOCUMENT(cli::ModelsOutput);
@@ -17,3 +18,11 @@ SOAPSTONE_INSTANTIATE_DOCUMENT(cli::VerifyOutput);
 #endif
 
 }  // namespace soapstone::core
+
+namespace soapstone::cli {
+
+core::Error located(const core::Error& error, std::string_view pointer, std::string_view text, const std::string& file) {
+  return core::detail::locate_error({fmt::format("at {}: {}", pointer, error.message), error.kind}, text, file);
+}
+
+}  // namespace soapstone::cli

@@ -1,4 +1,5 @@
 // What verbs print with --json. Names are stable; docs/schema/ describes each.
+// Numbers that are infinite or none are written as the largest double, or as null where a field may be null.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +9,9 @@
 #include <vector>
 
 #include "core/quantity.hpp"
+#include "core/result.hpp"
 #include "core/reflect.hpp"
+#include "simulator/analysis/accuracy.hpp"
 #include "simulator/analysis/diff.hpp"
 #include "simulator/cost_database.hpp"
 #ifdef SOAPSTONE_HAS_KERNELS
@@ -16,6 +19,9 @@
 #endif
 
 namespace soapstone::cli {
+
+// Puts FILE:LINE: at POINTER: in front of an error about the part of a JSON document that the pointer names.
+core::Error located(const core::Error& error, std::string_view pointer, std::string_view text, const std::string& file);
 
 struct ModelEntry {
   std::string name, description, data;
@@ -197,13 +203,11 @@ struct TrainOutput {
   std::int64_t batch = 0, ranks = 0, threads = 0;
   std::int64_t first_step = 0, steps = 0;
   bool cancelled = false;
-  double first_loss = 0, last_loss = 0;
+  std::optional<double> first_loss, last_loss;  // null: no number
   std::optional<double> test_loss, test_accuracy;
-  std::int64_t step_time_ns = 0;      // median
+  std::optional<std::int64_t> step_time_ns;  // median; null: no steps but those that warm up
   std::int64_t training_time_ns = 0;  // evaluation and checkpoints excluded
-  double samples_per_second = 0;
-  double tflops_per_device = 0;
-  double share_of_peak = 0;
+  std::optional<double> samples_per_second, tflops_per_device, share_of_peak;
   std::int64_t peak_memory_bytes = 0;  // allocated per rank
   friend bool operator==(const TrainOutput&, const TrainOutput&) = default;
   template <class Self, class Visit>
@@ -228,6 +232,44 @@ struct TrainOutput {
     visit("tflops_per_device", self.tflops_per_device);
     visit("share_of_peak", self.share_of_peak);
     visit("peak_memory_bytes", self.peak_memory_bytes);
+  }
+};
+
+struct BenchEntry {
+  std::string strategy;
+  std::int64_t predicted_step_time_ns = 0, measured_step_time_ns = 0;
+  double measured_share = 0;  // of the predicted computing time, what comes from measurements
+  friend bool operator==(const BenchEntry&, const BenchEntry&) = default;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("strategy", self.strategy);
+    visit("predicted_step_time_ns", self.predicted_step_time_ns);
+    visit("measured_step_time_ns", self.measured_step_time_ns);
+    visit("measured_share", self.measured_share);
+  }
+};
+struct BenchOutput {
+  static constexpr std::string_view kFormat = "soapstone.bench";
+  static constexpr int kVersion = 1;
+  std::string model, cluster;
+  std::int64_t batch = 0;
+  std::int32_t ranks = 0, threads = 0;
+  std::int64_t steps = 0;
+  std::uint64_t seed = 0;
+  std::vector<BenchEntry> strategies;
+  simulator::Accuracy accuracy;
+  friend bool operator==(const BenchOutput&, const BenchOutput&) = default;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("model", self.model);
+    visit("cluster", self.cluster);
+    visit("batch", self.batch);
+    visit("ranks", self.ranks);
+    visit("threads", self.threads);
+    visit("steps", self.steps);
+    visit("seed", self.seed);
+    visit("strategies", self.strategies);
+    visit("accuracy", self.accuracy);
   }
 };
 

@@ -1,8 +1,12 @@
 // soapstone: searches, simulates and runs parallel training strategies.
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
 #include <map>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include <fmt/core.h>
 
@@ -21,7 +25,7 @@ constexpr const cli::Verb* kVerbs[] = {
 #endif
     &cli::kSearchVerb,   &cli::kSimulateVerb,
 #ifdef SOAPSTONE_HAS_KERNELS
-    &cli::kTrainVerb,    &cli::kVerifyVerb,
+    &cli::kTrainVerb,    &cli::kVerifyVerb,  &cli::kBenchVerb,
 #endif
     &cli::kDiffVerb,     &cli::kDoctorVerb,
 };
@@ -37,8 +41,24 @@ int exit_code(core::ErrorKind kind) {
 
 int complain(const std::string& message, int code) {
   std::fflush(stdout);
-  fmt::print(stderr, "soapstone: {}\n", message);
+  if (!message.empty()) fmt::print(stderr, "soapstone: {}\n", message);  // empty: another rank says it
   return code;
+}
+
+// What the verb was given and does not know; the parser's own words offer no name.
+std::string unexpected_argument(const CLI::App& verb) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : verb.get_options())
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  const auto rest = verb.remaining();
+  const auto option = std::find_if(rest.begin(), rest.end(), [](const std::string& a) { return a.starts_with("-"); });
+  if (option != rest.end()) {
+    const std::string name = option->substr(0, option->find('='));
+    return fmt::format("unknown option `{}` of {}; {}", name, verb.get_name(),
+                       core::accepted_names(name, std::vector<std::string_view>(names.begin(), names.end())));
+  }
+  return fmt::format("{} takes no further argument: `{}`\n  soapstone {} --help lists what is accepted", verb.get_name(),
+                     rest.empty() ? std::string() : rest.back(), verb.get_name());
 }
 
 std::string executable(const char* called_as) {
@@ -69,10 +89,14 @@ int main(int argc, char** argv) {
   }
 
   // The parser calls an unknown verb an unexpected argument; people want to know which verbs there are.
-  if (argc > 1 && argv[1][0] != '-' && std::find(names.begin(), names.end(), argv[1]) == names.end())
+  if (argc == 1) return complain(fmt::format("a verb is wanted; {}\n  soapstone --help tells what each does", core::accepted_names("", names)), 2);
+  if (argv[1][0] != '-' && std::find(names.begin(), names.end(), argv[1]) == names.end())
     return complain(fmt::format("unknown verb `{}`; {}", argv[1], core::accepted_names(argv[1], names)), 2);
   try {
     app.parse(argc, argv);
+  } catch (const CLI::ExtrasError&) {
+    const auto given = app.get_subcommands();
+    return complain(unexpected_argument(given.empty() ? app : *given[0]), 2);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
     const auto given = app.get_subcommands();

@@ -85,7 +85,7 @@ core::Status measure_local_cluster(const Invocation& invocation, int ranks, cons
 
   std::vector<std::pair<simulator::CurveKey, std::pair<std::int64_t, simulator::Measurement>>> curves;
   const std::string source = "measured by soapstone clusters local";
-  {
+  const core::Status finished = run_on_ranks(*communicator, [&]() -> core::Status {
     std::optional<ProgressBar> bar;
     if (first) bar.emplace("measure");
     double fraction = 0;
@@ -113,11 +113,13 @@ core::Status measure_local_cluster(const Invocation& invocation, int ranks, cons
     kind.launch_overhead = runtime::measure_update(*communicator, 1, 0, core::DType::kF32, kCurve).median;
     kind.source = source;
     show(0.2, "messages");
-    const auto messages = [&](const std::string& link, Traffic traffic, int sharing, int a, int b) {
+    const auto messages = [&](const std::string& link, Traffic traffic, int sharing, int a, int b, double seconds) {
+      runtime::MeasureOptions how = kCurve;
+      how.seconds = seconds;
       core::Nanoseconds smallest, largest;
       std::int64_t size = 4;
       for (; size <= std::int64_t{16} << 20; size *= 4) {
-        const runtime::Measurement t = runtime::measure_traffic(*communicator, traffic, core::Bytes(size), a, b, kCurve);
+        const runtime::Measurement t = runtime::measure_traffic(*communicator, traffic, core::Bytes(size), a, b, how);
         curves.push_back({simulator::CurveKey::message(spec.name, link, sharing), {size, stored(t)}});
         if (size == 4) smallest = t.median;
         largest = t.median;
@@ -126,18 +128,20 @@ core::Status measure_local_cluster(const Invocation& invocation, int ranks, cons
     };
     if (per_host > 1) {
       // All flows of a host share its memory: an exchange is two of them, a ring as many as there are ranks.
-      const auto one_way = messages("shared-memory", Traffic::kOneWay, 1, 0, 1);
-      const auto exchange = messages("shared-memory", Traffic::kExchange, 2, 0, 1);
-      if (per_host > 2 && hosts == 1) messages("shared-memory", Traffic::kRing, per_host, 0, 1);
+      const auto one_way = messages("shared-memory", Traffic::kOneWay, 1, 0, 1, 0.05);
+      const auto exchange = messages("shared-memory", Traffic::kExchange, 2, 0, 1, 0.05);
+      if (per_host > 2 && hosts == 1) messages("shared-memory", Traffic::kRing, per_host, 0, 1, 0.05);
       spec.node[0].interconnect = core::InterconnectSpec{core::InterconnectKind::kSharedMemory, exchange.second * 2.0, one_way.first, true, std::nullopt, source};
     }
     if (hosts > 1) {
       // An adapter sends and receives at once.
-      const auto exchange = messages("network", Traffic::kExchange, 1, 0, per_host);
+      const auto exchange = messages("network", Traffic::kExchange, 1, 0, per_host, 0.4);
       spec.network = core::NetworkSpec{exchange.second, exchange.first, source};
     }
     show(1, "done");
-  }
+    return {};
+  });
+  SOAPSTONE_TRY(finished);
   spec.node[0].count = hosts;
   if (!first) return {};
 

@@ -20,6 +20,8 @@ bool is_number(std::string_view text) {
   return !text.empty() && (std::isdigit(static_cast<unsigned char>(text[0])) || text[0] == '-' || text[0] == '+' || text[0] == '~');
 }
 
+constexpr std::string_view kEraseLine = "\r\033[K";
+
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
@@ -53,11 +55,12 @@ std::string table(const std::vector<std::vector<std::string>>& rows) {
 ProgressBar::ProgressBar(std::string title) : title_(std::move(title)), terminal_(isatty(STDERR_FILENO) == 1) {}
 
 ProgressBar::~ProgressBar() {
-  if (last_.empty()) return;
-  if (terminal_)
-    fmt::print(stderr, "\r\033[K{}\n", last_);
-  else
-    fmt::print(stderr, "{}\n", last_);
+  if (!last_.empty()) fmt::print(stderr, "{}{}\n", terminal_ ? kEraseLine : std::string_view(), last_);
+}
+
+void ProgressBar::say(std::string_view line) {
+  fmt::print(stderr, "{}{}\n{}", terminal_ ? kEraseLine : std::string_view(), line, terminal_ ? last_ : std::string());
+  std::fflush(stderr);
 }
 
 void ProgressBar::show(double fraction, std::string_view text) {
@@ -67,7 +70,7 @@ void ProgressBar::show(double fraction, std::string_view text) {
                       std::string(static_cast<std::size_t>(kWidth - filled), ' '), 100 * std::clamp(fraction, 0.0, 1.0), text);
   if (!terminal_ || (fraction < 1 && now() - shown_at_ < 0.1)) return;
   shown_at_ = now();
-  fmt::print(stderr, "\r\033[K{}", last_);
+  fmt::print(stderr, "{}{}", kEraseLine, last_);
   std::fflush(stderr);
 }
 

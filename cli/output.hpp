@@ -18,7 +18,7 @@ template <core::Document T>
 core::Status print_json(const T& value) {
   auto text = core::document_text(value);
   if (!text) return tl::unexpected(text.error());
-  fmt::print("{}\n", *text);
+  fmt::print("{}", *text);
   return {};
 }
 
@@ -31,6 +31,8 @@ class ProgressBar {
   ProgressBar& operator=(const ProgressBar&) = delete;
   // `fraction` in [0, 1].
   void show(double fraction, std::string_view text);
+  // A line of its own, above the bar.
+  void say(std::string_view line);
 
  private:
   std::string title_;

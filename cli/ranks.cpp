@@ -20,6 +20,12 @@ core::Result<bool> run_as_ranks(const Invocation& invocation, int ranks, int thr
   return true;
 }
 
+core::Status run_on_ranks(runtime::Communicator& communicator, const std::function<core::Status()>& work) {
+  core::Status status = runtime::guarded(communicator, work);
+  if (!status && communicator.process() != 0) status.error().message.clear();
+  return status;
+}
+
 core::Result<std::unique_ptr<runtime::Communicator>> open_communicator(int ranks) {
   return runtime::make_communicator(runtime::surroundings().ranks > 0 ? "mpi" : "local", ranks);
 }

@@ -1,6 +1,7 @@
 // Starting ranks of the present command line.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "cli/command.hpp"
@@ -14,6 +15,10 @@ namespace soapstone::cli {
 // it is a rank already (mpirun, Slurm): pins it to its cores and returns
 // false; an error if there are not as many ranks as asked for.
 core::Result<bool> run_as_ranks(const Invocation& invocation, int ranks, int threads);
+
+// Runs `work` on every rank (runtime::guarded). The first process says what went wrong, on whichever
+// rank it was; the others fail without a message.
+core::Status run_on_ranks(runtime::Communicator& communicator, const std::function<core::Status()>& work);
 
 // `mpi` between ranks that were started as such, `local` for a single rank.
 core::Result<std::unique_ptr<runtime::Communicator>> open_communicator(int ranks);

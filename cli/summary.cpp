@@ -1,5 +1,7 @@
 #include "cli/summary.hpp"
 
+#include <map>
+#include <optional>
 #include <sstream>
 
 #include <fmt/core.h>
@@ -28,21 +30,39 @@ core::Result<std::string> strategies(const std::string& file) {
 
 core::Result<std::string> training(const std::string& file) {
   SOAPSTONE_ASSIGN(const std::string text, core::read_file(file));
+  // Losses are null where they are no number, and not every graph counts right answers.
+  struct Epoch {
+    std::optional<double> loss, samples_per_second;  // of its last step
+    std::optional<double> test_loss, test_accuracy;
+  };
+  std::map<std::int64_t, Epoch> epochs;
   std::istringstream lines(text);
-  std::string out = "## Training\n\n| epoch | loss | test accuracy | samples/s |\n|---|---|---|---|\n";
-  double samples_per_second = 0, loss = 0;
   std::int64_t number = 0;
   for (std::string line; std::getline(lines, line);) {
     ++number;
     if (line.empty()) continue;
     const auto entry = nlohmann::json::parse(line, nullptr, false);
-    if (!entry.is_object()) return core::usage_error("{}:{}: a JSON object per line is wanted", file, number);
-    samples_per_second = entry.value("samples_per_second", samples_per_second);
-    loss = entry.value("loss", loss);
-    if (entry.contains("test_accuracy") && entry["test_accuracy"].is_number())
-      out += fmt::format("| {} | {:.4f} | {:.2f} % | {:.0f} |\n", entry.value("epoch", std::int64_t{0}), loss,
-                         100 * entry["test_accuracy"].get<double>(), samples_per_second);
+    const auto value = [&](const char* key) {
+      const auto found = entry.find(key);
+      return found != entry.end() && found->is_number() ? std::optional(found->get<double>()) : std::nullopt;
+    };
+    const std::string kind = entry.is_object() && entry.contains("kind") && entry["kind"].is_string() ? entry["kind"].get<std::string>() : "";
+    if ((kind != "step" && kind != "evaluation") || !value("epoch"))
+      return core::usage_error("{}:{}: accepted: a JSON object with the keys `kind` (`step` or `evaluation`) and `epoch`, as train --metrics writes it", file, number);
+    Epoch& epoch = epochs[static_cast<std::int64_t>(*value("epoch"))];
+    if (kind == "step") {
+      epoch.loss = value("loss");
+      epoch.samples_per_second = value("samples_per_second");
+    } else {
+      epoch.test_loss = value("loss");
+      epoch.test_accuracy = value("accuracy");
+    }
   }
+  const auto cell = [](std::optional<double> value, int digits) { return value ? fmt::format("{:.{}f}", *value, digits) : std::string("–"); };
+  std::string out = "## Training\n\n| epoch | loss | test loss | test accuracy | samples/s |\n|---|---|---|---|---|\n";
+  for (const auto& [index, e] : epochs)
+    out += fmt::format("| {} | {} | {} | {} | {} |\n", index + 1, cell(e.loss, 4), cell(e.test_loss, 4),
+                       e.test_accuracy ? fmt::format("{:.2f} %", 100 * *e.test_accuracy) : "–", cell(e.samples_per_second, 0));
   return out + "\n";
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs a command on a small cluster made of this machine: hosts are network namespaces joined by a
-# switch, each with a network adapter of a given rate. On one machine communication hardly shows;
+# switch, each with its share of the cores and a network adapter of a given rate. On one machine communication hardly shows;
 # between shaped hosts it costs what the rate says.
 #
 #   scripts/shaped_hosts.sh -n 2..4 -r RATE [-l] -- COMMAND [ARGUMENT...]
@@ -63,21 +63,32 @@ for ((i = 0; i < hosts; ++i)); do
       ip -n "$tag-$i" link set eth0 up &&
       ip -n "$tag-$i" link set lo up &&
       ip -n "$tag-switch" link set "port$i" master bridge up &&
-      ip netns exec "$tag-$i" tc qdisc add dev eth0 root tbf rate "$rate" burst 64kb latency 100ms &&
-      ip netns exec "$tag-switch" tc qdisc add dev "port$i" root tbf rate "$rate" burst 64kb latency 100ms
+      ip netns exec "$tag-$i" tc qdisc add dev eth0 root tbf rate "$rate" burst 128kb latency 50ms &&
+      ip netns exec "$tag-switch" tc qdisc add dev "port$i" root tbf rate "$rate" burst 128kb latency 50ms
   } 2>"$work/why" || cannot "$(cat "$work/why")"
   host_list+="${host_list:+,}$net.$((i + 1)):1"
 done
 if ((only_ask == 1)); then exit 0; fi
 
+# Each host has its own share of the cores, one at least.
+mapfile -t all_cores < <(taskset -cp $$ | sed 's/.*: //' | tr ',' '\n' | awk -F- '{ for (c = $1; c <= (NF > 1 ? $2 : $1); ++c) print c }')
+share=$((${#all_cores[@]} / hosts > 0 ? ${#all_cores[@]} / hosts : 1))
+cores_of() {
+  local k list=''
+  for ((k = 0; k < share; ++k)); do list+="${list:+,}${all_cores[$((($1 * share + k) % ${#all_cores[@]}))]}"; done
+  echo "$list"
+}
+
+# Over one connection Open MPI sends and receives in turns; over two both ways at once.
 # mpirun starts its daemons through this in place of ssh: the first argument is the host.
 cat >"$work/agent" <<AGENT
 #!/usr/bin/env bash
 while [[ \$1 == -* ]]; do shift; done
 host=\$1; shift
 index=\$((\${host##*.} - 1))
-exec ip netns exec "$tag-\$index" unshare --uts bash -c "hostname shaped\$index; \$*"
+cores=($(for ((i = 0; i < hosts; ++i)); do cores_of "$i"; done | tr '\n' ' '))
+exec taskset -c "\${cores[\$index]}" ip netns exec "$tag-\$index" unshare --uts bash -c "hostname shaped\$index; \$*"
 AGENT
 chmod +x "$work/agent"
-export SOAPSTONE_MPIRUN_ARGS="--host $host_list --map-by node --mca plm_rsh_agent $work/agent --mca btl tcp,self --mca pml ob1 --mca btl_tcp_if_include $net.0/24 --mca oob_tcp_if_include $net.0/24"
-ip netns exec "$tag-0" unshare --uts bash -c 'hostname shaped0; exec "$@"' shaped0 "$@"
+export SOAPSTONE_MPIRUN_ARGS="--host $host_list --map-by node --mca plm_rsh_agent $work/agent --mca btl tcp,self --mca btl_tcp_links 2 --mca pml ob1 --mca btl_tcp_if_include $net.0/24 --mca oob_tcp_if_include $net.0/24"
+taskset -c "$(cores_of 0)" ip netns exec "$tag-0" unshare --uts bash -c 'hostname shaped0; exec "$@"' shaped0 "$@"

@@ -45,6 +45,7 @@ core::Status show_cluster(const Invocation& invocation, const Options& options) 
 }
 
 core::Status clusters(const Invocation& invocation, const Options& options) {
+  SOAPSTONE_TRY(check_folder_of("--out", options.out));
   if (options.name.empty()) return list_clusters(invocation);
   if (options.name != "local") return show_cluster(invocation, options);
   return measure_local_cluster(invocation, options.ranks, options.out);

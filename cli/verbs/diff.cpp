@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include "cli/command.hpp"
+#include "cli/common.hpp"
 #include "cli/documents.hpp"
 #include "cli/output.hpp"
 #include "cli/summary.hpp"
@@ -22,6 +23,7 @@ struct Options {
 };
 
 core::Status diff_traces(const Invocation& invocation, const Options& options) {
+  SOAPSTONE_TRY(check_folder_of("--markdown", options.markdown));
   core::Trace traces[2];
   const std::string* files[] = {&options.predicted, &options.measured};
   for (int i = 0; i < 2; ++i) {

@@ -68,11 +68,7 @@ Action declare(CLI::App& app) {
   app.add_option("op", options->op, "Operator; without it all are listed");
   app.add_option("--model", options->model.name, "Ask for this model's problems instead of a sample of each operator");
   app.add_option("--batch", options->model.batch, "Samples per step");
-  app.add_option_function<std::string>("--dtype", [options](const std::string& text) {
-    const auto t = core::enum_from_name<core::DType>(text);
-    if (!t || *t == core::DType::kI32) throw CLI::ValidationError("--dtype", fmt::format("{}: f32 or f64 is accepted", text));
-    options->model.dtype = *t;
-  }, "f32 or f64");
+  declare_dtype(app, options->model);
   return [options](const Invocation& invocation) { return list_kernels(invocation, options->op, options->model); };
 }
 

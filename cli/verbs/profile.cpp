@@ -1,6 +1,5 @@
 // soapstone profile MODEL
-#include <atomic>
-#include <csignal>
+#include <map>
 
 #include <fmt/core.h>
 
@@ -31,8 +30,6 @@ struct Options {
   std::string time = "40ms";
   std::int64_t most = 0;
 };
-
-std::atomic<bool> interrupted{false};
 
 // What every operator may need under any cut that the cluster has devices for, or what the given strategies need.
 core::Status require(simulator::RequiredProblems& required, const core::Graph& graph, const core::Cluster& cluster,
@@ -67,7 +64,8 @@ core::Status profile(const Invocation& invocation, const Options& options) {
   SOAPSTONE_ASSIGN(const core::Cluster cluster, load_cluster(options.cluster));
   if (!is_this_machine(cluster))
     return core::refuse("cluster {} is not this machine: only what is here can be measured (soapstone clusters local)", cluster.name());
-  SOAPSTONE_ASSIGN(const core::Nanoseconds time, core::parse_quantity<core::Nanoseconds>(options.time));
+  const auto time = core::parse_quantity<core::Nanoseconds>(options.time);
+  if (!time) return core::usage_error("--time: {}", time.error().message);
   const int ranks = static_cast<int>(cluster.size());
   SOAPSTONE_ASSIGN(const bool done, run_as_ranks(invocation, ranks, cluster.kinds()[0].threads));
   if (done) return {};
@@ -111,17 +109,16 @@ core::Status profile(const Invocation& invocation, const Options& options) {
     group.push_back(i);
     if (group.size() == 1) order.push_back(&group);
   }
-  std::signal(SIGINT, [](int) { interrupted = true; });
-  std::signal(SIGUSR1, [](int) { interrupted = true; });  // how launch_ranks passes Ctrl-C on
-  const runtime::MeasureOptions how{.most_repeats = 1000, .seconds = core::seconds(time)};
+  const runtime::CancelOnSignal signals;
+  const runtime::MeasureOptions how{.most_repeats = 1000, .seconds = core::seconds(*time)};
   std::int64_t measured = 0;
-  core::Status written;
   bool stopped = false;
-  {
+  const core::Status finished = run_on_ranks(*communicator, [&]() -> core::Status {
+    core::Status written;
     std::optional<ProgressBar> bar;
     if (first) bar.emplace("profile");
     for (const auto* group : order) {
-      double stop[] = {interrupted ? 1.0 : 0.0};
+      double stop[] = {signals.flag() ? 1.0 : 0.0};
       communicator->sum(stop);
       if (stop[0] > 0 || (options.most > 0 && measured >= options.most)) {
         stopped = true;
@@ -139,7 +136,9 @@ core::Status profile(const Invocation& invocation, const Options& options) {
       measured += static_cast<std::int64_t>(group->size());
       if (bar) bar->show(static_cast<double>(measured) / static_cast<double>(wanted), fmt::format("{} of {}: {}", measured, wanted, head.op));
     }
-  }
+    return {};
+  });
+  SOAPSTONE_TRY(finished);
   if (!first) return {};
   ProfileOutput out;
   out.model = graph.name();

@@ -41,6 +41,7 @@ core::Status search_strategies(const Invocation& invocation, const Options& opti
   static constexpr std::string_view kSearchers[] = {"mcmc", "exhaustive"};
   if (std::find(std::begin(kSearchers), std::end(kSearchers), options.searcher) == std::end(kSearchers))
     return core::usage_error("--searcher `{}`: {}", options.searcher, core::accepted_names(options.searcher, kSearchers));
+  SOAPSTONE_TRY(check_folder_of("--out", options.out));
   SOAPSTONE_ASSIGN(const search::Budget budget, search::parse_budget(options.budget));
   SOAPSTONE_ASSIGN(const core::Graph graph, build_graph(options.model));
   SOAPSTONE_ASSIGN(const core::Cluster cluster, load_cluster(options.cluster));
@@ -54,7 +55,9 @@ core::Status search_strategies(const Invocation& invocation, const Options& opti
   problem.micro_batches = options.micro_batches;
   problem.lower.clip_gradient_norm = options.clip;
   if (!options.memory_limit.empty()) {
-    SOAPSTONE_ASSIGN(problem.memory_limit, core::parse_quantity<core::Bytes>(options.memory_limit));
+    const auto limit = core::parse_quantity<core::Bytes>(options.memory_limit);
+    if (!limit) return core::usage_error("--memory-limit: {}", limit.error().message);
+    problem.memory_limit = *limit;
   }
   if (!options.pins.empty()) {
     // A strategy document that names some operators only.
@@ -64,24 +67,36 @@ core::Status search_strategies(const Invocation& invocation, const Options& opti
     for (const auto& [name, ignored] : document.ops) problem.pins[name] = {pinned->ops[graph.find_op(name)->value]};
   }
 
-  std::signal(SIGINT, [](int) { interrupted = true; });
+  const auto stop = [](int) { interrupted = true; };
+  std::signal(SIGINT, stop);
+  std::signal(SIGTERM, stop);
   core::Result<core::RankedStrategies> ranked;
   {
     ProgressBar bar("search");
+    const auto show = [&](double fraction, std::int64_t proposals, std::optional<core::Nanoseconds> best) {
+      bar.show(fraction, fmt::format("{} proposals, best {}", proposals, best ? core::human_text(*best) : std::string("none yet")));
+    };
+    double fraction = 0;
     const search::Progress progress = [&](const search::ProgressReport& report) {
-      bar.show(report.fraction, fmt::format("{} proposals, best {}", report.proposals,
-                                            report.best ? core::human_text(*report.best) : std::string("none yet")));
+      show(fraction = report.fraction, report.proposals, report.best);
       return !interrupted;
     };
     ranked = options.searcher == "exhaustive"
                  ? search::exhaustive(problem, progress, {.most = options.top})
                  : search::mcmc(problem, budget, options.seed, progress, {.beta = options.beta, .most = options.top});
+    if (ranked && !ranked->strategies.empty())
+      show(ranked->cancelled ? fraction : 1, ranked->proposals, ranked->strategies[0].step_time);
   }
   std::signal(SIGINT, SIG_DFL);
+  std::signal(SIGTERM, SIG_DFL);
   if (!ranked) return tl::unexpected(ranked.error());
-  if (!options.out.empty()) SOAPSTONE_TRY(core::save_document(options.out, *ranked));
-  if (invocation.json) return print_json(*ranked);
   if (ranked->cancelled) fmt::print(stderr, "soapstone: stopped early; this is the best so far\n");
+  // What cannot be written is printed nevertheless.
+  const core::Status written = options.out.empty() ? core::Status{} : core::save_document(options.out, *ranked);
+  if (invocation.json) {
+    SOAPSTONE_TRY(print_json(*ranked));
+    return written;
+  }
 
   std::vector<std::vector<std::string>> rows{{"#", "step", "samples/s", "memory", "origin", "strategy"}};
   for (std::size_t i = 0; i < ranked->strategies.size(); ++i) {
@@ -93,7 +108,12 @@ core::Status search_strategies(const Invocation& invocation, const Options& opti
                     core::human_text(s.peak_memory), s.origin, s.feasible ? text : s.why_not});
   }
   fmt::print("{}", table(rows));
-  return {};
+  if (!ranked->strategies.empty()) {
+    SOAPSTONE_ASSIGN(const core::Strategy fastest, core::from_document(graph, ranked->strategies[0].strategy));
+    const core::Nanoseconds step = ranked->strategies[0].step_time;
+    fmt::print("fastest: {}\n", step_text(step_figures(graph, cluster, devices_in_use(fastest), step), step));
+  }
+  return written;
 }
 
 Action declare(CLI::App& app) {

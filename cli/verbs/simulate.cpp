@@ -25,6 +25,8 @@ struct Options {
 };
 
 core::Status simulate_step(const Invocation& invocation, const Options& options) {
+  SOAPSTONE_TRY(check_folder_of("--plan", options.plan));
+  SOAPSTONE_TRY(check_folder_of("--trace", options.trace));
   SOAPSTONE_ASSIGN(const core::Graph graph, build_graph(options.model));
   SOAPSTONE_ASSIGN(const core::Cluster cluster, load_cluster(options.cluster));
   SOAPSTONE_ASSIGN(const Costs costs, open_costs(cluster, options.costs));
@@ -45,18 +47,11 @@ core::Status simulate_step(const Invocation& invocation, const Options& options)
     if (m.live_peak >= fullest.live_peak) fullest = m;
   out.peak_memory_bytes = fullest.live_peak.value;
   out.arena_memory_bytes = fullest.arena.value;
-  const StepFigures figures = step_figures(graph, cluster, plan.classes.size(), trace.step_time);
+  const StepFigures figures = step_figures(graph, cluster, devices_in_use(strategy), trace.step_time);
   out.samples_per_second = figures.samples_per_second;
   out.tflops_per_device = figures.tflops_per_device;
   out.share_of_peak = figures.share_of_peak;
-  double measured = 0, all = 0;
-  for (std::size_t i = 0; i < trace.spans.size(); ++i) {
-    if (trace.spans.kind[i] == core::TaskKind::kTransfer) continue;
-    const auto time = static_cast<double>((trace.spans.end[i] - trace.spans.start[i]).value);
-    all += time;
-    if (trace.spans.source[i] != core::CostSource::kRoofline) measured += time;
-  }
-  out.measured_share = all > 0 ? measured / all : 0;
+  out.measured_share = measured_share(trace);
   if (invocation.json) return print_json(out);
   fmt::print("{} with a batch of {} on {}: {}\n", out.model, out.batch, out.cluster, out.strategy);
   fmt::print("predicted step  {}\n", step_text(figures, trace.step_time));

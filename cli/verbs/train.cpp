@@ -1,6 +1,6 @@
 // soapstone train MODEL
-#include <atomic>
-#include <csignal>
+#include <cmath>
+#include <optional>
 
 #include <fmt/core.h>
 
@@ -25,11 +25,11 @@ namespace {
 
 struct Options {
   ModelArguments model;
-  std::string cluster;  // empty: this machine with as many ranks as are asked for
-  int ranks = 0;        // 0: as many as the cluster has devices, else 1
+  std::string cluster = "local";  // this machine with as many ranks as are asked for
+  int ranks = 0;                  // 0: as many as the cluster has devices; 1 with `local`
   int threads = 0;
   std::string strategy = "data-parallel";
-  std::string data;
+  std::string data = "synthetic";
   std::string data_folder;
   bool no_evaluate = false;
   std::string trace;
@@ -38,7 +38,8 @@ struct Options {
   runtime::TrainOptions train;
 };
 
-std::atomic<bool> interrupted{false};
+// JSON has no word for what is no number.
+std::optional<double> finite(double x) { return std::isfinite(x) ? std::optional(x) : std::nullopt; }
 
 core::Status train_model(const Invocation& invocation, Options options) {
   const auto schedule = core::enum_from_name<runtime::LearningRateSchedule>(options.schedule);
@@ -51,7 +52,7 @@ core::Status train_model(const Invocation& invocation, Options options) {
   SOAPSTONE_ASSIGN(const core::Graph graph, build_graph(options.model));
 
   core::Cluster cluster;
-  if (options.cluster.empty() || options.cluster == "local") {
+  if (options.cluster == "local") {
     if (options.ranks == 0) options.ranks = runtime::surroundings().ranks > 0 ? runtime::surroundings().ranks : 1;
     const auto file = local_cluster_file(options.ranks);
     if (std::filesystem::exists(file)) {
@@ -66,10 +67,9 @@ core::Status train_model(const Invocation& invocation, Options options) {
       return core::usage_error("--ranks {}: cluster {} has {} devices; there is one rank per device", options.ranks, cluster.name(), cluster.size());
   }
   SOAPSTONE_ASSIGN(const core::Strategy strategy, load_strategy(graph, cluster, options.strategy));
-  if (options.data.empty()) options.data = "synthetic";
-  for (const auto* file : {&options.train.metrics, &options.train.checkpoint})
-    if (file->has_parent_path() && !std::filesystem::is_directory(file->parent_path()))
-      return core::usage_error("{}: there is no folder {}", file->string(), file->parent_path().string());
+  SOAPSTONE_TRY(check_folder_of("--metrics", options.train.metrics));
+  SOAPSTONE_TRY(check_folder_of("--checkpoint", options.train.checkpoint));
+  SOAPSTONE_TRY(check_folder_of("--trace", options.trace));
   SOAPSTONE_ASSIGN(const runtime::DataSets data, runtime::open_data(options.data, graph, options.train.seed, options.data_folder));
   SOAPSTONE_TRY(data.train->check(graph));
 
@@ -87,31 +87,32 @@ core::Status train_model(const Invocation& invocation, Options options) {
 
   if (options.trace.empty()) options.trace_steps = 0;
   options.train.trace_steps = options.trace_steps;
-  std::signal(SIGINT, [](int) { interrupted = true; });
-  std::signal(SIGTERM, [](int) { interrupted = true; });
-  std::signal(SIGUSR1, [](int) { interrupted = true; });  // how launch_ranks passes Ctrl-C on
+  // A short training has fewer steps to warm up, so that some are left to be measured.
+  if (options.train.steps > 0)
+    options.train.warm_up_steps = static_cast<std::uint32_t>(std::min<std::int64_t>(options.train.warm_up_steps, (options.train.steps - 1) / 2));
   core::Result<runtime::TrainReport> report;
-  {
+  const core::Status finished = run_on_ranks(*communicator, [&]() -> core::Status {
+    const runtime::CancelOnSignal signals;
     std::optional<ProgressBar> bar;
     if (first) bar.emplace("train");
     runtime::TrainHooks hooks;
-    hooks.cancel = &interrupted;
+    hooks.cancel = &signals.flag();
     hooks.progress = [&](const runtime::TrainProgress& p) {
       bar->show(p.steps > 0 ? static_cast<double>(p.step) / static_cast<double>(p.steps) : 0,
                 fmt::format("step {} of {}, epoch {}, loss {:.4f}, {:.0f} samples/s", p.step, p.steps, p.epoch + 1, p.loss, p.samples_per_second));
     };
     hooks.evaluated = [&](const runtime::Evaluation& e) {
-      fmt::print(stderr, "\r\033[Kepoch {}: test loss {:.4f}, accuracy {:.2f} % of {} samples ({})\n", e.epoch + 1, e.loss,
-                 100 * e.accuracy, e.samples, data_note);
+      bar->say(fmt::format("epoch {}: test loss {:.4f}, accuracy {:.2f} % of {} samples ({})", e.epoch + 1, e.loss,
+                           100 * e.accuracy, e.samples, data_note));
     };
     report = runtime::train(*communicator, {graph, strategy, cluster, catalog, *data.train, options.no_evaluate ? nullptr : data.test.get()},
                             options.train, hooks);
-  }
-  if (!report) return tl::unexpected(report.error());
+    SOAPSTONE_TRY(report);
+    return {};
+  });
+  SOAPSTONE_TRY(finished);
   if (!first) return {};
-  if (!options.trace.empty()) SOAPSTONE_TRY(core::save_document(options.trace, report->trace));
 
-  const StepFigures figures = step_figures(graph, cluster, static_cast<std::size_t>(options.ranks), report->median_step_time);
   TrainOutput out;
   out.model = graph.name();
   out.strategy = core::summary(graph, strategy);
@@ -123,35 +124,46 @@ core::Status train_model(const Invocation& invocation, Options options) {
   out.first_step = report->first_step;
   out.steps = report->steps_done;
   out.cancelled = report->cancelled;
-  out.first_loss = report->first_loss;
-  out.last_loss = report->last_loss;
+  out.first_loss = finite(report->first_loss);
+  out.last_loss = finite(report->last_loss);
   if (report->last_evaluation) {
-    out.test_loss = report->last_evaluation->loss;
+    out.test_loss = finite(report->last_evaluation->loss);
     out.test_accuracy = report->last_evaluation->accuracy;
   }
-  out.step_time_ns = report->median_step_time.value;
+  const bool measured = report->median_step_time.value > 0;
+  const StepFigures figures = step_figures(graph, cluster, devices_in_use(strategy), report->median_step_time);
+  if (measured) {
+    out.step_time_ns = report->median_step_time.value;
+    out.samples_per_second = figures.samples_per_second;
+    out.tflops_per_device = figures.tflops_per_device;
+    out.share_of_peak = figures.share_of_peak;
+  }
   out.training_time_ns = report->training_time.value;
-  out.samples_per_second = figures.samples_per_second;
-  out.tflops_per_device = figures.tflops_per_device;
-  out.share_of_peak = figures.share_of_peak;
   out.peak_memory_bytes = report->peak_memory.value;
-  if (invocation.json) return print_json(out);
-  fmt::print("{} on {}: {} steps, loss {:.4f} → {:.4f}", out.model, data_note, out.steps, out.first_loss, out.last_loss);
+  core::Status traced;  // what cannot be written does not hide the result
+  if (!options.trace.empty())
+    traced = measured ? core::save_document(options.trace, report->trace)
+                      : core::fail("--trace {}: not written: all {} steps of this run only warmed up", options.trace, out.steps - out.first_step);
+  if (invocation.json) {
+    SOAPSTONE_TRY(print_json(out));
+    return traced;
+  }
+  fmt::print("{} on {}: {} steps, loss {:.4f} → {:.4f}", out.model, data_note, out.steps, report->first_loss, report->last_loss);
   if (out.test_accuracy) fmt::print(", test accuracy {:.2f} %", 100 * *out.test_accuracy);
-  fmt::print("\nmeasured step   {}\n", step_text(figures, report->median_step_time));
+  fmt::print("\nmeasured step   {}\n", measured ? step_text(figures, report->median_step_time) : "none: all steps only warmed up");
   fmt::print("memory          {} allocated per rank\n", core::human_text(report->peak_memory));
   if (out.cancelled && !options.train.checkpoint.empty())
     fmt::print("stopped; `--resume {}` goes on from here\n", options.train.checkpoint.string());
-  return {};
+  return traced;
 }
 
 Action declare(CLI::App& app) {
   auto o = std::make_shared<Options>();
   declare_model(app, o->model);
-  app.add_option("--data", o->data, "fashion-mnist or synthetic (default)");
+  app.add_option("--data", o->data, "fashion-mnist or synthetic")->capture_default_str();
   app.add_option("--data-folder", o->data_folder, "Where the data's files lie; default $SOAPSTONE_DATA, or Debian's place");
-  app.add_option("--cluster", o->cluster, "File that `clusters local` wrote; default: this machine");
-  app.add_option("--ranks", o->ranks, "Processes, one per device; started under mpirun unless they run already")->check(CLI::Range(1, 4096));
+  app.add_option("--cluster", o->cluster, "File that `clusters local` wrote, or `local`: this machine")->capture_default_str();
+  app.add_option("--ranks", o->ranks, "Processes, one per device, started under mpirun unless they run already; default: as many as the cluster has, 1 with `local`")->check(CLI::Range(1, 4096));
   app.add_option("--threads", o->threads, "Per rank; default: the cores shared among the ranks")->check(CLI::NonNegativeNumber);
   declare_strategy(app, o->strategy);
   app.add_option("--epochs", o->train.epochs, "Passes over the data")->check(CLI::PositiveNumber)->capture_default_str();

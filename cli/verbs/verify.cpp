@@ -1,4 +1,7 @@
 // soapstone verify MODEL
+#include <cmath>
+#include <limits>
+
 #include <fmt/core.h>
 
 #include "cli/command.hpp"
@@ -42,7 +45,6 @@ core::Status verify_strategies(const Invocation& invocation, Options options) {
     SOAPSTONE_ASSIGN(const bool done, run_as_ranks(invocation, options.ranks, 1));
     if (done) return {};
   }
-  options.model.dtype = core::DType::kF64;
   SOAPSTONE_ASSIGN(const core::Graph graph, build_graph(options.model));
   SOAPSTONE_ASSIGN(const core::Cluster cluster, core::Cluster::build(assumed_local_cluster(options.ranks)));
   const kernels::KokkosScope kokkos(runtime::threads_for_rank(runtime::surroundings(), options.backend == "local" ? 0 : 1));
@@ -66,20 +68,23 @@ core::Status verify_strategies(const Invocation& invocation, Options options) {
   SOAPSTONE_ASSIGN(const auto communicator, runtime::make_communicator(options.backend, options.ranks));
   SOAPSTONE_ASSIGN(const auto data, runtime::open_data(options.data, graph, options.seed));
   SOAPSTONE_TRY(data.train->check(graph));
+  const bool first = communicator->process() == 0;
   runtime::VerifyOptions how;
   how.steps = options.steps;
   how.seed = options.seed;
   how.optimizer.learning_rate = options.learning_rate;
   how.optimizer.clip_gradient_norm = options.clip;
   core::Result<std::vector<runtime::Verdict>> verdicts;
-  {
+  const core::Status finished = run_on_ranks(*communicator, [&]() -> core::Status {
     ProgressBar bar("verify");
     verdicts = runtime::verify(*communicator, graph, cluster, catalog, *data.train, strategies, how, [&](std::size_t done) {
-      if (communicator->process() == 0)
+      if (first)
         bar.show(static_cast<double>(done) / static_cast<double>(strategies.size()), fmt::format("{} of {} strategies", done, strategies.size()));
     });
-  }
-  if (!verdicts) return tl::unexpected(verdicts.error());
+    SOAPSTONE_TRY(verdicts);
+    return {};
+  });
+  SOAPSTONE_TRY(finished);
 
   VerifyOutput out;
   out.model = graph.name();
@@ -91,7 +96,9 @@ core::Status verify_strategies(const Invocation& invocation, Options options) {
   out.tolerance = options.tolerance;
   std::size_t worst = 0;
   for (std::size_t i = 0; i < verdicts->size(); ++i) {
-    const auto& v = (*verdicts)[i];
+    auto& v = (*verdicts)[i];
+    for (double* x : {&v.gradient.value, &v.loss.value, &v.weight.value, &v.worst_relative_difference, &v.first_loss, &v.last_loss})
+      if (!std::isfinite(*x)) *x = std::numeric_limits<double>::max();  // JSON has no word for it
     out.strategies.push_back({core::summary(graph, strategies[i]), v});
     if (!(v.worst_relative_difference <= (*verdicts)[worst].worst_relative_difference)) worst = i;
     out.gradient = std::max(out.gradient, v.gradient.value);
@@ -102,7 +109,7 @@ core::Status verify_strategies(const Invocation& invocation, Options options) {
   out.first_loss = (*verdicts)[0].first_loss;
   out.last_loss = (*verdicts)[0].last_loss;
   out.passed = out.worst_relative_difference <= options.tolerance;
-  if (communicator->process() == 0) {
+  if (first) {
     if (invocation.json) {
       SOAPSTONE_TRY(print_json(out));
     } else {
@@ -112,7 +119,7 @@ core::Status verify_strategies(const Invocation& invocation, Options options) {
                  out.gradient, out.loss, out.weight, out.worst_relative_difference, options.tolerance);
     }
   }
-  if (!out.passed) {
+  if (!out.passed && first) {
     const auto& v = (*verdicts)[worst];
     return core::fail("strategy {} differs from one device by {:.3g}: gradient {} {:.3g}, loss {} {:.3g}, weight {} {:.3g}; its strategy: {}",
                       worst + 1, v.worst_relative_difference, v.gradient.name, v.gradient.value, v.loss.name, v.loss.value,
@@ -123,6 +130,7 @@ core::Status verify_strategies(const Invocation& invocation, Options options) {
 
 Action declare(CLI::App& app) {
   auto o = std::make_shared<Options>();
+  o->model.dtype = core::DType::kF64;
   declare_model(app, o->model);
   app.add_option("--ranks", o->ranks, "How many devices")->check(CLI::Range(1, 64))->capture_default_str();
   app.add_option("--strategy", o->strategy, "File, ranked.json#K, or single | data-parallel | expert; default data-parallel");
