@@ -6,6 +6,7 @@ include(GoogleTest)
 set(soapstone_test_environment
   OMP_NUM_THREADS=2
   OMP_PROC_BIND=false
+  OMP_WAIT_POLICY=passive
   OMPI_ALLOW_RUN_AS_ROOT=1
   OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
   OMPI_MCA_rmaps_base_oversubscribe=1

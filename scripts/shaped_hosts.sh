@@ -63,8 +63,8 @@ for ((i = 0; i < hosts; ++i)); do
       ip -n "$tag-$i" link set eth0 up &&
       ip -n "$tag-$i" link set lo up &&
       ip -n "$tag-switch" link set "port$i" master bridge up &&
-      ip netns exec "$tag-$i" tc qdisc add dev eth0 root tbf rate "$rate" burst 128kb latency 50ms &&
-      ip netns exec "$tag-switch" tc qdisc add dev "port$i" root tbf rate "$rate" burst 128kb latency 50ms
+      ip netns exec "$tag-$i" tc qdisc add dev eth0 root tbf rate "$rate" burst 256kb latency 50ms &&
+      ip netns exec "$tag-switch" tc qdisc add dev "port$i" root tbf rate "$rate" burst 256kb latency 50ms
   } 2>"$work/why" || cannot "$(cat "$work/why")"
   host_list+="${host_list:+,}$net.$((i + 1)):1"
 done
@@ -79,7 +79,7 @@ cores_of() {
   echo "$list"
 }
 
-# Over one connection Open MPI sends and receives in turns; over two both ways at once.
+# Over one connection Open MPI sends and receives in turns; over several both ways at once.
 # mpirun starts its daemons through this in place of ssh: the first argument is the host.
 cat >"$work/agent" <<AGENT
 #!/usr/bin/env bash
@@ -90,5 +90,5 @@ cores=($(for ((i = 0; i < hosts; ++i)); do cores_of "$i"; done | tr '\n' ' '))
 exec taskset -c "\${cores[\$index]}" ip netns exec "$tag-\$index" unshare --uts bash -c "hostname shaped\$index; \$*"
 AGENT
 chmod +x "$work/agent"
-export SOAPSTONE_MPIRUN_ARGS="--host $host_list --map-by node --mca plm_rsh_agent $work/agent --mca btl tcp,self --mca btl_tcp_links 2 --mca pml ob1 --mca btl_tcp_if_include $net.0/24 --mca oob_tcp_if_include $net.0/24"
+export SOAPSTONE_MPIRUN_ARGS="--host $host_list --map-by node --mca plm_rsh_agent $work/agent --mca btl tcp,self --mca btl_tcp_links 4 --mca pml ob1 --mca btl_tcp_if_include $net.0/24 --mca oob_tcp_if_include $net.0/24"
 taskset -c "$(cores_of 0)" ip netns exec "$tag-0" unshare --uts bash -c 'hostname shaped0; exec "$@"' shaped0 "$@"
