@@ -28,6 +28,8 @@ using runtime::Traffic;
 // Short and often: curves have many points.
 const runtime::MeasureOptions kCurve{.least_repeats = 5, .most_repeats = 2000, .seconds = 0.05};
 
+constexpr std::int64_t kLargeMessage = std::int64_t{16} << 20;  // bytes
+
 // FLOP/s of a square matrix product on one rank while all ranks compute.
 core::Result<double> matmul_rate(runtime::Communicator& communicator, const core::KernelCatalog& catalog, const core::DeviceKind& kind, core::DType dtype) {
   constexpr std::int64_t kExtent = 768;
@@ -113,12 +115,12 @@ core::Status measure_local_cluster(const Invocation& invocation, int ranks, cons
     kind.launch_overhead = runtime::measure_update(*communicator, 1, 0, core::DType::kF32, kCurve).median;
     kind.source = source;
     show(0.2, "messages");
-    const auto messages = [&](const std::string& link, Traffic traffic, int sharing, int a, int b, double seconds) {
+    const auto messages = [&](const std::string& link, Traffic traffic, int sharing, int a, int b, double seconds, std::int64_t most) {
       runtime::MeasureOptions how = kCurve;
       how.seconds = seconds;
       core::Nanoseconds smallest, largest;
       std::int64_t size = 4;
-      for (; size <= std::int64_t{16} << 20; size *= 4) {
+      for (; size <= most; size *= 4) {
         const runtime::Measurement t = runtime::measure_traffic(*communicator, traffic, core::Bytes(size), a, b, how);
         curves.push_back({simulator::CurveKey::message(spec.name, link, sharing), {size, stored(t)}});
         if (size == 4) smallest = t.median;
@@ -128,14 +130,15 @@ core::Status measure_local_cluster(const Invocation& invocation, int ranks, cons
     };
     if (per_host > 1) {
       // All flows of a host share its memory: an exchange is two of them, a ring as many as there are ranks.
-      const auto one_way = messages("shared-memory", Traffic::kOneWay, 1, 0, 1, 0.05);
-      const auto exchange = messages("shared-memory", Traffic::kExchange, 2, 0, 1, 0.05);
-      if (per_host > 2 && hosts == 1) messages("shared-memory", Traffic::kRing, per_host, 0, 1, 0.05);
+      const auto one_way = messages("shared-memory", Traffic::kOneWay, 1, 0, 1, 0.05, kLargeMessage);
+      const auto exchange = messages("shared-memory", Traffic::kExchange, 2, 0, 1, 0.05, kLargeMessage);
+      if (per_host > 2 && hosts == 1) messages("shared-memory", Traffic::kRing, per_host, 0, 1, 0.05, kLargeMessage);
       spec.node[0].interconnect = core::InterconnectSpec{core::InterconnectKind::kSharedMemory, exchange.second * 2.0, one_way.first, true, std::nullopt, source};
     }
     if (hosts > 1) {
-      // An adapter sends and receives at once.
-      const auto exchange = messages("network", Traffic::kExchange, 1, 0, per_host, 0.4);
+      // An adapter sends and receives at once. Longer messages are extrapolated: too few fit into
+      // the time, and a single TCP connection at its limit goes now at the whole rate, now at half.
+      const auto exchange = messages("network", Traffic::kExchange, 1, 0, per_host, 0.4, std::int64_t{1} << 20);
       spec.network = core::NetworkSpec{exchange.second, exchange.first, source};
     }
     show(1, "done");
