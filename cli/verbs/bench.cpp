@@ -1,6 +1,4 @@
 // soapstone bench MODEL
-#include <algorithm>
-
 #include <fmt/core.h>
 
 #include "cli/command.hpp"
@@ -12,11 +10,9 @@
 #include "core/lower.hpp"
 #include "core/units.hpp"
 #include "kernels/device.hpp"
-#include "runtime/comm/communicator.hpp"
 #include "runtime/data/data_source.hpp"
 #include "runtime/launch.hpp"
 #include "runtime/trainer.hpp"
-#include "search/expert.hpp"
 #include "search/space.hpp"
 #include "simulator/analysis/accuracy.hpp"
 #include "simulator/simulate.hpp"
@@ -66,7 +62,7 @@ core::Status bench(const Invocation& invocation, const Options& options) {
   out.seed = options.seed;
   search::Rng rng(options.seed);
   const bool first = communicator->process() == 0;
-  const core::Status status = run_on_ranks(*communicator, [&]() -> core::Status {
+  const core::Status finished = run_on_ranks(*communicator, [&]() -> core::Status {
     std::optional<ProgressBar> bar;
     if (first) bar.emplace("bench");
     std::vector<simulator::StrategyTimes> times;
@@ -92,7 +88,7 @@ core::Status bench(const Invocation& invocation, const Options& options) {
     out.accuracy = simulator::accuracy(times);
     return {};
   });
-  SOAPSTONE_TRY(status);
+  SOAPSTONE_TRY(finished);
   if (!first) return {};
   if (invocation.json) return print_json(out);
   std::vector<std::vector<std::string>> rows{{"#", "predicted", "measured", "error", "strategy"}};
