@@ -32,7 +32,8 @@ struct Verb {
   std::string_view name;
   std::string_view description;
   std::string_view example;  // a line that works as it stands
-  // Declares the verb's options and returns what it does. The options' variables live in the returned action.
+  // Declares the verb's options and returns what it does. The options' variables live in the
+  // returned action.
   Action (*declare)(CLI::App& app);
 };
 

@@ -1,13 +1,12 @@
 #include "cli/common.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <thread>
 
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include "cli/documents.hpp"
 #include "core/document.hpp"
@@ -34,21 +33,36 @@ std::vector<core::DeviceId> all_devices(const core::Cluster& cluster) {
 }
 
 // The part of a strategy document that an error of from_document() or check() is about.
-std::string part_in_error(const core::Graph& graph, const core::StrategyDocument& document, const std::string& message) {
-  if (!document.graph_hash.empty() && document.graph_hash != core::hex(graph.hash())) return "/graph_hash";
+std::string part_in_error(const core::Graph& graph, const core::StrategyDocument& document,
+                          const std::string& message) {
+  if (!document.graph_hash.empty() && document.graph_hash != core::hex(graph.hash()))
+    return "/graph_hash";
   const core::JsonPath root, ops(root, std::string_view("ops"));
   for (const auto& [name, ignored] : document.ops)
-    if (!graph.find_op(name) || message.starts_with(name + ":")) return core::JsonPath(ops, std::string_view(name)).text();
+    if (!graph.find_op(name) || message.starts_with(name + ":"))
+      return core::JsonPath(ops, std::string_view(name)).text();
   if (message.starts_with("micro_batches")) return "/micro_batches";
   return "/ops";
 }
 
 // The strategy that stands at `pointer` in the text of a file.
-core::Result<core::Strategy> strategy_from(const core::Graph& graph, const core::Cluster& cluster, const core::StrategyDocument& document,
-                                           const std::string& pointer, std::string_view text, const std::string& file) {
+core::Result<core::Strategy> strategy_from(const core::Graph& graph, const core::Cluster& cluster,
+                                           const core::StrategyDocument& document,
+                                           const std::string& pointer, std::string_view text,
+                                           const std::string& file) {
   auto strategy = core::from_document(graph, document);
-  core::Status status = strategy ? core::check(graph, *strategy, static_cast<std::uint32_t>(cluster.size())) : tl::unexpected(strategy.error());
-  if (!status) return tl::unexpected(located(status.error(), pointer + part_in_error(graph, document, status.error().message), text, file));
+  core::Status status =
+      strategy ? core::check(graph, *strategy, static_cast<std::uint32_t>(cluster.size()))
+               : tl::unexpected(strategy.error());
+  if (!status) {
+    core::Error error = status.error();
+    const std::string part = part_in_error(graph, document, error.message);
+    // The place names the operator already.
+    if (const auto colon = error.message.find(": ");
+        colon != std::string::npos && part.ends_with("/" + error.message.substr(0, colon)))
+      error.message.erase(0, colon + 2);
+    return tl::unexpected(located(error, pointer + part, text, file));
+  }
   return strategy;
 }
 
@@ -59,7 +73,8 @@ core::Error in_file(const std::string& file, const core::Error& error) {
 }  // namespace
 
 void declare_model(CLI::App& app, ModelArguments& model, Presence presence) {
-  auto* name = app.add_option("model", model.name, "Model of the zoo (soapstone models) or a graph document");
+  auto* name = app.add_option("model", model.name,
+                              "Model of the zoo (soapstone models) or a graph document");
   if (presence == Presence::kRequired) name->required();
   app.add_option("--batch", model.batch, "Samples per step; default: the model's");
   declare_dtype(app, model);
@@ -70,10 +85,12 @@ void declare_dtype(CLI::App& app, ModelArguments& model) {
       "--dtype",
       [&model](const std::string& text) {
         const auto t = core::enum_from_name<core::DType>(text);
-        if (!t || *t == core::DType::kI32) throw CLI::ValidationError("--dtype", fmt::format("`{}`: f32 or f64 is accepted", text));
+        if (!t || *t == core::DType::kI32)
+          throw CLI::ValidationError("--dtype", fmt::format("`{}`: f32 or f64 is accepted", text));
         model.dtype = *t;
       },
-      fmt::format("f32 or f64; default: {}", core::name_of(model.dtype.value_or(core::DType::kF32))));
+      fmt::format("f32 or f64; default: {}",
+                  core::name_of(model.dtype.value_or(core::DType::kF32))));
 }
 
 core::Result<core::Graph> build_graph(const ModelArguments& model) {
@@ -81,33 +98,46 @@ core::Result<core::Graph> build_graph(const ModelArguments& model) {
   if (model.name.ends_with(".json")) {
     SOAPSTONE_ASSIGN(core::GraphSpec spec, core::load_document<core::GraphSpec>(model.name));
     for (const core::SourceSpec& source : spec.sources)
-      if (model.dtype && source.desc.dtype != core::DType::kI32 && source.desc.dtype != *model.dtype)
-        return core::usage_error("{}: {} is {}, {} is wanted", model.name, source.name, core::name_of(source.desc.dtype), core::name_of(*model.dtype));
+      if (model.dtype && source.desc.dtype != core::DType::kI32 &&
+          source.desc.dtype != *model.dtype)
+        return core::usage_error("{}: {} is {}, {} is wanted", model.name, source.name,
+                                 core::name_of(source.desc.dtype), core::name_of(*model.dtype));
     if (model.batch != 0 && !spec.sources.empty() && spec.sources[0].desc.shape[0] != model.batch)
-      return core::usage_error("--batch {}: the graph in {} has a batch of {}", model.batch, model.name, spec.sources[0].desc.shape[0]);
+      return core::usage_error("--batch {}: the graph in {} has a batch of {}", model.batch,
+                               model.name, spec.sources[0].desc.shape[0]);
     auto graph = core::Graph::build(std::move(spec));
     if (!graph) return tl::unexpected(in_file(model.name, graph.error()));
     return graph;
   }
-  return core::build_model(model.name, {.batch = model.batch, .dtype = model.dtype.value_or(core::DType::kF32)});
+  return core::build_model(
+      model.name, {.batch = model.batch, .dtype = model.dtype.value_or(core::DType::kF32)});
 }
 
 void declare_cluster(CLI::App& app, ClusterArguments& cluster) {
-  app.add_option("--cluster", cluster.name, "Preset (soapstone clusters), .toml or .json file, or `local`")->capture_default_str();
-  app.add_option("--ranks", cluster.ranks, "With --cluster local: how many ranks share this machine; default: 2")->check(CLI::Range(1, 1024));
+  app.add_option("--cluster", cluster.name,
+                 "Preset (soapstone clusters), .toml or .json file, or `local`")
+      ->capture_default_str();
+  app.add_option("--ranks", cluster.ranks,
+                 "With --cluster local: how many ranks share this machine; default: 2")
+      ->check(CLI::Range(1, 1024));
 }
 
 core::Status check_folder_of(std::string_view option, const std::filesystem::path& file) {
   std::error_code ignored;  // what cannot be looked at is no folder to write into
   if (file.has_parent_path() && !std::filesystem::is_directory(file.parent_path(), ignored))
-    return core::usage_error("{} {}: there is no folder {}", option, file.string(), file.parent_path().string());
-  if (std::filesystem::is_directory(file, ignored)) return core::usage_error("{} {}: this is a folder; the name of a file is accepted", option, file.string());
+    return core::usage_error("{} {}: there is no folder {}", option, file.string(),
+                             file.parent_path().string());
+  if (std::filesystem::is_directory(file, ignored))
+    return core::usage_error("{} {}: this is a folder; the name of a file is accepted", option,
+                             file.string());
   return {};
 }
 
 std::filesystem::path cache_folder() {
-  if (const char* xdg = std::getenv("XDG_CACHE_HOME"); xdg != nullptr && *xdg != '\0') return std::filesystem::path(xdg) / "soapstone";
-  if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0') return std::filesystem::path(home) / ".cache" / "soapstone";
+  if (const char* xdg = std::getenv("XDG_CACHE_HOME"); xdg != nullptr && *xdg != '\0')
+    return std::filesystem::path(xdg) / "soapstone";
+  if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0')
+    return std::filesystem::path(home) / ".cache" / "soapstone";
   return std::filesystem::temp_directory_path() / "soapstone";
 }
 
@@ -124,7 +154,8 @@ core::ClusterSpec assumed_local_cluster(int ranks) {
   const int threads = std::max(1, cores / std::max(1, ranks));
   core::ClusterSpec spec;
   spec.name = fmt::format("local-{}", ranks);
-  spec.description = fmt::format("This machine as {} ranks of {} threads, not measured", ranks, threads);
+  spec.description =
+      fmt::format("This machine as {} ranks of {} threads, not measured", ranks, threads);
   core::DeviceKind kind;
   kind.name = kLocalDeviceKind;
   kind.threads = threads;
@@ -134,15 +165,20 @@ core::ClusterSpec assumed_local_cluster(int ranks) {
   kind.memory_bandwidth = core::BytesPerSecond(10e9 * threads);
   kind.lanes = 1;
   kind.launch_overhead = core::Nanoseconds(2000);
-  kind.source = "assumed: 60 GFLOP/s f32 and 10 GB/s per thread; `soapstone clusters local` measures them";
+  kind.source = std::string(kAssumed) +
+                ": 60 GFLOP/s f32 and 10 GB/s per thread; `soapstone clusters local` measures them";
   spec.device_kind.push_back(kind);
   core::NodeSpec node;
   node.device_kind = kLocalDeviceKind;
   node.devices = ranks;
   if (ranks > 1)
-    node.interconnect = core::InterconnectSpec{core::InterconnectKind::kSharedMemory, core::BytesPerSecond(2e9),
-                                               core::Nanoseconds(2000), false, std::nullopt,
-                                               "assumed; `soapstone clusters local` measures it"};
+    node.interconnect =
+        core::InterconnectSpec{core::InterconnectKind::kSharedMemory,
+                               core::BytesPerSecond(2e9),
+                               core::Nanoseconds(2000),
+                               false,
+                               std::nullopt,
+                               std::string(kAssumed) + "; `soapstone clusters local` measures it"};
   spec.node.push_back(node);
   return spec;
 }
@@ -151,23 +187,24 @@ core::Result<core::Cluster> load_cluster(const ClusterArguments& arguments) {
   if (arguments.name != "local") {
     SOAPSTONE_ASSIGN(core::Cluster cluster, core::load_cluster(arguments.name));
     if (arguments.ranks > 0 && static_cast<std::size_t>(arguments.ranks) != cluster.size())
-      return core::usage_error("--ranks {}: cluster {} has {} devices; --ranks goes with --cluster local", arguments.ranks, cluster.name(), cluster.size());
+      return core::usage_error(
+          "--ranks {}: cluster {} has {} devices; --ranks goes with --cluster local",
+          arguments.ranks, cluster.name(), cluster.size());
     return cluster;
   }
   const int ranks = arguments.ranks > 0 ? arguments.ranks : 2;
   const auto file = local_cluster_file(ranks);
   if (std::filesystem::exists(file)) return core::load_cluster(file.string());
-  if (std::getenv("OMPI_COMM_WORLD_RANK") == nullptr)  // else whoever started the ranks has said so
-    fmt::print(stderr, "soapstone: no measurements of this machine with {} ranks yet; assumed figures are used "
-                     "(`soapstone clusters local --ranks {}` measures)\n", ranks, ranks);
   return core::Cluster::build(assumed_local_cluster(ranks));
 }
 
 void declare_strategy(CLI::App& app, std::string& strategy) {
-  app.add_option("--strategy", strategy, "File, ranked.json#K, or single | data-parallel | expert")->capture_default_str();
+  app.add_option("--strategy", strategy, "File, ranked.json#K, or single | data-parallel | expert")
+      ->capture_default_str();
 }
 
-core::Result<core::Strategy> load_strategy(const core::Graph& graph, const core::Cluster& cluster, const std::string& text) {
+core::Result<core::Strategy> load_strategy(const core::Graph& graph, const core::Cluster& cluster,
+                                           const std::string& text) {
   if (text == "single") return core::single_device(graph);
   if (text == "data-parallel") return core::data_parallel(graph, all_devices(cluster));
   if (text == "expert") return search::expert(graph, cluster);
@@ -175,24 +212,32 @@ core::Result<core::Strategy> load_strategy(const core::Graph& graph, const core:
   const std::string file = text.substr(0, hash);
   if (!std::filesystem::exists(file)) {
     static constexpr std::string_view kNames[] = {"single", "data-parallel", "expert"};
-    return core::usage_error("--strategy `{}`: no such file; {}, a strategy file or ranked.json#K is accepted", text,
-                             core::accepted_names(text, kNames));
+    return core::usage_error(
+        "--strategy `{}`: no such file; {}, a strategy file or ranked.json#K is accepted", text,
+        core::accepted_names(text, kNames));
   }
   SOAPSTONE_ASSIGN(const std::string content, core::read_file(file));
   SOAPSTONE_ASSIGN(const core::DocumentFormat format, core::document_format(content, file));
   if (format.kind == core::RankedStrategies::kFormat) {
-    SOAPSTONE_ASSIGN(const auto ranked, core::document_from_text<core::RankedStrategies>(content, file));
+    SOAPSTONE_ASSIGN(const auto ranked,
+                     core::document_from_text<core::RankedStrategies>(content, file));
     std::int64_t rank = 1;
     if (hash != std::string::npos) {
       const std::string number = text.substr(hash + 1);
-      rank = !number.empty() && number.find_first_not_of("0123456789") == std::string::npos && number.size() < 10 ? std::stoll(number) : 0;
+      rank = !number.empty() && number.find_first_not_of("0123456789") == std::string::npos &&
+                     number.size() < 10
+                 ? std::stoll(number)
+                 : 0;
     }
     if (rank < 1 || rank > static_cast<std::int64_t>(ranked.strategies.size()))
-      return core::usage_error("--strategy {}: {} holds strategies #1 to #{}", text, file, ranked.strategies.size());
-    return strategy_from(graph, cluster, ranked.strategies[static_cast<std::size_t>(rank - 1)].strategy,
+      return core::usage_error("--strategy {}: {} holds strategies #1 to #{}", text, file,
+                               ranked.strategies.size());
+    return strategy_from(graph, cluster,
+                         ranked.strategies[static_cast<std::size_t>(rank - 1)].strategy,
                          fmt::format("/strategies/{}/strategy", rank - 1), content, file);
   }
-  SOAPSTONE_ASSIGN(const auto document, core::document_from_text<core::StrategyDocument>(content, file));
+  SOAPSTONE_ASSIGN(const auto document,
+                   core::document_from_text<core::StrategyDocument>(content, file));
   return strategy_from(graph, cluster, document, "", content, file);
 }
 

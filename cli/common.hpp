@@ -19,7 +19,7 @@ namespace soapstone::cli {
 enum class Presence { kOptional, kRequired };
 
 struct ModelArguments {
-  std::string name;        // of the zoo, or a soapstone.graph document
+  std::string name;                  // of the zoo, or a soapstone.graph document
   std::int64_t batch = 0;            // 0: the model's default
   std::optional<core::DType> dtype;  // none: f32, or what the document says
 };
@@ -33,8 +33,8 @@ struct ClusterArguments {
   int ranks = 0;               // with `local`: how many; 0: 2
 };
 void declare_cluster(CLI::App& app, ClusterArguments& cluster);
-// `local` is the file that `soapstone clusters local` wrote, if it has the ranks asked for;
-// otherwise this machine as far as it can be read off without measuring, with a note on stderr.
+// `local` is the file that `soapstone clusters local` wrote for as many ranks, if there is one;
+// otherwise this machine as far as it can be read off without measuring.
 core::Result<core::Cluster> load_cluster(const ClusterArguments& cluster);
 
 void declare_strategy(CLI::App& app, std::string& strategy);
@@ -42,7 +42,8 @@ void declare_strategy(CLI::App& app, std::string& strategy);
 core::Result<core::Strategy> load_strategy(const core::Graph& graph, const core::Cluster& cluster,
                                            const std::string& strategy);
 
-// An error unless a file can be put there: asked before the work whose result it is to hold. Empty: fine.
+// An error unless a file can be put there: asked before the work whose result it is to hold. Empty:
+// fine.
 core::Status check_folder_of(std::string_view option, const std::filesystem::path& file);
 
 // Where measurements of this machine are kept: $XDG_CACHE_HOME/soapstone or ~/.cache/soapstone.
@@ -53,7 +54,8 @@ std::filesystem::path local_cluster_file(int ranks);
 // The name of the device kind that stands for threads of the host that runs this.
 inline constexpr std::string_view kLocalDeviceKind = "cpu";
 
-// This machine as `ranks` devices with assumed figures, each saying so in its source.
+// This machine as `ranks` devices with assumed figures: their sources begin with kAssumed.
+inline constexpr std::string_view kAssumed = "assumed";
 core::ClusterSpec assumed_local_cluster(int ranks);
 
 }  // namespace soapstone::cli

@@ -1,11 +1,10 @@
 #include "cli/costs.hpp"
 
-#include <unistd.h>
-
 #include <map>
 #include <set>
 
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include "cli/common.hpp"
 #include "core/units.hpp"
@@ -25,7 +24,8 @@ Costs::Costs(Costs&&) noexcept = default;
 Costs::~Costs() = default;
 
 void declare_costs(CLI::App& app, CostArguments& arguments) {
-  app.add_option("--database", arguments.database, "File of measured costs; default: costs.sqlite in the user's cache folder");
+  app.add_option("--database", arguments.database,
+                 "File of measured costs; default: costs.sqlite in the user's cache folder");
 }
 
 bool is_this_machine(const core::Cluster& cluster) {
@@ -35,7 +35,8 @@ bool is_this_machine(const core::Cluster& cluster) {
 }
 
 std::filesystem::path database_file(const CostArguments& arguments) {
-  return arguments.database.empty() ? default_database() : std::filesystem::path(arguments.database);
+  return arguments.database.empty() ? default_database()
+                                    : std::filesystem::path(arguments.database);
 }
 
 simulator::Environment environment() {
@@ -44,7 +45,8 @@ simulator::Environment environment() {
   simulator::Environment e;
   e.host = host;
 #ifdef SOAPSTONE_HAS_KERNELS
-  e.versions = fmt::format("Kokkos {}, oneDNN {}, {}", kernels::kokkos_version(), kernels::onednn_version(), runtime::mpi_version());
+  e.versions = fmt::format("Kokkos {}, oneDNN {}, {}", kernels::kokkos_version(),
+                           kernels::onednn_version(), runtime::mpi_version());
 #endif
   return e;
 }
@@ -53,12 +55,15 @@ core::Result<simulator::CostDatabase> open_database(const CostArguments& argumen
   const auto file = database_file(arguments);
   std::error_code error;
   if (file.has_parent_path()) std::filesystem::create_directories(file.parent_path(), error);
-  if (error) return core::fail("{}: cannot be made: {}", file.parent_path().string(), error.message());
+  if (error)
+    return core::fail("{}: cannot be made: {}", file.parent_path().string(), error.message());
   return simulator::CostDatabase::open(file, environment());
 }
 
 #ifdef SOAPSTONE_HAS_KERNELS
-simulator::Measurement stored(const runtime::Measurement& m) { return {m.median, m.high - m.low, m.repeats}; }
+simulator::Measurement stored(const runtime::Measurement& m) {
+  return {m.median, m.high - m.low, m.repeats};
+}
 #endif
 
 int busy_devices(const core::Cluster& cluster) {
@@ -68,6 +73,19 @@ int busy_devices(const core::Cluster& cluster) {
   return most;
 }
 
+namespace {
+
+// Of ranks, one says what all see.
+bool speaks() {
+#ifdef SOAPSTONE_HAS_KERNELS
+  return runtime::surroundings().rank == 0;
+#else
+  return true;
+#endif
+}
+
+}  // namespace
+
 core::Result<Costs> open_costs(const core::Cluster& cluster, const CostArguments& arguments) {
   Costs costs;
   costs.modelled = std::make_unique<simulator::RooflineModel>();
@@ -76,16 +94,26 @@ core::Result<Costs> open_costs(const core::Cluster& cluster, const CostArguments
   if (here) costs.catalog = std::make_unique<kernels::HostCatalog>();
 #endif
   if (!costs.catalog) costs.catalog = std::make_unique<core::NominalCatalog>();
+  if (here && cluster.kinds()[0].source.starts_with(kAssumed) && speaks())
+    fmt::print(
+        stderr,
+        "soapstone: no measurements of this machine with {0} ranks yet; assumed figures are used "
+        "(`soapstone clusters local --ranks {0}` measures)\n",
+        cluster.size());
   const auto file = database_file(arguments);
   if (!arguments.database.empty() && !std::filesystem::exists(file))
-    return core::usage_error("--database {}: no such file; soapstone profile makes one", arguments.database);
+    return core::usage_error("--database {}: no such file; soapstone profile makes one",
+                             arguments.database);
   if (here && std::filesystem::exists(file)) {
     SOAPSTONE_ASSIGN(const simulator::CostDatabase database, open_database(arguments));
     SOAPSTONE_ASSIGN(const auto statistics, database.statistics());
-    if (statistics.stale > 0)
-      fmt::print(stderr, "soapstone: {} of {} measurements are of another host or of other library versions and are not used\n",
-                 statistics.stale, statistics.stale + statistics.costs + statistics.curve_points);
-    SOAPSTONE_ASSIGN(auto model, simulator::MeasuredModel::load(database, busy_devices(cluster), *costs.modelled));
+    if (statistics.stale > 0 && statistics.costs == 0 && speaks())
+      fmt::print(stderr,
+                 "soapstone: the {} measurements in {} are of another host or of other library "
+                 "versions and are not used\n",
+                 statistics.stale, file.string());
+    SOAPSTONE_ASSIGN(auto model, simulator::MeasuredModel::load(database, busy_devices(cluster),
+                                                                *costs.modelled));
     costs.measured = std::make_unique<simulator::MeasuredModel>(std::move(model));
   }
   return costs;
@@ -97,7 +125,8 @@ std::size_t devices_in_use(const core::Strategy& strategy) {
   return devices.size();
 }
 
-StepFigures step_figures(const core::Graph& graph, const core::Cluster& cluster, std::size_t devices, core::Nanoseconds step) {
+StepFigures step_figures(const core::Graph& graph, const core::Cluster& cluster,
+                         std::size_t devices, core::Nanoseconds step) {
   StepFigures f;
   const double time = core::seconds(step);
   if (time <= 0 || devices == 0) return f;
@@ -107,7 +136,8 @@ StepFigures step_figures(const core::Graph& graph, const core::Cluster& cluster,
   core::DType dtype = core::DType::kF32;
   for (const auto& t : graph.tensors())
     if (t.role == core::TensorRole::kWeight) dtype = t.desc.dtype;
-  if (const auto peak = core::peak(cluster.kinds()[0], dtype)) f.share_of_peak = per_device / peak->value;
+  if (const auto peak = core::peak(cluster.kinds()[0], dtype))
+    f.share_of_peak = per_device / peak->value;
   return f;
 }
 
@@ -115,7 +145,8 @@ double measured_share(const core::Trace& predicted) {
   double measured = 0, all = 0;
   for (std::size_t i = 0; i < predicted.spans.size(); ++i) {
     if (predicted.spans.kind[i] == core::TaskKind::kTransfer) continue;
-    const auto time = static_cast<double>((predicted.spans.end[i] - predicted.spans.start[i]).value);
+    const auto time =
+        static_cast<double>((predicted.spans.end[i] - predicted.spans.start[i]).value);
     all += time;
     if (predicted.spans.source[i] != core::CostSource::kRoofline) measured += time;
   }
@@ -123,8 +154,9 @@ double measured_share(const core::Trace& predicted) {
 }
 
 std::string step_text(const StepFigures& f, core::Nanoseconds step) {
-  return fmt::format("{}, {:.4g} samples/s, {:.3g} TFLOP/s per device, {:.1f} % of peak", core::human_text(step),
-                     f.samples_per_second, f.tflops_per_device, 100 * f.share_of_peak);
+  return fmt::format("{}, {:.4g} samples/s, {:.3g} TFLOP/s per device, {:.1f} % of peak",
+                     core::human_text(step), f.samples_per_second, f.tflops_per_device,
+                     100 * f.share_of_peak);
 }
 
 }  // namespace soapstone::cli

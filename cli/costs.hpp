@@ -25,7 +25,8 @@ struct CostArguments {
 };
 void declare_costs(CLI::App& app, CostArguments& arguments);
 
-// A cluster whose devices are processors of the machine this runs on is one that `clusters local` wrote.
+// A cluster whose devices are processors of the machine this runs on is one that `clusters local`
+// wrote.
 bool is_this_machine(const core::Cluster& cluster);
 
 // What measurements are kept for: this host with its kernel libraries.
@@ -62,7 +63,8 @@ struct StepFigures {
 };
 // Devices that compute something.
 std::size_t devices_in_use(const core::Strategy& strategy);
-StepFigures step_figures(const core::Graph& graph, const core::Cluster& cluster, std::size_t devices, core::Nanoseconds step);
+StepFigures step_figures(const core::Graph& graph, const core::Cluster& cluster,
+                         std::size_t devices, core::Nanoseconds step);
 // Share of a predicted trace's computing time that comes from measurements.
 double measured_share(const core::Trace& predicted);
 std::string step_text(const StepFigures& figures, core::Nanoseconds step);

@@ -21,8 +21,10 @@ SOAPSTONE_INSTANTIATE_DOCUMENT(cli::VerifyOutput);
 
 namespace soapstone::cli {
 
-core::Error located(const core::Error& error, std::string_view pointer, std::string_view text, const std::string& file) {
-  return core::detail::locate_error({fmt::format("at {}: {}", pointer, error.message), error.kind}, text, file);
+core::Error located(const core::Error& error, std::string_view pointer, std::string_view text,
+                    const std::string& file) {
+  return core::detail::locate_error({fmt::format("at {}: {}", pointer, error.message), error.kind},
+                                    text, file);
 }
 
 }  // namespace soapstone::cli

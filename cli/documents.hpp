@@ -1,5 +1,6 @@
 // What verbs print with --json. Names are stable; docs/schema/ describes each.
-// Numbers that are infinite or none are written as the largest double, or as null where a field may be null.
+// Numbers that are infinite or none are written as the largest double, or as null where a field may
+// be null.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +10,8 @@
 #include <vector>
 
 #include "core/quantity.hpp"
-#include "core/result.hpp"
 #include "core/reflect.hpp"
+#include "core/result.hpp"
 #include "simulator/analysis/accuracy.hpp"
 #include "simulator/analysis/diff.hpp"
 #include "simulator/cost_database.hpp"
@@ -20,8 +21,10 @@
 
 namespace soapstone::cli {
 
-// Puts FILE:LINE: at POINTER: in front of an error about the part of a JSON document that the pointer names.
-core::Error located(const core::Error& error, std::string_view pointer, std::string_view text, const std::string& file);
+// Puts FILE:LINE: at POINTER: in front of an error about the part of a JSON document that the
+// pointer names.
+core::Error located(const core::Error& error, std::string_view pointer, std::string_view text,
+                    const std::string& file);
 
 struct ModelEntry {
   std::string name, description, data;
@@ -135,6 +138,7 @@ struct ProfileOutput {
   static constexpr int kVersion = 1;
   std::string model, cluster, database;
   std::int64_t needed = 0, known_before = 0, measured = 0;
+  std::optional<double> time_ratio;  // of what was known and checked: time now ÷ time then
   simulator::CostDatabase::Statistics statistics;
   friend bool operator==(const ProfileOutput&, const ProfileOutput&) = default;
   template <class Self, class Visit>
@@ -145,6 +149,7 @@ struct ProfileOutput {
     visit("needed", self.needed);
     visit("known_before", self.known_before);
     visit("measured", self.measured);
+    visit("time_ratio", self.time_ratio);
     visit("statistics", self.statistics);
   }
 };
@@ -206,7 +211,7 @@ struct TrainOutput {
   std::optional<double> first_loss, last_loss;  // null: no number
   std::optional<double> test_loss, test_accuracy;
   std::optional<std::int64_t> step_time_ns;  // median; null: no steps but those that warm up
-  std::int64_t training_time_ns = 0;  // evaluation and checkpoints excluded
+  std::int64_t training_time_ns = 0;         // evaluation and checkpoints excluded
   std::optional<double> samples_per_second, tflops_per_device, share_of_peak;
   std::int64_t peak_memory_bytes = 0;  // allocated per rank
   friend bool operator==(const TrainOutput&, const TrainOutput&) = default;

@@ -19,29 +19,33 @@ namespace {
 using namespace soapstone;
 
 constexpr const cli::Verb* kVerbs[] = {
-    &cli::kModelsVerb,   &cli::kClustersVerb,
+    &cli::kModelsVerb,  &cli::kClustersVerb,
 #ifdef SOAPSTONE_HAS_KERNELS
-    &cli::kKernelsVerb,  &cli::kProfileVerb,
+    &cli::kKernelsVerb, &cli::kProfileVerb,
 #endif
-    &cli::kSearchVerb,   &cli::kSimulateVerb,
+    &cli::kSearchVerb,  &cli::kSimulateVerb,
 #ifdef SOAPSTONE_HAS_KERNELS
-    &cli::kTrainVerb,    &cli::kVerifyVerb,  &cli::kBenchVerb,
+    &cli::kTrainVerb,   &cli::kVerifyVerb,   &cli::kBenchVerb,
 #endif
-    &cli::kDiffVerb,     &cli::kDoctorVerb,
+    &cli::kDiffVerb,    &cli::kDoctorVerb,
 };
 
 int exit_code(core::ErrorKind kind) {
   switch (kind) {
-    case core::ErrorKind::kFailed: return 1;
-    case core::ErrorKind::kUsage: return 2;
-    case core::ErrorKind::kRefused: return 3;
+    case core::ErrorKind::kFailed:
+      return 1;
+    case core::ErrorKind::kUsage:
+      return 2;
+    case core::ErrorKind::kRefused:
+      return 3;
   }
   return 1;
 }
 
 int complain(const std::string& message, int code) {
   std::fflush(stdout);
-  if (!message.empty()) fmt::print(stderr, "soapstone: {}\n", message);  // empty: another rank says it
+  if (!message.empty())
+    fmt::print(stderr, "soapstone: {}\n", message);  // empty: another rank says it
   return code;
 }
 
@@ -51,14 +55,17 @@ std::string unexpected_argument(const CLI::App& verb) {
   for (const CLI::Option* option : verb.get_options())
     for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
   const auto rest = verb.remaining();
-  const auto option = std::find_if(rest.begin(), rest.end(), [](const std::string& a) { return a.starts_with("-"); });
+  const auto option = std::find_if(rest.begin(), rest.end(),
+                                   [](const std::string& a) { return a.starts_with("-"); });
   if (option != rest.end()) {
     const std::string name = option->substr(0, option->find('='));
-    return fmt::format("unknown option `{}` of {}; {}", name, verb.get_name(),
-                       core::accepted_names(name, std::vector<std::string_view>(names.begin(), names.end())));
+    return fmt::format(
+        "unknown option `{}` of {}; {}", name, verb.get_name(),
+        core::accepted_names(name, std::vector<std::string_view>(names.begin(), names.end())));
   }
-  return fmt::format("{} takes no further argument: `{}`\n  soapstone {} --help lists what is accepted", verb.get_name(),
-                     rest.empty() ? std::string() : rest.back(), verb.get_name());
+  return fmt::format(
+      "{} takes no further argument: `{}`\n  soapstone {} --help lists what is accepted",
+      verb.get_name(), rest.empty() ? std::string() : rest.back(), verb.get_name());
 }
 
 std::string executable(const char* called_as) {
@@ -70,7 +77,9 @@ std::string executable(const char* called_as) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Finds the fastest way to train a neural network on a cluster, shows why, and runs it.", "soapstone"};
+  CLI::App app{
+      "Finds the fastest way to train a neural network on a cluster, shows why, and runs it.",
+      "soapstone"};
   app.set_version_flag("--version", std::string(core::version_text()));
   app.require_subcommand(1);
   app.failure_message(CLI::FailureMessage::simple);
@@ -84,14 +93,20 @@ int main(int argc, char** argv) {
     names.push_back(verb->name);
     CLI::App* sub = app.add_subcommand(std::string(verb->name), std::string(verb->description));
     sub->footer(fmt::format("Example:\n  {}", verb->example));
-    sub->add_flag("--json", invocation.json, "Print one JSON document (docs/schema) instead of text");
+    sub->add_flag("--json", invocation.json,
+                  "Print one JSON document (docs/schema) instead of text");
     actions[sub] = verb->declare(*sub);
   }
 
-  // The parser calls an unknown verb an unexpected argument; people want to know which verbs there are.
-  if (argc == 1) return complain(fmt::format("a verb is wanted; {}\n  soapstone --help tells what each does", core::accepted_names("", names)), 2);
+  // The parser calls an unknown verb an unexpected argument; people want to know which verbs there
+  // are.
+  if (argc == 1)
+    return complain(fmt::format("a verb is wanted; {}\n  soapstone --help tells what each does",
+                                core::accepted_names("", names)),
+                    2);
   if (argv[1][0] != '-' && std::find(names.begin(), names.end(), argv[1]) == names.end())
-    return complain(fmt::format("unknown verb `{}`; {}", argv[1], core::accepted_names(argv[1], names)), 2);
+    return complain(
+        fmt::format("unknown verb `{}`; {}", argv[1], core::accepted_names(argv[1], names)), 2);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ExtrasError&) {
@@ -101,7 +116,8 @@ int main(int argc, char** argv) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
     const auto given = app.get_subcommands();
     return complain(fmt::format("{}\n  soapstone {}--help lists what is accepted", error.what(),
-                                given.empty() ? "" : given[0]->get_name() + " "), 2);
+                                given.empty() ? "" : given[0]->get_name() + " "),
+                    2);
   }
   try {
     const core::Status status = actions.at(app.get_subcommands()[0])(invocation);

@@ -1,11 +1,11 @@
 #include "cli/output.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cctype>
 #include <chrono>
 #include <cstdio>
+
+#include <unistd.h>
 
 namespace soapstone::cli {
 
@@ -13,11 +13,13 @@ namespace {
 
 // Columns a UTF-8 text takes, one per code point.
 std::size_t width(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
 }
 
 bool is_number(std::string_view text) {
-  return !text.empty() && (std::isdigit(static_cast<unsigned char>(text[0])) || text[0] == '-' || text[0] == '+' || text[0] == '~');
+  return !text.empty() && (std::isdigit(static_cast<unsigned char>(text[0])) || text[0] == '-' ||
+                           text[0] == '+' || text[0] == '~');
 }
 
 constexpr std::string_view kEraseLine = "\r\033[K";
@@ -52,22 +54,27 @@ std::string table(const std::vector<std::vector<std::string>>& rows) {
   return out;
 }
 
-ProgressBar::ProgressBar(std::string title) : title_(std::move(title)), terminal_(isatty(STDERR_FILENO) == 1) {}
+ProgressBar::ProgressBar(std::string title)
+    : title_(std::move(title)), terminal_(isatty(STDERR_FILENO) == 1) {}
 
 ProgressBar::~ProgressBar() {
-  if (!last_.empty()) fmt::print(stderr, "{}{}\n", terminal_ ? kEraseLine : std::string_view(), last_);
+  if (!last_.empty())
+    fmt::print(stderr, "{}{}\n", terminal_ ? kEraseLine : std::string_view(), last_);
 }
 
 void ProgressBar::say(std::string_view line) {
-  fmt::print(stderr, "{}{}\n{}", terminal_ ? kEraseLine : std::string_view(), line, terminal_ ? last_ : std::string());
+  fmt::print(stderr, "{}{}\n{}", terminal_ ? kEraseLine : std::string_view(), line,
+             terminal_ ? last_ : std::string());
   std::fflush(stderr);
 }
 
 void ProgressBar::show(double fraction, std::string_view text) {
   constexpr int kWidth = 24;
   const int filled = static_cast<int>(std::clamp(fraction, 0.0, 1.0) * kWidth);
-  last_ = fmt::format("{} [{}{}] {:3.0f}% {}", title_, std::string(static_cast<std::size_t>(filled), '='),
-                      std::string(static_cast<std::size_t>(kWidth - filled), ' '), 100 * std::clamp(fraction, 0.0, 1.0), text);
+  last_ = fmt::format("{} [{}{}] {:3.0f}% {}", title_,
+                      std::string(static_cast<std::size_t>(filled), '='),
+                      std::string(static_cast<std::size_t>(kWidth - filled), ' '),
+                      100 * std::clamp(fraction, 0.0, 1.0), text);
   if (!terminal_ || (fraction < 1 && now() - shown_at_ < 0.1)) return;
   shown_at_ = now();
   fmt::print(stderr, "{}{}", kEraseLine, last_);

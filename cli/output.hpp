@@ -22,7 +22,8 @@ core::Status print_json(const T& value) {
   return {};
 }
 
-// A bar on stderr that is redrawn in place on a terminal and stays silent elsewhere but for its last state.
+// A bar on stderr that is redrawn in place on a terminal and stays silent elsewhere but for its
+// last state.
 class ProgressBar {
  public:
   explicit ProgressBar(std::string title);

@@ -1,5 +1,7 @@
 #include "cli/ranks.hpp"
 
+#include <cstring>
+
 #include "runtime/launch.hpp"
 
 namespace soapstone::cli {
@@ -8,19 +10,26 @@ core::Result<bool> run_as_ranks(const Invocation& invocation, int ranks, int thr
   const runtime::Surroundings here = runtime::surroundings();
   if (here.ranks > 0) {
     if (here.ranks != ranks)
-      return core::usage_error("--ranks {}: {} started {} ranks; both must be the same", ranks, here.launcher, here.ranks);
+      return core::usage_error("--ranks {}: {} started {} ranks; both must be the same", ranks,
+                               here.launcher, here.ranks);
     runtime::pin_to_cores(here, runtime::threads_for_rank(here, threads));
     return false;
   }
   if (ranks == 1) return false;
-  SOAPSTONE_ASSIGN(const int code, runtime::launch_ranks(invocation.program, invocation.arguments, {ranks, threads}));
-  if (code == 2) return core::usage_error("the ranks refused the command line");
-  if (code == 3) return core::refuse("the ranks refused");
+  SOAPSTONE_ASSIGN(const int code, runtime::launch_ranks(invocation.program, invocation.arguments,
+                                                         {ranks, threads}));
+  // What went wrong, a rank has said.
+  if (code == 1) return core::fail("");
+  if (code == 2) return core::usage_error("");
+  if (code == 3) return core::refuse("");
+  if (code > 128)
+    return core::fail("a rank was killed by signal {} ({})", code - 128, strsignal(code - 128));
   if (code != 0) return core::fail("the ranks failed with exit code {}", code);
   return true;
 }
 
-core::Status run_on_ranks(runtime::Communicator& communicator, const std::function<core::Status()>& work) {
+core::Status run_on_ranks(runtime::Communicator& communicator,
+                          const std::function<core::Status()>& work) {
   core::Status status = runtime::guarded(communicator, work);
   if (!status && communicator.process() != 0) status.error().message.clear();
   return status;

@@ -10,15 +10,16 @@
 
 namespace soapstone::cli {
 
-// Where this process is no rank yet and more than one is asked for: starts `ranks` ranks of the same command
-// line under mpirun, waits, and returns true; an error if they failed. Where
-// it is a rank already (mpirun, Slurm): pins it to its cores and returns
-// false; an error if there are not as many ranks as asked for.
+// Where this process is no rank yet and more than one is asked for: starts `ranks` ranks of the
+// same command line under mpirun, waits, and returns true; an error if they failed. Where it is a
+// rank already (mpirun, Slurm): pins it to its cores and returns false; an error if there are not
+// as many ranks as asked for.
 core::Result<bool> run_as_ranks(const Invocation& invocation, int ranks, int threads);
 
-// Runs `work` on every rank (runtime::guarded). The first process says what went wrong, on whichever
-// rank it was; the others fail without a message.
-core::Status run_on_ranks(runtime::Communicator& communicator, const std::function<core::Status()>& work);
+// Runs `work` on every rank (runtime::guarded). The first process says what went wrong, on
+// whichever rank it was; the others fail without a message.
+core::Status run_on_ranks(runtime::Communicator& communicator,
+                          const std::function<core::Status()>& work);
 
 // `mpi` between ranks that were started as such, `local` for a single rank.
 core::Result<std::unique_ptr<runtime::Communicator>> open_communicator(int ranks);

@@ -13,6 +13,7 @@ struct SummaryInputs {
   std::string metrics;  // JSON lines of a training, or empty
 };
 // Markdown.
-core::Result<std::string> summary_page(const simulator::TraceDiff& diff, const SummaryInputs& inputs);
+core::Result<std::string> summary_page(const simulator::TraceDiff& diff,
+                                       const SummaryInputs& inputs);
 
 }  // namespace soapstone::cli

@@ -43,7 +43,6 @@ find_package(tl-expected CONFIG REQUIRED)
 find_package(tomlplusplus CONFIG REQUIRED)
 find_package(SQLite3 REQUIRED)
 find_package(CLI11 CONFIG REQUIRED)
-find_package(spdlog CONFIG REQUIRED)
 
 # --- kernels --------------------------------------------------------------------------------------
 set(_soapstone_minimum_kokkos 3.4)

@@ -14,15 +14,18 @@ struct InvariantError : std::logic_error {
   using std::logic_error::logic_error;
 };
 
-[[noreturn]] inline void invariant_broken(const char* expression, const char* file, int line, std::string what) {
-  throw InvariantError(fmt::format("{}:{}: invariant `{}` is broken: {}", file, line, expression, what));
+[[noreturn]] inline void invariant_broken(const char* expression, const char* file, int line,
+                                          std::string what) {
+  throw InvariantError(
+      fmt::format("{}:{}: invariant `{}` is broken: {}", file, line, expression, what));
 }
 
 }  // namespace soapstone::core
 
 // SOAPSTONE_ASSERT(condition, "format {}", values...): prints the offending values.
-#define SOAPSTONE_ASSERT(condition, ...)                                              \
-  do {                                                                                \
-    if (!(condition)) [[unlikely]]                                                    \
-      ::soapstone::core::invariant_broken(#condition, __FILE__, __LINE__, fmt::format(__VA_ARGS__)); \
+#define SOAPSTONE_ASSERT(condition, ...)                                  \
+  do {                                                                    \
+    if (!(condition)) [[unlikely]]                                        \
+      ::soapstone::core::invariant_broken(#condition, __FILE__, __LINE__, \
+                                          fmt::format(__VA_ARGS__));      \
   } while (false)

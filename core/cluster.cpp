@@ -16,7 +16,7 @@ constexpr std::string_view kNumberFormats[] = {"f32", "f64", "bf16", "f16", "tf3
 
 tl::unexpected<Error> not_accepted(const std::string& path, const std::string& value,
                                    std::string_view accepted) {
-  return fail("at {}: {} is not accepted; accepted: {}", path, value, accepted);
+  return usage_error("at {}: {} is not accepted; accepted: {}", path, value, accepted);
 }
 
 template <class Q>
@@ -46,12 +46,12 @@ Status check(const DeviceKind& kind, const std::string& path) {
   if (kind.name.empty()) return not_accepted(path + "/name", "\"\"", "a name");
   SOAPSTONE_TRY(check_range(path + "/threads", kind.threads, 1, 4096));
   if (kind.peak.empty())
-    return fail("at {}/peak: no peak is given; accepted: at least one, e.g. f32", path);
+    return usage_error("at {}/peak: no peak is given; accepted: at least one, e.g. f32", path);
   for (const auto& [format, rate] : kind.peak) {
     if (std::find(std::begin(kNumberFormats), std::end(kNumberFormats), format) ==
         std::end(kNumberFormats))
-      return fail("at {}/peak/{}: unknown number format; {}", path, format,
-                  accepted_names(format, kNumberFormats));
+      return usage_error("at {}/peak/{}: unknown number format; {}", path, format,
+                         accepted_names(format, kNumberFormats));
     SOAPSTONE_TRY(check_rate(path + "/peak/" + format, rate));
   }
   SOAPSTONE_TRY(check_rate(path + "/memory", kind.memory));
@@ -67,7 +67,8 @@ Status check(const InterconnectSpec& spec, const std::string& path) {
   if (spec.pair_bandwidth) {
     SOAPSTONE_TRY(check_rate(path + "/pair_bandwidth", *spec.pair_bandwidth));
     if (spec.shared)
-      return fail("at {}/pair_bandwidth: a shared interconnect has no pairs; leave it out", path);
+      return usage_error("at {}/pair_bandwidth: a shared interconnect has no pairs; leave it out",
+                         path);
     if (*spec.pair_bandwidth > spec.bandwidth)
       return not_accepted(path + "/pair_bandwidth", exact_text(*spec.pair_bandwidth),
                           fmt::format("at most the device's {}", exact_text(spec.bandwidth)));
@@ -83,10 +84,10 @@ Status check(const ClusterSpec& spec) {
     const DeviceKind& kind = spec.device_kind[i];
     SOAPSTONE_TRY(check(kind, path));
     if (std::find(kinds.begin(), kinds.end(), kind.name) != kinds.end())
-      return fail("at {}/name: a device kind `{}` is there already", path, kind.name);
+      return usage_error("at {}/name: a device kind `{}` is there already", path, kind.name);
     kinds.push_back(kind.name);
   }
-  if (spec.node.empty()) return fail("at /node: no node is given; accepted: at least one");
+  if (spec.node.empty()) return usage_error("at /node: no node is given; accepted: at least one");
   std::int64_t nodes = 0;
   std::int64_t devices = 0;
   for (std::size_t i = 0; i < spec.node.size(); ++i) {
@@ -95,12 +96,13 @@ Status check(const ClusterSpec& spec) {
     SOAPSTONE_TRY(check_range(path + "/count", node.count, 1, Cluster::kMostDevices));
     SOAPSTONE_TRY(check_range(path + "/devices", node.devices, 1, Cluster::kMostDevices));
     if (std::find(kinds.begin(), kinds.end(), node.device_kind) == kinds.end())
-      return fail("at {}/device_kind: no device kind is named `{}`; {}", path, node.device_kind,
-                  accepted_names(node.device_kind, kinds));
+      return usage_error("at {}/device_kind: no device kind is named `{}`; {}", path,
+                         node.device_kind, accepted_names(node.device_kind, kinds));
     if (node.interconnect) SOAPSTONE_TRY(check(*node.interconnect, path + "/interconnect"));
     if (node.devices > 1 && !node.interconnect)
-      return fail("at {}: the key `interconnect` is missing; {} devices of one node need one", path,
-                  node.devices);
+      return usage_error(
+          "at {}: the key `interconnect` is missing; {} devices of one node need one", path,
+          node.devices);
     nodes += node.count;
     devices += std::int64_t{node.count} * node.devices;
   }
@@ -108,7 +110,7 @@ Status check(const ClusterSpec& spec) {
     return not_accepted("/node", fmt::format("a cluster of {} devices", devices),
                         fmt::format("at most {}", Cluster::kMostDevices));
   if (nodes > 1 && !spec.network)
-    return fail("at /network: the table is missing; {} nodes need one", nodes);
+    return usage_error("at /network: the table is missing; {} nodes need one", nodes);
   if (spec.network) {
     SOAPSTONE_TRY(check_rate("/network/bandwidth", spec.network->bandwidth));
     SOAPSTONE_TRY(check_latency("/network/latency", spec.network->latency));

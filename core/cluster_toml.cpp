@@ -30,7 +30,7 @@ struct Place {
 
 tl::unexpected<Error> error_at(const toml::node& node, const Place& place, std::string_view what) {
   const std::string key = place.key.empty() ? "" : place.key + ": ";
-  return fail("{}:{}: {}{}", place.file, node.source().begin.line, key, what);
+  return usage_error("{}:{}: {}{}", place.file, node.source().begin.line, key, what);
 }
 
 std::string excerpt(const toml::node& node) {
@@ -246,7 +246,8 @@ Result<ClusterSpec> cluster_from_toml(std::string_view text, const std::string& 
     root = toml::parse(text, name);
   } catch (const toml::parse_error& error) {
     const auto& begin = error.source().begin;
-    return fail("{}:{}:{}: not TOML: {}", name, begin.line, begin.column, error.description());
+    return usage_error("{}:{}:{}: not TOML: {}", name, begin.line, begin.column,
+                       error.description());
   }
   ClusterSpec spec;
   SOAPSTONE_TRY(read(root, {name, ""}, spec));

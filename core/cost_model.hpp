@@ -14,8 +14,8 @@ enum class CostSource : std::uint8_t {
   kFitted,    // interpolated between measurements
   kRoofline,  // max(FLOPs / peak, bytes / bandwidth)
 };
-SOAPSTONE_ENUM_NAMES(CostSource, {CostSource::kMeasured, "measured"}, {CostSource::kFitted, "fitted"},
-                     {CostSource::kRoofline, "roofline"})
+SOAPSTONE_ENUM_NAMES(CostSource, {CostSource::kMeasured, "measured"},
+                     {CostSource::kFitted, "fitted"}, {CostSource::kRoofline, "roofline"})
 
 struct Cost {
   Nanoseconds time;
@@ -30,11 +30,14 @@ class CostModel {
                        const DeviceKind& device) const = 0;
   // A local pass that reads `read` and writes `written` bytes: pack, unpack, accumulate, load.
   virtual Cost copy(Bytes read, Bytes written, const DeviceKind& device) const = 0;
-  // The optimizer's update of `elements` weights with `state_tensors` state tensors of the same size.
-  virtual Cost update(std::int64_t elements, int state_tensors, DType dtype, const DeviceKind& device) const = 0;
+  // The optimizer's update of `elements` weights with `state_tensors` state tensors of the same
+  // size.
+  virtual Cost update(std::int64_t elements, int state_tensors, DType dtype,
+                      const DeviceKind& device) const = 0;
   // A message of `size` over an otherwise idle route of the cluster: how long
   // from the moment both ends are ready, when `sharing` such flows share its bottleneck.
-  virtual Cost message(const Cluster& cluster, DeviceId src, DeviceId dst, Bytes size, int sharing) const = 0;
+  virtual Cost message(const Cluster& cluster, DeviceId src, DeviceId dst, Bytes size,
+                       int sharing) const = 0;
 };
 
 }  // namespace soapstone::core

@@ -13,7 +13,8 @@ std::vector<std::int32_t> coordinates(const OpStrategy& strategy, std::size_t in
   return c;
 }
 
-std::vector<Interval> axis_intervals(const OpDefinition& definition, const OpStrategy& strategy, std::size_t index) {
+std::vector<Interval> axis_intervals(const OpDefinition& definition, const OpStrategy& strategy,
+                                     std::size_t index) {
   std::vector<Interval> intervals;
   intervals.reserve(definition.axes.size());
   if (strategy.degrees.empty()) {
@@ -22,7 +23,8 @@ std::vector<Interval> axis_intervals(const OpDefinition& definition, const OpStr
   }
   const auto c = coordinates(strategy, index);
   for (std::size_t a = 0; a < definition.axes.size(); ++a)
-    intervals.push_back(part_of(definition.axes[a].extent, definition.axes[a].granularity, strategy.degrees[a], c[a]));
+    intervals.push_back(part_of(definition.axes[a].extent, definition.axes[a].granularity,
+                                strategy.degrees[a], c[a]));
   return intervals;
 }
 
@@ -31,15 +33,16 @@ Box operand_box(const Operand& operand, std::span<const Interval> axes) {
   bool empty = false;
   for (std::size_t d = 0; d < operand.dims.size(); ++d) {
     const DimMap& map = operand.dims[d];
-    const Interval i = image(map, map.axis < 0 ? Interval{} : axes[map.axis], operand.desc.shape[d]);
+    const Interval i =
+        image(map, map.axis < 0 ? Interval{} : axes[map.axis], operand.desc.shape[d]);
     empty |= i.empty();
     box.push_back(i);
   }
   return empty ? Box(operand.dims.size(), Interval{}) : box;
 }
 
-Layout operand_layout(const OpDefinition& definition, int operand_index, const OpStrategy& strategy, Access access,
-                      AxisSet reduces) {
+Layout operand_layout(const OpDefinition& definition, int operand_index, const OpStrategy& strategy,
+                      Access access, AxisSet reduces) {
   const Operand& operand = definition.operands[operand_index];
   Layout layout;
   const AxisSet followed = operand.followed();
@@ -49,9 +52,10 @@ Layout operand_layout(const OpDefinition& definition, int operand_index, const O
     const int degree = map.axis < 0 ? 1 : strategy.degrees[map.axis];
     std::vector<Interval> parts;
     for (int p = 0; p < degree; ++p) {
-      const Interval part =
-          map.axis < 0 ? Interval{}
-                       : part_of(definition.axes[map.axis].extent, definition.axes[map.axis].granularity, degree, p);
+      const Interval part = map.axis < 0
+                                ? Interval{}
+                                : part_of(definition.axes[map.axis].extent,
+                                          definition.axes[map.axis].granularity, degree, p);
       parts.push_back(image(map, part, operand.desc.shape[d]));
     }
     layout.parts.push_back(std::move(parts));
@@ -68,7 +72,8 @@ Layout operand_layout(const OpDefinition& definition, int operand_index, const O
   }
   if (access == Access::kWritten) layout.overlap = Overlap::kSum;
 
-  std::size_t shards = static_cast<std::size_t>(layout.partials) * static_cast<std::size_t>(layout.replicas);
+  std::size_t shards =
+      static_cast<std::size_t>(layout.partials) * static_cast<std::size_t>(layout.replicas);
   for (const auto& p : layout.parts) shards *= p.size();
   layout.devices.assign(shards, DeviceId());
   std::vector<std::size_t> part(operand.dims.size(), 0);
@@ -90,10 +95,13 @@ Layout operand_layout(const OpDefinition& definition, int operand_index, const O
         replica = replica * degree + here;
     }
     if (!present) continue;
-    replica = replica * static_cast<std::size_t>(strategy.replicas) + static_cast<std::size_t>(c.back());
+    replica =
+        replica * static_cast<std::size_t>(strategy.replicas) + static_cast<std::size_t>(c.back());
     std::size_t shard = 0;
     for (std::size_t d = 0; d < part.size(); ++d) shard = shard * layout.parts[d].size() + part[d];
-    shard = (shard * static_cast<std::size_t>(layout.partials) + partial) * static_cast<std::size_t>(layout.replicas) + replica;
+    shard = (shard * static_cast<std::size_t>(layout.partials) + partial) *
+                static_cast<std::size_t>(layout.replicas) +
+            replica;
     layout.devices[shard] = strategy.devices[i];
   }
   if (layout.overlap == Overlap::kSum) {
@@ -125,7 +133,8 @@ bool step_is_needed(const Graph& graph, const OpNode& node, const Step& step) {
         if (&reader > &step)
           for (const Ref& r : reader.reads)
             if (r == w && step_is_needed(graph, node, reader)) return true;
-    } else if (w.gradient && operand.differentiable && graph.tensor(node.tensors[w.operand]).needs_gradient) {
+    } else if (w.gradient && operand.differentiable &&
+               graph.tensor(node.tensors[w.operand]).needs_gradient) {
       return true;
     }
   }

@@ -13,7 +13,8 @@ namespace soapstone::core {
 
 // The interval of every axis that device number `index` of an OpStrategy
 // computes (row-major over axes, replicas innermost). Without degrees: whole.
-std::vector<Interval> axis_intervals(const OpDefinition& definition, const OpStrategy& strategy, std::size_t index);
+std::vector<Interval> axis_intervals(const OpDefinition& definition, const OpStrategy& strategy,
+                                     std::size_t index);
 
 // The part number of device `index` along each axis, and its replica last.
 std::vector<std::int32_t> coordinates(const OpStrategy& strategy, std::size_t index);
@@ -26,8 +27,8 @@ Box operand_box(const Operand& operand, std::span<const Interval> axes);
 //   kWritten: what a step that sums over `reduces` writes; parts of an absent
 //   axis in `reduces` are partial sums, overlapping boxes add up.
 enum class Access : std::uint8_t { kRead, kWritten };
-Layout operand_layout(const OpDefinition& definition, int operand, const OpStrategy& strategy, Access access,
-                      AxisSet reduces = {});
+Layout operand_layout(const OpDefinition& definition, int operand, const OpStrategy& strategy,
+                      Access access, AxisSet reduces = {});
 
 // Whether the step is used under a strategy that splits `split`.
 constexpr bool step_is_used(const Step& step, AxisSet split) {

@@ -127,20 +127,20 @@ Result<Json> parse_text(std::string_view text, const std::string& name) {
     if (const auto close = what.find("] "); close != std::string::npos)
       what = what.substr(close + 2);
     const std::string start = "parse error at line ";
-    if (!what.starts_with(start)) return fail("{}: not JSON: {}", name, what);
+    if (!what.starts_with(start)) return usage_error("{}: not JSON: {}", name, what);
     const auto comma = what.find(", column ");
     const auto colon = what.find(": ", comma);
     const std::string line = what.substr(start.size(), comma - start.size());
     const std::string column = what.substr(comma + 9, colon - comma - 9);
-    return fail("{}:{}:{}: not JSON: {}", name, line, column, what.substr(colon + 2));
+    return usage_error("{}:{}:{}: not JSON: {}", name, line, column, what.substr(colon + 2));
   }
   Walker walker(text, "");
   walker.walk();
   if (walker.deep())
-    return fail("{}: nested deeper than {} levels, which no document is", name, kDeepest);
+    return usage_error("{}: nested deeper than {} levels, which no document is", name, kDeepest);
   if (const auto& twice = walker.duplicate())
-    return fail("{}:{}: the key `{}` stands twice in one object", name, line_of(text, twice->first),
-                twice->second);
+    return usage_error("{}:{}: the key `{}` stands twice in one object", name,
+                       line_of(text, twice->first), twice->second);
   return json;
 }
 
@@ -149,14 +149,15 @@ Result<DocumentFormat> read_format(const Json& json, std::string_view text,
   const std::string accepted =
       "accepted: an object whose key `format` is \"soapstone.KIND/VERSION\"";
   if (!json.is_object())
-    return fail("{}:1: {} is not accepted; {}", name, json_excerpt(json), accepted);
+    return usage_error("{}:1: {} is not accepted; {}", name, json_excerpt(json), accepted);
   const auto found = json.find("format");
-  if (found == json.end()) return fail("{}:1: the key `format` is missing; {}", name, accepted);
+  if (found == json.end())
+    return usage_error("{}:1: the key `format` is missing; {}", name, accepted);
   Walker walker(text, "/format");
   walker.walk();
   const auto wrong = [&] {
-    return fail("{}:{}: at /format: {} is not accepted; {}", name, line_of(text, walker.found()),
-                json_excerpt(*found), accepted);
+    return usage_error("{}:{}: at /format: {} is not accepted; {}", name,
+                       line_of(text, walker.found()), json_excerpt(*found), accepted);
   };
   if (!found->is_string()) return wrong();
   const auto& format = found->get_ref<const std::string&>();

@@ -79,7 +79,7 @@ int fill_and_rename(Descriptor& fd, const std::string& temporary,
 
 Result<std::string> read_file(const std::filesystem::path& path) {
   Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd.valid()) return fail("cannot read {}: {}", path.string(), system_text(errno));
+  if (!fd.valid()) return usage_error("cannot read {}: {}", path.string(), system_text(errno));
   std::string bytes;
   struct stat info {};
   if (::fstat(fd.get(), &info) == 0 && S_ISREG(info.st_mode))
@@ -91,7 +91,7 @@ Result<std::string> read_file(const std::filesystem::path& path) {
     if (count > 0)
       bytes.append(block, static_cast<std::size_t>(count));
     else if (errno != EINTR)
-      return fail("cannot read {}: {}", path.string(), system_text(errno));
+      return usage_error("cannot read {}: {}", path.string(), system_text(errno));
   }
 }
 

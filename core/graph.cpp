@@ -14,7 +14,8 @@ Result<Graph> Graph::build(GraphSpec spec) {
   std::unordered_map<std::string, TensorId> by_name;
   const auto add_tensor = [&](Tensor tensor) -> Result<TensorId> {
     const TensorId id(static_cast<std::uint32_t>(g.tensors_.size()));
-    if (!by_name.emplace(tensor.name, id).second) return usage_error("two tensors are named `{}`", tensor.name);
+    if (!by_name.emplace(tensor.name, id).second)
+      return usage_error("two tensors are named `{}`", tensor.name);
     g.tensors_.push_back(std::move(tensor));
     return id;
   };
@@ -26,12 +27,15 @@ Result<Graph> Graph::build(GraphSpec spec) {
   };
 
   for (const auto& source : spec.sources) {
-    if (source.desc.shape.empty()) return usage_error("source {}: a shape [n, …] is wanted", source.name);
+    if (source.desc.shape.empty())
+      return usage_error("source {}: a shape [n, …] is wanted", source.name);
     if (g.batch_ == 0) g.batch_ = source.desc.shape[0];
     if (source.desc.shape[0] != g.batch_ || g.batch_ < 1)
-      return usage_error("source {}: {} samples where other sources have {}", source.name, source.desc.shape[0], g.batch_);
+      return usage_error("source {}: {} samples where other sources have {}", source.name,
+                         source.desc.shape[0], g.batch_);
     if (source.desc.dtype == DType::kI32 && source.classes < 1)
-      return usage_error("source {}: classes = {}: i32 values need a bound of at least 1", source.name, source.classes);
+      return usage_error("source {}: classes = {}: i32 values need a bound of at least 1",
+                         source.name, source.classes);
     Tensor t{source.name, TensorRole::kSource, source.desc, {}, {}, false, {}};
     SOAPSTONE_TRY(add_tensor(std::move(t)));
   }
@@ -39,7 +43,8 @@ Result<Graph> Graph::build(GraphSpec spec) {
   std::unordered_map<std::string, bool> op_names_seen;
   for (const auto& node : spec.ops) {
     if (node.name.empty()) return usage_error("an operator {} has no name", node.op.name());
-    if (!op_names_seen.emplace(node.name, true).second) return usage_error("two operators are named `{}`", node.name);
+    if (!op_names_seen.emplace(node.name, true).second)
+      return usage_error("two operators are named `{}`", node.name);
     const OpId id(static_cast<std::uint32_t>(g.ops_.size()));
     std::vector<TensorId> inputs;
     std::vector<TensorDesc> descs;
@@ -49,7 +54,8 @@ Result<Graph> Graph::build(GraphSpec spec) {
       descs.push_back(g.tensor(t).desc);
     }
     auto defined = node.op.define(descs);
-    if (!defined) return usage_error("{} ({}): {}", node.name, node.op.name(), defined.error().message);
+    if (!defined)
+      return usage_error("{} ({}): {}", node.name, node.op.name(), defined.error().message);
     OpNode out{node.name, node.op, std::move(*defined), {}, false};
 
     bool any_gradient = false;
@@ -67,17 +73,27 @@ Result<Graph> Graph::build(GraphSpec spec) {
         if (const auto tie = node.tied.find(operand.name); tie != node.tied.end()) {
           SOAPSTONE_ASSIGN(t, find(node.name, tie->second));
           if (g.tensor(t).role != TensorRole::kWeight || g.tensor(t).desc != operand.desc)
-            return usage_error("{}: weight {} {} cannot be tied to {} {}", node.name, operand.name, print(operand.desc),
-                               tie->second, print(g.tensor(t).desc));
+            return usage_error("{}: weight {} {} cannot be tied to {} {}", node.name, operand.name,
+                               print(operand.desc), tie->second, print(g.tensor(t).desc));
         } else {
-          SOAPSTONE_ASSIGN(t, add_tensor({node.name + "." + operand.name, TensorRole::kWeight, operand.desc, ref, {}, true, operand.init}));
+          SOAPSTONE_ASSIGN(t, add_tensor({node.name + "." + operand.name,
+                                          TensorRole::kWeight,
+                                          operand.desc,
+                                          ref,
+                                          {},
+                                          true,
+                                          operand.init}));
         }
         g.tensors_[t.value].uses.push_back(ref);
         out.tensors.push_back(t);
       } else if (operand.role == OperandRole::kOutput) {
-        SOAPSTONE_ASSIGN(const TensorId t,
-                         add_tensor({node.name + "." + operand.name, TensorRole::kActivation, operand.desc, ref, {},
-                                     any_gradient && operand.differentiable, {}}));
+        SOAPSTONE_ASSIGN(const TensorId t, add_tensor({node.name + "." + operand.name,
+                                                       TensorRole::kActivation,
+                                                       operand.desc,
+                                                       ref,
+                                                       {},
+                                                       any_gradient && operand.differentiable,
+                                                       {}}));
         out.tensors.push_back(t);
       } else {
         out.tensors.push_back(TensorId());
@@ -85,15 +101,18 @@ Result<Graph> Graph::build(GraphSpec spec) {
     }
     for (const auto& [own, other] : node.tied) {
       std::vector<std::string_view> weights;
-      for (const int w : out.definition.operands_of(OperandRole::kWeight)) weights.push_back(out.definition.operands[w].name);
+      for (const int w : out.definition.operands_of(OperandRole::kWeight))
+        weights.push_back(out.definition.operands[w].name);
       if (std::find(weights.begin(), weights.end(), own) == weights.end())
-        return usage_error("{}: no weight `{}` to tie; {}", node.name, own, accepted_names(own, weights));
+        return usage_error("{}: no weight `{}` to tie; {}", node.name, own,
+                           accepted_names(own, weights));
     }
     g.ops_.push_back(std::move(out));
   }
   SOAPSTONE_ASSIGN(g.loss_, find("loss", spec.loss));
   if (elements(g.tensor(g.loss_).desc.shape) != 1)
-    return usage_error("loss `{}` is {}: a single element is wanted", spec.loss, print(g.tensor(g.loss_).desc.shape));
+    return usage_error("loss `{}` is {}: a single element is wanted", spec.loss,
+                       print(g.tensor(g.loss_).desc.shape));
   if (!spec.correct.empty()) {
     SOAPSTONE_ASSIGN(g.correct_, find("correct", spec.correct));
   }
@@ -107,10 +126,12 @@ Result<Graph> Graph::build(GraphSpec spec) {
         node.differentiated |= reaches_loss[node.tensors[k].value];
     if (!node.differentiated) continue;
     for (std::size_t k = 0; k < operands.size(); ++k)
-      if ((operands[k].role == OperandRole::kInput || operands[k].role == OperandRole::kWeight) && operands[k].differentiable)
+      if ((operands[k].role == OperandRole::kInput || operands[k].role == OperandRole::kWeight) &&
+          operands[k].differentiable)
         reaches_loss[node.tensors[k].value] = true;
   }
-  for (std::size_t t = 0; t < g.tensors_.size(); ++t) g.tensors_[t].needs_gradient &= reaches_loss[t];
+  for (std::size_t t = 0; t < g.tensors_.size(); ++t)
+    g.tensors_[t].needs_gradient &= reaches_loss[t];
   g.hash_ = hash_of(spec);
   g.spec_ = std::move(spec);
   return g;
@@ -140,7 +161,8 @@ Flops Graph::flops() const {
   for (const auto& node : ops_) {
     const auto whole_axes = axis_intervals(node.definition, {}, 0);
     for (const auto& step : node.definition.steps)
-      if (step_is_used(step, {}) && step_is_needed(*this, node, step)) total += step_flops(step, whole_axes);
+      if (step_is_used(step, {}) && step_is_needed(*this, node, step))
+        total += step_flops(step, whole_axes);
   }
   return total;
 }
@@ -148,20 +170,24 @@ Flops Graph::flops() const {
 Result<Graph> Graph::micro_batch(std::int64_t count) const {
   if (count == 1) return *this;
   if (count < 1 || batch_ % count != 0)
-    return usage_error("micro_batches = {}: the batch of {} must be a multiple of it", count, batch_);
+    return usage_error("micro_batches = {}: the batch of {} must be a multiple of it", count,
+                       batch_);
   GraphSpec spec = spec_;
   for (auto& source : spec.sources) source.desc.shape[0] /= count;
   for (std::size_t i = 0; i < spec.ops.size(); ++i) {
     std::vector<TensorDesc> inputs;
-    for (std::size_t k = 0; k < spec.ops[i].inputs.size(); ++k) inputs.push_back(tensor(ops_[i].tensors[k]).desc);
+    for (std::size_t k = 0; k < spec.ops[i].inputs.size(); ++k)
+      inputs.push_back(tensor(ops_[i].tensors[k]).desc);
     spec.ops[i].op = spec.ops[i].op.for_micro_batches(count, inputs);
   }
   SOAPSTONE_ASSIGN(Graph part, build(std::move(spec)));
   for (std::size_t t = 0; t < tensors_.size(); ++t) {
     const Tensor &here = tensors_[t], &there = part.tensors_[t];
     if (here.role == TensorRole::kWeight && here.desc != there.desc)
-      return usage_error("micro_batches = {}: {} would be {} instead of {}: an operator before it fixes the number of samples",
-                         count, here.name, print(there.desc.shape), print(here.desc.shape));
+      return usage_error(
+          "micro_batches = {}: {} would be {} instead of {}: an operator before it fixes the "
+          "number of samples",
+          count, here.name, print(there.desc.shape), print(here.desc.shape));
   }
   return part;
 }
@@ -174,7 +200,8 @@ TensorId GraphBuilder::source(std::string name, TensorDesc desc, std::int64_t cl
   return TensorId(static_cast<std::uint32_t>(known_.size()) - 1);
 }
 
-TensorId GraphBuilder::add(std::string name, Op op, std::vector<TensorId> inputs, std::map<std::string, TensorId> tied) {
+TensorId GraphBuilder::add(std::string name, Op op, std::vector<TensorId> inputs,
+                           std::map<std::string, TensorId> tied) {
   if (error_) return TensorId();
   std::vector<TensorDesc> descs;
   OpNodeSpec node{name, op, {}, {}};
@@ -185,7 +212,8 @@ TensorId GraphBuilder::add(std::string name, Op op, std::vector<TensorId> inputs
   for (const auto& [own, t] : tied) node.tied[own] = known_[t.value].name;
   const auto definition = op.define(descs);
   if (!definition) {
-    error_ = Error{fmt::format("{} ({}): {}", name, op.name(), definition.error().message), ErrorKind::kUsage};
+    error_ = Error{fmt::format("{} ({}): {}", name, op.name(), definition.error().message),
+                   ErrorKind::kUsage};
     return TensorId();
   }
   TensorId first;
@@ -193,7 +221,8 @@ TensorId GraphBuilder::add(std::string name, Op op, std::vector<TensorId> inputs
     if (operand.role == OperandRole::kInput || operand.role == OperandRole::kInternal) continue;
     if (operand.role == OperandRole::kWeight && tied.contains(operand.name)) continue;
     known_.push_back({name + "." + operand.name, operand.desc});
-    if (operand.role == OperandRole::kOutput && !first.valid()) first = TensorId(static_cast<std::uint32_t>(known_.size()) - 1);
+    if (operand.role == OperandRole::kOutput && !first.valid())
+      first = TensorId(static_cast<std::uint32_t>(known_.size()) - 1);
   }
   spec_.ops.push_back(std::move(node));
   return first;

@@ -33,8 +33,9 @@ struct SourceSpec {
 struct OpNodeSpec {
   std::string name;
   Op op;
-  std::vector<std::string> inputs;          // tensor names
-  std::map<std::string, std::string> tied;  // own weight's name -> tensor name of an earlier op's weight
+  std::vector<std::string> inputs;  // tensor names
+  std::map<std::string, std::string>
+      tied;  // own weight's name -> tensor name of an earlier op's weight
 
   friend bool operator==(const OpNodeSpec&, const OpNodeSpec&) = default;
   template <class Self, class Visit>
@@ -87,10 +88,11 @@ struct Tensor {
   std::string name;
   TensorRole role = TensorRole::kActivation;
   TensorDesc desc;
-  OperandRef producer;              // activations: the output; weights: the first operator that uses it
-  std::vector<OperandRef> uses;     // as input or weight, in topological order
-  bool needs_gradient = false;      // lies between a weight and the loss, or is a weight that the loss depends on
-  Initializer init;                 // weights
+  OperandRef producer;  // activations: the output; weights: the first operator that uses it
+  std::vector<OperandRef> uses;  // as input or weight, in topological order
+  bool needs_gradient =
+      false;         // lies between a weight and the loss, or is a weight that the loss depends on
+  Initializer init;  // weights
 };
 
 struct OpNode {
@@ -149,7 +151,8 @@ class GraphBuilder {
 
   TensorId source(std::string name, TensorDesc desc, std::int64_t classes = 0);
   // Returns the first output.
-  TensorId add(std::string name, Op op, std::vector<TensorId> inputs, std::map<std::string, TensorId> tied = {});
+  TensorId add(std::string name, Op op, std::vector<TensorId> inputs,
+               std::map<std::string, TensorId> tied = {});
   // A tensor by name, e.g. tensor("embed.table") to tie it.
   TensorId tensor(std::string_view name) const;
   const TensorDesc& desc(TensorId id) const;
@@ -159,7 +162,10 @@ class GraphBuilder {
   Result<Graph> build(TensorId loss, std::optional<TensorId> correct = std::nullopt);
 
  private:
-  struct Known { std::string name; TensorDesc desc; };
+  struct Known {
+    std::string name;
+    TensorDesc desc;
+  };
   GraphSpec spec_;
   std::vector<Known> known_;
   std::optional<Error> error_;

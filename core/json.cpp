@@ -46,7 +46,7 @@ tl::unexpected<Error> json_error(const JsonPath& path, const Json& value,
 
 tl::unexpected<Error> json_error(const JsonPath& path, std::string_view message) {
   const std::string where = path.text();
-  return fail("at {}: {}", where.empty() ? "the top" : where, message);
+  return usage_error("at {}: {}", where.empty() ? "the top" : where, message);
 }
 
 void json_write(Json& out, const Interval& value) { out = Json::array({value.begin, value.end}); }

@@ -16,8 +16,8 @@ struct KernelRefusal {
 };
 
 struct KernelChoice {
-  std::string candidate;  // e.g. "conv2d/kokkos"
-  Bytes workspace;        // beyond the operands, for all steps
+  std::string candidate;               // e.g. "conv2d/kokkos"
+  Bytes workspace;                     // beyond the operands, for all steps
   std::vector<KernelRefusal> refused;  // the faster candidates before it
 };
 

@@ -4,7 +4,9 @@ namespace soapstone::core {
 
 namespace {
 
-bool is_row_major(const DimOrder& order) { return order.empty() || order == row_major(order.size()); }
+bool is_row_major(const DimOrder& order) {
+  return order.empty() || order == row_major(order.size());
+}
 
 }  // namespace
 
@@ -31,10 +33,12 @@ std::string LocalProblem::key() const {
     }
   }
   for (const auto& operand : definition->operands)
-    if (!is_row_major(operand.desc.order)) out += fmt::format(" {}.order={}", operand.name, print(operand.desc.order));
+    if (!is_row_major(operand.desc.order))
+      out += fmt::format(" {}.order={}", operand.name, print(operand.desc.order));
   for (const auto& operand : definition->operands)
     for (std::size_t a = 0; a < axes.size(); ++a)
-      if (operand.first_part_of.has(static_cast<int>(a)) && axes[a].begin > 0) out += " without " + operand.name;
+      if (operand.first_part_of.has(static_cast<int>(a)) && axes[a].begin > 0)
+        out += " without " + operand.name;
   return out;
 }
 
@@ -53,7 +57,8 @@ std::uint64_t LocalProblem::signature() const {
       h.word(static_cast<std::uint64_t>(b[d].extent()));
       const DimMap& map = operand.dims[d];
       if (map.axis >= 0 && !b[d].empty())
-        h.word(static_cast<std::uint64_t>(std::max<std::int64_t>(0, b[d].begin - (axes[map.axis].begin * map.stride + map.offset))));
+        h.word(static_cast<std::uint64_t>(std::max<std::int64_t>(
+            0, b[d].begin - (axes[map.axis].begin * map.stride + map.offset))));
     }
   }
   for (std::size_t k = 0; k < definition->operands.size(); ++k) {

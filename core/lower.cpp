@@ -26,18 +26,18 @@ CutPtr make_cut(Layout layout) {
 struct OpSegment {
   OpStrategy strategy;
   AxisSet split;
-  std::vector<Shard> shards;         // per device of the strategy; candidate indexes Lowering's table
-  std::vector<Bytes> workspace;      // per device
-  std::vector<int> steps;            // used and needed, in order
-  std::vector<CutPtr> read;          // per operand
+  std::vector<Shard> shards;     // per device of the strategy; candidate indexes Lowering's table
+  std::vector<Bytes> workspace;  // per device
+  std::vector<int> steps;        // used and needed, in order
+  std::vector<CutPtr> read;      // per operand
   std::vector<std::vector<CutPtr>> written;  // per step (definition index), per write
 };
 
 // A reshard ready to be put into a plan.
 struct MoveSegment {
   Reshard moves;
-  std::vector<Transfer> transfers;            // per group; unused where the pattern is none
-  std::vector<std::vector<Bytes>> staging;    // per group, per member
+  std::vector<Transfer> transfers;          // per group; unused where the pattern is none
+  std::vector<std::vector<Bytes>> staging;  // per group, per member
 };
 
 // A tensor (or gradient, or internal) as it lies in buffers.
@@ -99,15 +99,17 @@ struct Lowering::Impl {
   std::vector<std::shared_ptr<const OpSegment>> segments;
   std::vector<std::uint32_t> first_shard;  // per op, into plan.shards
   std::unordered_map<const Transfer*, std::uint32_t> transfer_index;
-  std::vector<std::map<std::uint64_t, Instance>> values;            // per tensor, by layout
-  std::vector<std::map<std::uint64_t, GradientSlot>> slots;         // per tensor, by written layout
-  std::vector<std::optional<Instance>> gradients;                   // per tensor, as its producer reads it
-  std::vector<std::map<Ref, Instance>> own;                         // per op: internals and own outputs, as read
+  std::vector<std::map<std::uint64_t, Instance>> values;     // per tensor, by layout
+  std::vector<std::map<std::uint64_t, GradientSlot>> slots;  // per tensor, by written layout
+  std::vector<std::optional<Instance>> gradients;            // per tensor, as its producer reads it
+  std::vector<std::map<Ref, Instance>> own;  // per op: internals and own outputs, as read
   std::uint32_t order = 0;
   std::uint16_t micro_batch = 0;
 
-  std::shared_ptr<const OpSegment> op_segment(std::uint32_t op, const OpStrategy& strategy, std::int32_t micro_batches) {
-    const std::uint64_t key = combine(combine(op, static_cast<std::uint64_t>(micro_batches)), hash_of(strategy));
+  std::shared_ptr<const OpSegment> op_segment(std::uint32_t op, const OpStrategy& strategy,
+                                              std::int32_t micro_batches) {
+    const std::uint64_t key =
+        combine(combine(op, static_cast<std::uint64_t>(micro_batches)), hash_of(strategy));
     auto& entry = op_segments[key];
     if (entry) return entry;
     auto s = std::make_shared<OpSegment>();
@@ -118,7 +120,8 @@ struct Lowering::Impl {
     for (std::size_t i = 0; i < strategy.devices.size(); ++i) {
       const LocalProblem problem = local_problem(node, strategy, i);
       const KernelChoice choice = catalog.choose(problem, cluster.kind(strategy.devices[i]));
-      const auto [it, is_new] = candidate_index.emplace(choice.candidate, static_cast<std::uint32_t>(candidate_names.size()));
+      const auto [it, is_new] = candidate_index.emplace(
+          choice.candidate, static_cast<std::uint32_t>(candidate_names.size()));
       if (is_new) candidate_names.push_back(choice.candidate);
       s->shards.push_back({op, problem.axes, it->second, problem.signature()});
       s->workspace.push_back(choice.workspace);
@@ -126,22 +129,26 @@ struct Lowering::Impl {
     for (std::size_t k = 0; k < def.steps.size(); ++k) {
       const Step& step = def.steps[k];
       const bool wanted = options.training || step.phase == Phase::kForward;
-      if (wanted && step_is_used(step, s->split) && step_is_needed(*g, node, step)) s->steps.push_back(static_cast<int>(k));
+      if (wanted && step_is_used(step, s->split) && step_is_needed(*g, node, step))
+        s->steps.push_back(static_cast<int>(k));
       std::vector<CutPtr> cuts;
       for (const Ref& w : step.writes)
-        cuts.push_back(make_cut(operand_layout(def, w.operand, strategy, Access::kWritten, step.reduces)));
+        cuts.push_back(
+            make_cut(operand_layout(def, w.operand, strategy, Access::kWritten, step.reduces)));
       s->written.push_back(std::move(cuts));
     }
     for (std::size_t k = 0; k < def.operands.size(); ++k)
-      s->read.push_back(make_cut(operand_layout(def, static_cast<int>(k), strategy, Access::kRead)));
+      s->read.push_back(
+          make_cut(operand_layout(def, static_cast<int>(k), strategy, Access::kRead)));
     kept += 4096 + 256 * strategy.devices.size();
     entry = std::move(s);
     return entry;
   }
 
-  std::shared_ptr<const MoveSegment> move_segment(const Cut& from, const Cut& to, DType dtype, const DimOrder& dims) {
-    const std::uint64_t key =
-        combine(combine(from.hash, to.hash), combine(static_cast<std::uint64_t>(dtype), hash_of(dims)));
+  std::shared_ptr<const MoveSegment> move_segment(const Cut& from, const Cut& to, DType dtype,
+                                                  const DimOrder& dims) {
+    const std::uint64_t key = combine(combine(from.hash, to.hash),
+                                      combine(static_cast<std::uint64_t>(dtype), hash_of(dims)));
     auto& entry = move_segments[key];
     if (entry) return entry;
     auto m = std::make_shared<MoveSegment>();
@@ -155,7 +162,8 @@ struct Lowering::Impl {
       }
       // The transfer says it all.
       group.moves = {};
-      kept += 512 + t.messages.size() * sizeof(Message) + t.members.size() * (sizeof(TransferMember) + 16);
+      kept += 512 + t.messages.size() * sizeof(Message) +
+              t.members.size() * (sizeof(TransferMember) + 16);
       m->transfers.push_back(std::move(t));
       m->staging.push_back(std::move(staging));
     }
@@ -173,7 +181,8 @@ struct Lowering::Impl {
     return states[index];
   }
 
-  std::uint32_t new_buffer(DeviceId device, BufferKind kind, std::uint32_t tensor, DType dtype, const Box& box, Bytes size) {
+  std::uint32_t new_buffer(DeviceId device, BufferKind kind, std::uint32_t tensor, DType dtype,
+                           const Box& box, Bytes size) {
     DeviceState& s = state(device);
     s.program.buffers.push_back({kind, tensor, dtype, box, size, Bytes(-1)});
     s.buffers.emplace_back();
@@ -185,7 +194,8 @@ struct Lowering::Impl {
     for (std::size_t i = 0; i < cut->layout.size(); ++i) {
       const Box box = cut->layout.box(i);
       out.buffers.push_back(is_empty(box) ? kNoIndex
-                                          : new_buffer(cut->layout.devices[i], kind, tensor, dtype, box, size_of(dtype) * elements(box)));
+                                          : new_buffer(cut->layout.devices[i], kind, tensor, dtype,
+                                                       box, size_of(dtype) * elements(box)));
     }
     return out;
   }
@@ -211,7 +221,8 @@ struct Lowering::Impl {
     const auto depend = [&](std::uint32_t on) {
       if (on == kNoIndex || on == index) return;
       const auto begin = p.dependencies.begin() + t.first_dependency;
-      if (std::find(begin, p.dependencies.end(), on) == p.dependencies.end()) p.dependencies.push_back(on);
+      if (std::find(begin, p.dependencies.end(), on) == p.dependencies.end())
+        p.dependencies.push_back(on);
     };
     for (const BufferUse& use : uses) {
       p.uses.push_back(use);
@@ -242,20 +253,24 @@ struct Lowering::Impl {
   }
 
   // Puts one transfer into the programs of its members.
-  void add_transfer(const Transfer& transfer, std::span<const Bytes> staging, std::uint32_t op, std::uint32_t tensor,
-                    Phase phase, const Instance& from, const Instance& to) {
-    const auto [it, is_new] = transfer_index.emplace(&transfer, static_cast<std::uint32_t>(plan.transfers.size()));
+  void add_transfer(const Transfer& transfer, std::span<const Bytes> staging, std::uint32_t op,
+                    std::uint32_t tensor, Phase phase, const Instance& from, const Instance& to) {
+    const auto [it, is_new] =
+        transfer_index.emplace(&transfer, static_cast<std::uint32_t>(plan.transfers.size()));
     if (is_new) plan.transfers.push_back(transfer);
     for (std::uint32_t k = 0; k < transfer.members.size(); ++k) {
       const TransferMember& member = transfer.members[k];
       const std::uint32_t held = is_empty(member.held) ? kNoIndex : buffer_on(from, member.device);
-      const std::uint32_t wanted = is_empty(member.wanted) ? kNoIndex : buffer_on(to, member.device);
+      const std::uint32_t wanted =
+          is_empty(member.wanted) ? kNoIndex : buffer_on(to, member.device);
       std::uint32_t stage = kNoIndex;
       if (staging[k].value > 0)
-        stage = new_buffer(member.device, BufferKind::kStaging, kNoIndex, transfer.dtype, {}, staging[k]);
-      const BufferUse uses[] = {{held, UseAccess::kRead},
-                                {wanted, held == wanted ? UseAccess::kReadWrite : UseAccess::kWrite},
-                                {stage, UseAccess::kWrite}};
+        stage = new_buffer(member.device, BufferKind::kStaging, kNoIndex, transfer.dtype, {},
+                           staging[k]);
+      const BufferUse uses[] = {
+          {held, UseAccess::kRead},
+          {wanted, held == wanted ? UseAccess::kReadWrite : UseAccess::kWrite},
+          {stage, UseAccess::kWrite}};
       Task& t = add_task(member.device, TaskKind::kTransfer, phase, uses);
       t.op = op;
       t.tensor = tensor;
@@ -266,20 +281,23 @@ struct Lowering::Impl {
 
   // Makes `from` available in layout `to`. `consume`: nobody else reads `from`,
   // so that an all-reduce may run in place.
-  Instance moved(const Instance& from, const CutPtr& to, BufferKind kind, std::uint32_t op, std::uint32_t tensor,
-                 Phase phase, DType dtype, const DimOrder& dims, bool consume) {
+  Instance moved(const Instance& from, const CutPtr& to, BufferKind kind, std::uint32_t op,
+                 std::uint32_t tensor, Phase phase, DType dtype, const DimOrder& dims,
+                 bool consume) {
     if (from.cut->hash == to->hash) return from;
     const auto segment = move_segment(*from.cut, *to, dtype, dims);
     Instance out{to, std::vector<std::uint32_t>(to->layout.size(), kNoIndex)};
     for (const ReshardGroup& group : segment->moves.groups) {
-      const bool alias = group.pattern == Pattern::kNone || (consume && group.pattern == Pattern::kAllReduce);
+      const bool alias =
+          group.pattern == Pattern::kNone || (consume && group.pattern == Pattern::kAllReduce);
       for (const DeviceId d : group.members) {
         const auto shard = to->layout.shard_on(d);
         if (shard < 0) continue;
         const Box box = to->layout.box(static_cast<std::size_t>(shard));
         if (is_empty(box)) continue;
         out.buffers[static_cast<std::size_t>(shard)] =
-            alias ? buffer_on(from, d) : new_buffer(d, kind, tensor, dtype, box, size_of(dtype) * elements(box));
+            alias ? buffer_on(from, d)
+                  : new_buffer(d, kind, tensor, dtype, box, size_of(dtype) * elements(box));
       }
     }
     for (std::size_t i = 0; i < segment->moves.groups.size(); ++i)
@@ -291,9 +309,12 @@ struct Lowering::Impl {
   BufferKind kind_of_value(TensorId t) const {
     if (t == g->loss() || t == g->correct()) return BufferKind::kScalar;
     switch (g->tensor(t).role) {
-      case TensorRole::kSource: return BufferKind::kSource;
-      case TensorRole::kWeight: return BufferKind::kWeight;
-      case TensorRole::kActivation: return BufferKind::kActivation;
+      case TensorRole::kSource:
+        return BufferKind::kSource;
+      case TensorRole::kWeight:
+        return BufferKind::kWeight;
+      case TensorRole::kActivation:
+        return BufferKind::kActivation;
     }
     return BufferKind::kActivation;
   }
@@ -320,8 +341,12 @@ struct Lowering::Impl {
     if (tensor.role == TensorRole::kWeight || cuts.empty()) known.emplace(made.cut->hash, made);
     for (const auto& cut : cuts)
       if (!known.contains(cut->hash))
-        known.emplace(cut->hash, moved(made, cut, kind_of_value(t) == BufferKind::kWeight ? BufferKind::kActivation : kind_of_value(t),
-                                       op, t.value, Phase::kForward, tensor.desc.dtype, tensor.desc.order, cuts.size() == 1 && tensor.role == TensorRole::kActivation));
+        known.emplace(cut->hash,
+                      moved(made, cut,
+                            kind_of_value(t) == BufferKind::kWeight ? BufferKind::kActivation
+                                                                    : kind_of_value(t),
+                            op, t.value, Phase::kForward, tensor.desc.dtype, tensor.desc.order,
+                            cuts.size() == 1 && tensor.role == TensorRole::kActivation));
   }
 
   // The instance that a step reads through `ref`.
@@ -330,26 +355,29 @@ struct Lowering::Impl {
     const Operand& operand = node.definition.operands[ref.operand];
     if (operand.role == OperandRole::kInternal) {
       const auto it = own[op].find(ref);
-      SOAPSTONE_ASSERT(it != own[op].end(), "{}: {} is read before it is written", node.name, operand.name);
+      SOAPSTONE_ASSERT(it != own[op].end(), "{}: {} is read before it is written", node.name,
+                       operand.name);
       return &it->second;
     }
     const TensorId t = node.tensors[ref.operand];
     if (ref.gradient) {
-      SOAPSTONE_ASSERT(gradients[t.value], "{}: the gradient of {} is read before it is complete", node.name, g->tensor(t).name);
+      SOAPSTONE_ASSERT(gradients[t.value], "{}: the gradient of {} is read before it is complete",
+                       node.name, g->tensor(t).name);
       return &*gradients[t.value];
     }
     return &values[t.value].at(segments[op]->read[ref.operand]->hash);
   }
 
-  // A contribution to the gradient of a graph tensor lies in `slot`; when it was the last, the gradient moves to
-  // where its producer (or the weight's owner) wants it.
+  // A contribution to the gradient of a graph tensor lies in `slot`; when it was the last, the
+  // gradient moves to where its producer (or the weight's owner) wants it.
   void contributed(TensorId t, GradientSlot& slot, std::uint32_t op) {
     if (++slot.contributed < slot.expected) return;
     const Tensor& tensor = g->tensor(t);
     const CutPtr& goal = segments[tensor.producer.op.value]->read[tensor.producer.operand];
-    const BufferKind kind = tensor.role == TensorRole::kWeight ? BufferKind::kWeightGradient : BufferKind::kActivationGradient;
-    const Instance arrived = moved(slot.instance, goal, kind, op, t.value, Phase::kBackwardInput, tensor.desc.dtype,
-                                   tensor.desc.order, true);
+    const BufferKind kind = tensor.role == TensorRole::kWeight ? BufferKind::kWeightGradient
+                                                               : BufferKind::kActivationGradient;
+    const Instance arrived = moved(slot.instance, goal, kind, op, t.value, Phase::kBackwardInput,
+                                   tensor.desc.dtype, tensor.desc.order, true);
     if (!gradients[t.value]) {
       gradients[t.value] = arrived;
       return;
@@ -357,11 +385,13 @@ struct Lowering::Impl {
     accumulate(arrived, *gradients[t.value], op, t.value);
   }
 
-  void accumulate(const Instance& from, const Instance& to, std::uint32_t op, std::uint32_t tensor) {
+  void accumulate(const Instance& from, const Instance& to, std::uint32_t op,
+                  std::uint32_t tensor) {
     for (std::size_t i = 0; i < to.buffers.size(); ++i) {
       if (to.buffers[i] == kNoIndex) continue;
       const DeviceId d = to.cut->layout.devices[i];
-      const BufferUse uses[] = {{buffer_on(from, d), UseAccess::kRead}, {to.buffers[i], UseAccess::kReadWrite}};
+      const BufferUse uses[] = {{buffer_on(from, d), UseAccess::kRead},
+                                {to.buffers[i], UseAccess::kReadWrite}};
       Task& task = add_task(d, TaskKind::kAccumulate, Phase::kBackwardInput, uses);
       task.op = op;
       task.tensor = tensor;
@@ -387,7 +417,12 @@ struct Lowering::Impl {
 
     // Where the writes go: gradients of graph tensors into their slots, or
     // beside them when the slot has something already.
-    struct Target { Instance instance; GradientSlot* slot = nullptr; bool beside = false; bool dropped = false; };
+    struct Target {
+      Instance instance;
+      GradientSlot* slot = nullptr;
+      bool beside = false;
+      bool dropped = false;
+    };
     std::vector<Target> targets;
     for (std::size_t w = 0; w < step.writes.size(); ++w) {
       const Ref& ref = step.writes[w];
@@ -401,10 +436,14 @@ struct Lowering::Impl {
         target.instance = new_instance(cut, kind_of_value(t), t.value, operand.desc.dtype);
       } else if (g->tensor(t).needs_gradient && operand.differentiable) {
         target.slot = &slots[t.value].at(cut->hash);
-        // The slot takes its first contribution directly; an operator that reads one tensor twice makes two at once.
+        // The slot takes its first contribution directly; an operator that reads one tensor twice
+        // makes two at once.
         target.beside = target.slot->contributed > 0 ||
-                        std::any_of(targets.begin(), targets.end(), [&](const Target& other) { return other.slot == target.slot; });
-        const BufferKind kind = g->tensor(t).role == TensorRole::kWeight ? BufferKind::kWeightGradient : BufferKind::kActivationGradient;
+                        std::any_of(targets.begin(), targets.end(),
+                                    [&](const Target& other) { return other.slot == target.slot; });
+        const BufferKind kind = g->tensor(t).role == TensorRole::kWeight
+                                    ? BufferKind::kWeightGradient
+                                    : BufferKind::kActivationGradient;
         target.instance = new_instance(cut, kind, t.value, operand.desc.dtype);
         if (!target.beside) target.slot->instance = target.instance;
       } else {
@@ -417,9 +456,11 @@ struct Lowering::Impl {
     for (std::size_t i = 0; i < segment.strategy.devices.size(); ++i) {
       const DeviceId d = segment.strategy.devices[i];
       uses.clear();
-      for (std::size_t r = 0; r < read.size(); ++r) uses.push_back({buffer_on(*read[r], d), UseAccess::kRead});
+      for (std::size_t r = 0; r < read.size(); ++r)
+        uses.push_back({buffer_on(*read[r], d), UseAccess::kRead});
       for (const Target& target : targets)
-        uses.push_back({target.dropped ? kNoIndex : buffer_on(target.instance, d), UseAccess::kWrite});
+        uses.push_back(
+            {target.dropped ? kNoIndex : buffer_on(target.instance, d), UseAccess::kWrite});
       Task& task = add_task(d, TaskKind::kCompute, step.phase, uses);
       task.op = op;
       task.step = static_cast<std::uint16_t>(step_index);
@@ -437,8 +478,9 @@ struct Lowering::Impl {
       const TensorId t = node.tensors[ref.operand];
       if (operand.role == OperandRole::kInternal) {
         if (reads_later(segment, def, ref))
-          own[op].insert_or_assign(ref, moved(target.instance, segment.read[ref.operand], BufferKind::kInternal, op, kNoIndex,
-                                              step.phase, operand.desc.dtype, operand.desc.order, true));
+          own[op].insert_or_assign(
+              ref, moved(target.instance, segment.read[ref.operand], BufferKind::kInternal, op,
+                         kNoIndex, step.phase, operand.desc.dtype, operand.desc.order, true));
       } else if (!ref.gradient) {
         distribute(t, target.instance, op, reads_later(segment, def, ref));
       } else {
@@ -458,7 +500,8 @@ struct Lowering::Impl {
         for (std::size_t w = 0; w < step.writes.size(); ++w) {
           const Ref& ref = step.writes[w];
           const Operand& operand = node.definition.operands[ref.operand];
-          if (!ref.gradient || operand.role == OperandRole::kInternal || !operand.differentiable) continue;
+          if (!ref.gradient || operand.role == OperandRole::kInternal || !operand.differentiable)
+            continue;
           const TensorId t = node.tensors[ref.operand];
           if (!g->tensor(t).needs_gradient) continue;
           const CutPtr& cut = segment.written[static_cast<std::size_t>(k)][w];
@@ -495,7 +538,8 @@ struct Lowering::Impl {
     }
   }
 
-  // A weight that several operators share lives with the first of them; the others read copies made in every step.
+  // A weight that several operators share lives with the first of them; the others read copies made
+  // in every step.
   void distribute_weights() {
     for (std::uint32_t t = 0; t < g->tensors().size(); ++t) {
       const Tensor& tensor = g->tensors()[t];
@@ -521,7 +565,8 @@ struct Lowering::Impl {
       for (std::size_t i = 0; i < weight.buffers.size(); ++i) {
         if (weight.buffers[i] == kNoIndex) continue;
         const DeviceId d = home->layout.devices[i];
-        std::vector<BufferUse> uses{{weight.buffers[i], UseAccess::kReadWrite}, {buffer_on(gradient, d), UseAccess::kRead}};
+        std::vector<BufferUse> uses{{weight.buffers[i], UseAccess::kReadWrite},
+                                    {buffer_on(gradient, d), UseAccess::kRead}};
         for (const auto& o : optimizer) uses.push_back({o.buffers[i], UseAccess::kReadWrite});
         if (scalar) uses.push_back({buffer_on(*scalar, d), UseAccess::kRead});
         Task& task = add_task(d, TaskKind::kUpdate, Phase::kUpdate, uses);
@@ -544,7 +589,8 @@ struct Lowering::Impl {
     Layout everywhere = partial;
     everywhere.partials = 1;
     everywhere.replicas = static_cast<std::int32_t>(devices.size());
-    const Instance local = new_instance(make_cut(partial), BufferKind::kScalar, kNoIndex, DType::kF64);
+    const Instance local =
+        new_instance(make_cut(partial), BufferKind::kScalar, kNoIndex, DType::kF64);
     for (std::size_t i = 0; i < devices.size(); ++i) {
       std::vector<BufferUse> uses;
       for (std::uint32_t t = 0; t < g->tensors().size(); ++t) {
@@ -552,7 +598,8 @@ struct Lowering::Impl {
         if (tensor.role != TensorRole::kWeight || !tensor.needs_gradient) continue;
         const Instance& gradient = *gradients[t];
         const auto shard = gradient.cut->layout.shard_on(devices[i]);
-        if (shard < 0 || gradient.cut->layout.replica(static_cast<std::size_t>(shard)) != 0) continue;
+        if (shard < 0 || gradient.cut->layout.replica(static_cast<std::size_t>(shard)) != 0)
+          continue;
         if (gradient.buffers[static_cast<std::size_t>(shard)] == kNoIndex) continue;
         uses.push_back({gradient.buffers[static_cast<std::size_t>(shard)], UseAccess::kRead});
       }
@@ -560,7 +607,8 @@ struct Lowering::Impl {
       add_task(devices[i], TaskKind::kNorm, Phase::kUpdate, uses);
     }
     ++order;
-    return moved(local, make_cut(everywhere), BufferKind::kScalar, kNoIndex, kNoIndex, Phase::kUpdate, DType::kF64, {}, true);
+    return moved(local, make_cut(everywhere), BufferKind::kScalar, kNoIndex, kNoIndex,
+                 Phase::kUpdate, DType::kF64, {}, true);
   }
 
   Result<Plan> lower(const Strategy& strategy) {
@@ -572,7 +620,8 @@ struct Lowering::Impl {
     }
     g = &micro_graph.at(strategy.micro_batches);
     for (std::size_t i = 0; strategy.micro_batches > 1 && i < strategy.ops.size(); ++i)
-      SOAPSTONE_TRY(check(g->ops()[i], strategy.ops[i], static_cast<std::uint32_t>(cluster.size())));
+      SOAPSTONE_TRY(
+          check(g->ops()[i], strategy.ops[i], static_cast<std::uint32_t>(cluster.size())));
 
     plan = {};
     plan.graph = graph.name();
@@ -581,7 +630,8 @@ struct Lowering::Impl {
     plan.training = options.training;
     plan.micro_batches = static_cast<std::uint32_t>(strategy.micro_batches);
     plan.device_count = static_cast<std::uint32_t>(cluster.size());
-    plan.optimizer_states = options.training ? static_cast<std::uint32_t>(options.optimizer_states) : 0;
+    plan.optimizer_states =
+        options.training ? static_cast<std::uint32_t>(options.optimizer_states) : 0;
     class_of_device.assign(cluster.size(), kNoIndex);
     states.clear();
     segments.clear();
@@ -609,7 +659,8 @@ struct Lowering::Impl {
     for (std::uint32_t op = 0; op < g->ops().size(); ++op) {
       segments.push_back(op_segment(op, strategy.ops[op], strategy.micro_batches));
       first_shard.push_back(static_cast<std::uint32_t>(plan.shards.size()));
-      plan.shards.insert(plan.shards.end(), segments.back()->shards.begin(), segments.back()->shards.end());
+      plan.shards.insert(plan.shards.end(), segments.back()->shards.begin(),
+                         segments.back()->shards.end());
     }
     if (options.training) expect_gradients(strategy.micro_batches);
     micro_batch = 0;
@@ -627,16 +678,20 @@ struct Lowering::Impl {
       load_sources();
       for (std::uint32_t op = 0; op < g->ops().size(); ++op)
         for (const int k : segments[op]->steps)
-          if (g->ops()[op].definition.steps[static_cast<std::size_t>(k)].phase == Phase::kForward) run_step(op, k);
+          if (g->ops()[op].definition.steps[static_cast<std::size_t>(k)].phase == Phase::kForward)
+            run_step(op, k);
       for (std::uint32_t op = static_cast<std::uint32_t>(g->ops().size()); op-- > 0;)
         for (const int k : segments[op]->steps)
-          if (g->ops()[op].definition.steps[static_cast<std::size_t>(k)].phase != Phase::kForward) run_step(op, k);
+          if (g->ops()[op].definition.steps[static_cast<std::size_t>(k)].phase != Phase::kForward)
+            run_step(op, k);
     }
     if (options.training) update_weights();
 
     std::vector<int> lanes;
     for (auto& s : states) {
-      if (s.workspace.value > 0) s.program.buffers.push_back({BufferKind::kWorkspace, kNoIndex, DType::kF32, {}, s.workspace, Bytes(-1)});
+      if (s.workspace.value > 0)
+        s.program.buffers.push_back(
+            {BufferKind::kWorkspace, kNoIndex, DType::kF32, {}, s.workspace, Bytes(-1)});
       lanes.push_back(cluster.kind(s.program.members[0]).lanes);
       plan.classes.push_back(std::move(s.program));
     }
@@ -655,15 +710,16 @@ struct Lowering::Impl {
   }
 };
 
-Lowering::Lowering(const Graph& graph, const Cluster& cluster, const KernelCatalog& catalog, LowerOptions options)
+Lowering::Lowering(const Graph& graph, const Cluster& cluster, const KernelCatalog& catalog,
+                   LowerOptions options)
     : impl_(new Impl(graph, cluster, catalog, options)) {}
 Lowering::~Lowering() = default;
 Lowering::Lowering(Lowering&&) noexcept = default;
 
 Result<Plan> Lowering::lower(const Strategy& strategy) { return impl_->lower(strategy); }
 
-Result<Plan> lower(const Graph& graph, const Strategy& strategy, const Cluster& cluster, const KernelCatalog& catalog,
-                   LowerOptions options) {
+Result<Plan> lower(const Graph& graph, const Strategy& strategy, const Cluster& cluster,
+                   const KernelCatalog& catalog, LowerOptions options) {
   return Lowering(graph, cluster, catalog, options).lower(strategy);
 }
 

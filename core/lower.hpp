@@ -13,10 +13,10 @@
 namespace soapstone::core {
 
 struct LowerOptions {
-  bool training = true;              // false: forward only, for evaluation
-  int optimizer_states = 1;          // state tensors per weight (momentum: 1, plain SGD: 0)
-  bool clip_gradient_norm = false;   // adds norms and their all-reduce before the updates
-  bool place_memory = true;          // searches skip it
+  bool training = true;             // false: forward only, for evaluation
+  int optimizer_states = 1;         // state tensors per weight (momentum: 1, plain SGD: 0)
+  bool clip_gradient_norm = false;  // adds norms and their all-reduce before the updates
+  bool place_memory = true;         // searches skip it
   Patterns patterns = Patterns::kChosen;
 };
 
@@ -31,7 +31,8 @@ struct LowerOptions {
 class Lowering {
  public:
   // All three outlive this object.
-  Lowering(const Graph& graph, const Cluster& cluster, const KernelCatalog& catalog, LowerOptions options = {});
+  Lowering(const Graph& graph, const Cluster& cluster, const KernelCatalog& catalog,
+           LowerOptions options = {});
   ~Lowering();
   Lowering(Lowering&&) noexcept;
 
@@ -43,7 +44,7 @@ class Lowering {
   std::unique_ptr<Impl> impl_;
 };
 
-Result<Plan> lower(const Graph& graph, const Strategy& strategy, const Cluster& cluster, const KernelCatalog& catalog,
-                   LowerOptions options = {});
+Result<Plan> lower(const Graph& graph, const Strategy& strategy, const Cluster& cluster,
+                   const KernelCatalog& catalog, LowerOptions options = {});
 
 }  // namespace soapstone::core

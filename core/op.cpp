@@ -1,9 +1,6 @@
 #include "core/op.hpp"
 
 #include "core/json.hpp"
-#include "core/schema.hpp"
-#include "core/suggest.hpp"
-
 #include "core/ops/add.hpp"
 #include "core/ops/attention.hpp"
 #include "core/ops/batch_norm.hpp"
@@ -18,6 +15,8 @@
 #include "core/ops/relu.hpp"
 #include "core/ops/reshape.hpp"
 #include "core/ops/softmax_cross_entropy.hpp"
+#include "core/schema.hpp"
+#include "core/suggest.hpp"
 
 namespace soapstone::core {
 
@@ -26,7 +25,8 @@ namespace detail {
 struct OpTable {
   std::string_view name;
   Result<OpDefinition> (*define)(const void*, std::span<const TensorDesc>);
-  std::shared_ptr<const void> (*for_micro_batches)(const void*, std::int64_t, std::span<const TensorDesc>);
+  std::shared_ptr<const void> (*for_micro_batches)(const void*, std::int64_t,
+                                                   std::span<const TensorDesc>);
   bool (*equal)(const void*, const void*);
   void (*hash)(Hasher&, const void*);
   void (*print)(std::string&, const void*);
@@ -37,11 +37,16 @@ struct OpTable {
 
 template <class T>
 const OpTable& op_table() {
-  static const auto attributes = [](const void* p) -> const T& { return *static_cast<const T*>(p); };
+  static const auto attributes = [](const void* p) -> const T& {
+    return *static_cast<const T*>(p);
+  };
   static const OpTable table{
       T::kName,
-      [](const void* p, std::span<const TensorDesc> inputs) { return attributes(p).define(inputs); },
-      [](const void* p, std::int64_t count, std::span<const TensorDesc> inputs) -> std::shared_ptr<const void> {
+      [](const void* p, std::span<const TensorDesc> inputs) {
+        return attributes(p).define(inputs);
+      },
+      [](const void* p, std::int64_t count,
+         std::span<const TensorDesc> inputs) -> std::shared_ptr<const void> {
         if constexpr (requires(const T& t) { t.for_micro_batches(count, inputs); })
           return std::make_shared<const T>(attributes(p).for_micro_batches(count, inputs));
         else
@@ -59,8 +64,8 @@ const OpTable& op_table() {
   return table;
 }
 
-#define SOAPSTONE_OP(Type, name)                                                              \
-  static_assert(OpSpec<Type>, #Type " does not provide what an operator must");               \
+#define SOAPSTONE_OP(Type, name)                                                               \
+  static_assert(OpSpec<Type>, #Type " does not provide what an operator must");                \
   static_assert(std::string_view(#name) == Type::kName, #Type "::kName differs from all.def"); \
   template const OpTable& op_table<Type>();
 #include "core/ops/all.def"
@@ -97,8 +102,8 @@ Result<OpDefinition> Op::define(std::span<const TensorDesc> inputs) const {
     if (operand.differentiable && operand.desc.dtype == DType::kI32)
       return usage_error("input {} is i32: f32 or f64 is wanted", operand.name);
     if (operand.desc != inputs[i])
-      return usage_error("input {} lies in memory as dimensions {}: {} is wanted", operand.name, print(inputs[i].order),
-                         print(operand.desc.order));
+      return usage_error("input {} lies in memory as dimensions {}: {} is wanted", operand.name,
+                         print(inputs[i].order), print(operand.desc.order));
   }
   return definition;
 }
@@ -109,7 +114,8 @@ Op Op::for_micro_batches(std::int64_t count, std::span<const TensorDesc> inputs)
 }
 
 bool Op::equals(const Op& other) const {
-  return table_ == other.table_ && (table_ == nullptr || table_->equal(attributes_.get(), other.attributes_.get()));
+  return table_ == other.table_ &&
+         (table_ == nullptr || table_->equal(attributes_.get(), other.attributes_.get()));
 }
 
 void Op::hash_into(Hasher& h) const {
@@ -137,7 +143,8 @@ Status Op::read(const Json& in, const JsonPath& path, Op& op) {
       SOAPSTONE_ASSIGN(op, table->from_json(in.begin().value(), JsonPath(path, name)));
       return {};
     }
-  return json_error(path, fmt::format("unknown operator `{}`; {}", name, accepted_names(name, op_names())));
+  return json_error(
+      path, fmt::format("unknown operator `{}`; {}", name, accepted_names(name, op_names())));
 }
 
 // An object with one key, the operator's name.

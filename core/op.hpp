@@ -20,10 +20,12 @@ namespace soapstone::core {
 // for JSON, hashing, printing and property tables, and its definition on given
 // inputs (an error where their shapes do not fit).
 template <class T>
-concept OpSpec = requires { { T::kName } -> std::convertible_to<std::string_view>; } && Reflected<T> &&
-                 requires(const T& t, std::span<const TensorDesc> inputs) {
-                   { t.define(inputs) } -> std::same_as<Result<OpDefinition>>;
-                 };
+concept OpSpec = requires {
+  { T::kName } -> std::convertible_to<std::string_view>;
+}
+&&Reflected<T>&& requires(const T& t, std::span<const TensorDesc> inputs) {
+  { t.define(inputs) } -> std::same_as<Result<OpDefinition>>;
+};
 
 namespace detail {
 struct OpTable;  // the functions of one operator, in op.cpp
@@ -36,7 +38,8 @@ class Op {
   Op() = default;
   template <OpSpec T>
   Op(T attributes)  // NOLINT: an attribute struct is an operator
-      : table_(&detail::op_table<T>()), attributes_(std::make_shared<const T>(std::move(attributes))) {}
+      : table_(&detail::op_table<T>()),
+        attributes_(std::make_shared<const T>(std::move(attributes))) {}
 
   bool valid() const { return table_ != nullptr; }
   std::string_view name() const;
@@ -52,12 +55,19 @@ class Op {
     return table_ == &detail::op_table<T>() ? static_cast<const T*>(attributes_.get()) : nullptr;
   }
 
-  // Defined here, so that they are never candidates for an attribute struct that would convert to an Op.
+  // Defined here, so that they are never candidates for an attribute struct that would convert to
+  // an Op.
   friend bool operator==(const Op& a, const Op& b) { return a.equals(b); }
   friend void hash_append(Hasher& h, const Op& op) { op.hash_into(h); }
-  friend void print_append(std::string& out, const Op& op) { op.print_into(out); }  // linear{out_features=[10], …}
-  friend void json_write(Json& out, const Op& op) { op.write(out); }                // {"linear": {"out_features": [10]}}
-  friend Status json_read(const Json& in, const JsonPath& path, Op& op) { return read(in, path, op); }
+  friend void print_append(std::string& out, const Op& op) {
+    op.print_into(out);
+  }  // linear{out_features=[10], …}
+  friend void json_write(Json& out, const Op& op) {
+    op.write(out);
+  }  // {"linear": {"out_features": [10]}}
+  friend Status json_read(const Json& in, const JsonPath& path, Op& op) {
+    return read(in, path, op);
+  }
   friend Json json_schema(std::type_identity<Op>);
 
   Op(const detail::OpTable* table, std::shared_ptr<const void> attributes)

@@ -31,7 +31,8 @@ std::vector<int> OpDefinition::operands_of(OperandRole role) const {
   return found;
 }
 
-int Definer::axis(std::string name, std::int64_t extent, AxisRole role, Coupling coupling, std::int64_t granularity) {
+int Definer::axis(std::string name, std::int64_t extent, AxisRole role, Coupling coupling,
+                  std::int64_t granularity) {
   SOAPSTONE_ASSERT(definition_.axes.size() < 32, "an operator has at most 32 axes");
   definition_.axes.push_back({std::move(name), extent, role, granularity, coupling});
   return static_cast<int>(definition_.axes.size()) - 1;
@@ -47,25 +48,29 @@ std::vector<int> Definer::axes_of(const Shape& shape) {
                        : i == 0            ? std::string("n")
                        : shape.size() == 2 ? std::string("c")
                                            : "d" + std::to_string(i);
-    axes.push_back(axis(std::move(name), shape[i], i == 0 ? AxisRole::kSample : AxisRole::kAttribute));
+    axes.push_back(
+        axis(std::move(name), shape[i], i == 0 ? AxisRole::kSample : AxisRole::kAttribute));
   }
   return axes;
 }
 
 int Definer::add(Operand operand) {
-  SOAPSTONE_ASSERT(operand.dims.size() == operand.desc.shape.size(), "operand {}: {} dim maps for shape {}",
-                   operand.name, operand.dims.size(), print(operand.desc.shape));
+  SOAPSTONE_ASSERT(operand.dims.size() == operand.desc.shape.size(),
+                   "operand {}: {} dim maps for shape {}", operand.name, operand.dims.size(),
+                   print(operand.desc.shape));
   SOAPSTONE_ASSERT(definition_.operands.empty() || definition_.operands.back().role <= operand.role,
                    "operand {} stands out of order", operand.name);
   definition_.operands.push_back(std::move(operand));
   return static_cast<int>(definition_.operands.size()) - 1;
 }
 
-int Definer::input(std::string name, const TensorDesc& desc, std::vector<DimMap> dims, bool differentiable) {
+int Definer::input(std::string name, const TensorDesc& desc, std::vector<DimMap> dims,
+                   bool differentiable) {
   return add({std::move(name), OperandRole::kInput, desc, std::move(dims), differentiable, {}, {}});
 }
 
-int Definer::weight(std::string name, const TensorDesc& desc, std::vector<DimMap> dims, Initializer init) {
+int Definer::weight(std::string name, const TensorDesc& desc, std::vector<DimMap> dims,
+                    Initializer init) {
   return add({std::move(name), OperandRole::kWeight, desc, std::move(dims), true, {}, init});
 }
 
@@ -73,8 +78,10 @@ void Definer::first_part_of(int operand, std::span<const int> axes) {
   definition_.operands[operand].first_part_of = set_of(axes);
 }
 
-int Definer::output(std::string name, const TensorDesc& desc, std::vector<DimMap> dims, bool differentiable) {
-  return add({std::move(name), OperandRole::kOutput, desc, std::move(dims), differentiable, {}, {}});
+int Definer::output(std::string name, const TensorDesc& desc, std::vector<DimMap> dims,
+                    bool differentiable) {
+  return add(
+      {std::move(name), OperandRole::kOutput, desc, std::move(dims), differentiable, {}, {}});
 }
 
 int Definer::internal(std::string name, const TensorDesc& desc, std::vector<DimMap> dims) {

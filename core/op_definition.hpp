@@ -34,7 +34,8 @@ enum class Coupling : std::uint8_t {
   kUnsplittable,  // the axis stays whole
 };
 SOAPSTONE_ENUM_NAMES(Coupling, {Coupling::kNone, "none"}, {Coupling::kHalo, "halo"},
-                     {Coupling::kAllReduce, "all-reduce"}, {Coupling::kUnsplittable, "unsplittable"})
+                     {Coupling::kAllReduce, "all-reduce"},
+                     {Coupling::kUnsplittable, "unsplittable"})
 
 // One axis of an operator's iteration space.
 struct Axis {
@@ -82,7 +83,8 @@ struct DimMap {
 
   static constexpr DimMap whole() { return {}; }
   static constexpr DimMap along(int axis) { return {axis, 1, 0, 1}; }
-  static constexpr DimMap window(int axis, std::int64_t stride, std::int64_t offset, std::int64_t extent) {
+  static constexpr DimMap window(int axis, std::int64_t stride, std::int64_t offset,
+                                 std::int64_t extent) {
     return {axis, stride, offset, extent};
   }
   friend bool operator==(const DimMap&, const DimMap&) = default;
@@ -99,8 +101,9 @@ struct DimMap {
 constexpr Interval image(const DimMap& map, const Interval& part, std::int64_t dim_extent) {
   if (map.axis < 0) return dim_extent > 0 ? Interval{0, dim_extent} : Interval{};
   if (part.empty()) return {};
-  return intersect({part.begin * map.stride + map.offset, (part.end - 1) * map.stride + map.offset + map.extent},
-                   {0, dim_extent});
+  return intersect(
+      {part.begin * map.stride + map.offset, (part.end - 1) * map.stride + map.offset + map.extent},
+      {0, dim_extent});
 }
 
 enum class OperandRole : std::uint8_t {
@@ -133,10 +136,10 @@ struct Operand {
   std::string name;
   OperandRole role = OperandRole::kInput;
   TensorDesc desc;
-  std::vector<DimMap> dims;   // one per dimension of desc
+  std::vector<DimMap> dims;    // one per dimension of desc
   bool differentiable = true;  // false: indices, labels, counts, internal statistics
-  AxisSet first_part_of;       // exists only on the first part of these axes (bias of a split reduction)
-  Initializer init;            // weights only
+  AxisSet first_part_of;  // exists only on the first part of these axes (bias of a split reduction)
+  Initializer init;       // weights only
 
   AxisSet followed() const {
     AxisSet set;
@@ -245,26 +248,31 @@ struct OpDefinition {
 // Operands must be declared in the order inputs, weights, outputs, internals.
 class Definer {
  public:
-  int axis(std::string name, std::int64_t extent, AxisRole role, Coupling coupling = Coupling::kNone,
-           std::int64_t granularity = 1);
+  int axis(std::string name, std::int64_t extent, AxisRole role,
+           Coupling coupling = Coupling::kNone, std::int64_t granularity = 1);
   // One axis per dimension of `shape`: the first is the sample axis, the others attributes.
   std::vector<int> axes_of(const Shape& shape);
 
-  int input(std::string name, const TensorDesc& desc, std::vector<DimMap> dims, bool differentiable = true);
+  int input(std::string name, const TensorDesc& desc, std::vector<DimMap> dims,
+            bool differentiable = true);
   int weight(std::string name, const TensorDesc& desc, std::vector<DimMap> dims, Initializer init);
-  int output(std::string name, const TensorDesc& desc, std::vector<DimMap> dims, bool differentiable = true);
+  int output(std::string name, const TensorDesc& desc, std::vector<DimMap> dims,
+             bool differentiable = true);
   int internal(std::string name, const TensorDesc& desc, std::vector<DimMap> dims);
 
   // The operand is used by the first part of these axes only.
   void first_part_of(int operand, std::span<const int> axes);
 
   // The gradient of an operand, in a step's list of reads or writes.
-  struct Grad { int operand; };
+  struct Grad {
+    int operand;
+  };
   static Grad grad(int operand) { return {operand}; }
   struct AnyRef {
     Ref ref;
-    AnyRef(int operand) : ref{static_cast<std::uint16_t>(operand), false} {}           // NOLINT: reads as a list
-    AnyRef(Grad g) : ref{static_cast<std::uint16_t>(g.operand), true} {}               // NOLINT
+    AnyRef(int operand)
+        : ref{static_cast<std::uint16_t>(operand), false} {}              // NOLINT: reads as a list
+    AnyRef(Grad g) : ref{static_cast<std::uint16_t>(g.operand), true} {}  // NOLINT
   };
 
   class StepDefiner {
@@ -275,7 +283,9 @@ class Definer {
     StepDefiner& reads(AnyRef ref) { return reads({ref}); }
     StepDefiner& writes(AnyRef ref) { return writes({ref}); }
     StepDefiner& reduces(std::span<const int> axes);
-    StepDefiner& reduces(std::initializer_list<int> axes) { return reduces(std::span(axes.begin(), axes.size())); }
+    StepDefiner& reduces(std::initializer_list<int> axes) {
+      return reduces(std::span(axes.begin(), axes.size()));
+    }
     StepDefiner& flops(double coefficient, std::span<const int> axes);
     StepDefiner& flops(double coefficient, std::initializer_list<int> axes) {
       return flops(coefficient, std::span(axes.begin(), axes.size()));

@@ -11,13 +11,16 @@ namespace {
 
 constexpr std::int64_t kAlignment = 64;
 
-std::int64_t aligned(std::int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+std::int64_t aligned(std::int64_t bytes) {
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
 
 bool uses_own_buffer(Pattern p) { return p == Pattern::kAllReduce || p == Pattern::kBroadcast; }
 
 }  // namespace
 
-Transfer transfer_of(const ReshardGroup& group, const Layout& from, const Layout& to, DType dtype, const DimOrder& order) {
+Transfer transfer_of(const ReshardGroup& group, const Layout& from, const Layout& to, DType dtype,
+                     const DimOrder& order) {
   SOAPSTONE_ASSERT(group.pattern != Pattern::kNone, "nothing moves in this group");
   Transfer t;
   t.pattern = group.pattern;
@@ -33,23 +36,27 @@ Transfer transfer_of(const ReshardGroup& group, const Layout& from, const Layout
   for (std::uint32_t k = 0; k < group.members.size(); ++k) {
     const DeviceId d = group.members[k];
     const auto src = from.shard_on(d), dst = to.shard_on(d);
-    t.members.push_back({d, src >= 0 && gives[k] ? from.box(static_cast<std::size_t>(src)) : nothing,
+    t.members.push_back({d,
+                         src >= 0 && gives[k] ? from.box(static_cast<std::size_t>(src)) : nothing,
                          dst >= 0 ? to.box(static_cast<std::size_t>(dst)) : nothing});
   }
   if (group.pattern == Pattern::kBoxes) {
     for (const BoxMove& move : group.moves)
-      t.messages.push_back({member_of.at(from.devices[move.src].value), member_of.at(to.devices[move.dst].value), move.box});
+      t.messages.push_back({member_of.at(from.devices[move.src].value),
+                            member_of.at(to.devices[move.dst].value), move.box});
     return t;
   }
   Bytes total;
   for (const auto& member : t.members)
-    total = std::max(total, size_of(dtype) * std::max(elements(member.held), elements(member.wanted)));
+    total =
+        std::max(total, size_of(dtype) * std::max(elements(member.held), elements(member.wanted)));
   t.algorithm = default_algorithm(t.pattern, static_cast<std::uint32_t>(t.members.size()), total);
   return t;
 }
 
 Collective collective_of(const Transfer& t) {
-  SOAPSTONE_ASSERT(t.pattern != Pattern::kBoxes && t.pattern != Pattern::kNone, "{} has no schedule", name_of(t.pattern));
+  SOAPSTONE_ASSERT(t.pattern != Pattern::kBoxes && t.pattern != Pattern::kNone,
+                   "{} has no schedule", name_of(t.pattern));
   Collective c{t.pattern, t.algorithm, static_cast<std::uint32_t>(t.members.size()), t.root, {}};
   switch (t.pattern) {
     case Pattern::kAllReduce:
@@ -64,7 +71,8 @@ Collective collective_of(const Transfer& t) {
       break;
     case Pattern::kAllToAll:
       for (const auto& src : t.members)
-        for (const auto& dst : t.members) c.counts.push_back(elements(intersect(src.held, dst.wanted)));
+        for (const auto& dst : t.members)
+          c.counts.push_back(elements(intersect(src.held, dst.wanted)));
       break;
     case Pattern::kNone:
     case Pattern::kBoxes:
@@ -111,10 +119,14 @@ PlanPlace place_of(const Plan& plan, DeviceId device) {
   return {};
 }
 
-std::string task_label(const Graph& graph, const Plan& plan, const DeviceClass& program, const Task& t) {
-  const auto tensor_name = [&] { return t.tensor == kNoIndex ? std::string("gradient norm") : graph.tensors()[t.tensor].name; };
+std::string task_label(const Graph& graph, const Plan& plan, const DeviceClass& program,
+                       const Task& t) {
+  const auto tensor_name = [&] {
+    return t.tensor == kNoIndex ? std::string("gradient norm") : graph.tensors()[t.tensor].name;
+  };
   switch (t.kind) {
-    case TaskKind::kLoad: return tensor_name() + " load";
+    case TaskKind::kLoad:
+      return tensor_name() + " load";
     case TaskKind::kCompute: {
       const OpNode& node = graph.ops()[t.op];
       return node.name + " " + node.definition.steps[t.step].name;
@@ -129,9 +141,12 @@ std::string task_label(const Graph& graph, const Plan& plan, const DeviceClass& 
       const bool local = transfer.members.size() == 1;
       return what + " " + (local ? "copy" : std::string(name_of(transfer.pattern)));
     }
-    case TaskKind::kAccumulate: return tensor_name() + " gradient accumulate";
-    case TaskKind::kNorm: return "gradient norm";
-    case TaskKind::kUpdate: return tensor_name() + " update";
+    case TaskKind::kAccumulate:
+      return tensor_name() + " gradient accumulate";
+    case TaskKind::kNorm:
+      return "gradient norm";
+    case TaskKind::kUpdate:
+      return tensor_name() + " update";
   }
   SOAPSTONE_ASSERT(false, "task kind of {}", program.members[0].value);
 }
@@ -176,8 +191,8 @@ void place_buffers(DeviceClass& p, int lanes) {
   std::vector<Lifetime> life(p.buffers.size());
   for (std::size_t b = 0; b < p.buffers.size(); ++b) {
     const BufferKind k = p.buffers[b].kind;
-    life[b].always = k == BufferKind::kWeight || k == BufferKind::kOptimizerState || k == BufferKind::kWorkspace ||
-                     k == BufferKind::kScalar;
+    life[b].always = k == BufferKind::kWeight || k == BufferKind::kOptimizerState ||
+                     k == BufferKind::kWorkspace || k == BufferKind::kScalar;
   }
   for (std::uint32_t i = 0; i < p.tasks.size(); ++i)
     for (const BufferUse& use : p.uses_of(p.tasks[i])) {
@@ -210,7 +225,8 @@ void place_buffers(DeviceClass& p, int lanes) {
     taken.clear();
     for (const auto other : placed)
       if (!disjoint(life[b], life[other]))
-        taken.emplace_back(p.buffers[other].offset.value, p.buffers[other].offset.value + aligned(p.buffers[other].size.value));
+        taken.emplace_back(p.buffers[other].offset.value,
+                           p.buffers[other].offset.value + aligned(p.buffers[other].size.value));
     std::sort(taken.begin(), taken.end());
     std::int64_t offset = 0;
     for (const auto& [begin, end] : taken) {
@@ -227,7 +243,8 @@ void place_buffers(DeviceClass& p, int lanes) {
 }  // namespace
 
 void place_buffers(Plan& plan, std::span<const int> lanes_of_class) {
-  for (std::size_t c = 0; c < plan.classes.size(); ++c) place_buffers(plan.classes[c], lanes_of_class[c]);
+  for (std::size_t c = 0; c < plan.classes.size(); ++c)
+    place_buffers(plan.classes[c], lanes_of_class[c]);
 }
 
 namespace {
@@ -235,39 +252,54 @@ namespace {
 Status check_transfer(const Transfer& t, std::size_t index, std::uint32_t device_count) {
   const auto bad = [&](std::string what) { return usage_error("transfer {}: {}", index, what); };
   if (t.members.empty()) return bad("has no members");
-  if (t.pattern == Pattern::kNone) return bad("a transfer of pattern none moves nothing: leave it out");
+  if (t.pattern == Pattern::kNone)
+    return bad("a transfer of pattern none moves nothing: leave it out");
   for (const auto& m : t.members) {
-    if (m.device.value >= device_count) return bad(fmt::format("device {} of {}", print(m.device), device_count));
+    if (m.device.value >= device_count)
+      return bad(fmt::format("device {} of {}", print(m.device), device_count));
     if (m.held.size() != m.wanted.size() || m.held.size() != t.members[0].held.size())
-      return bad(fmt::format("boxes {} and {} of device {} have other ranks", print(m.held), print(m.wanted), m.device.value));
-    if (!t.order.empty() && t.order.size() != m.held.size()) return bad(fmt::format("order {} of boxes {}", print(t.order), print(m.held)));
+      return bad(fmt::format("boxes {} and {} of device {} have other ranks", print(m.held),
+                             print(m.wanted), m.device.value));
+    if (!t.order.empty() && t.order.size() != m.held.size())
+      return bad(fmt::format("order {} of boxes {}", print(t.order), print(m.held)));
   }
-  if (t.root >= t.members.size()) return bad(fmt::format("root {} of {} members", t.root, t.members.size()));
+  if (t.root >= t.members.size())
+    return bad(fmt::format("root {} of {} members", t.root, t.members.size()));
   if (t.pattern != Pattern::kBoxes) {
     if (!t.messages.empty()) return bad(fmt::format("{} lists messages", name_of(t.pattern)));
-    if (const auto reason = why_not(t.pattern, t.algorithm); !reason.empty()) return bad(std::string(reason));
+    if (const auto reason = why_not(t.pattern, t.algorithm); !reason.empty())
+      return bad(std::string(reason));
   }
   for (const Message& m : t.messages) {
     if (m.src >= t.members.size() || m.dst >= t.members.size())
-      return bad(fmt::format("a message from {} to {} of {} members", m.src, m.dst, t.members.size()));
-    if (m.box.size() != t.members[0].held.size() || !contains(t.members[m.src].held, m.box) || !contains(t.members[m.dst].wanted, m.box))
-      return bad(fmt::format("message {} is not in what member {} holds and member {} wants", print(m.box), m.src, m.dst));
+      return bad(
+          fmt::format("a message from {} to {} of {} members", m.src, m.dst, t.members.size()));
+    if (m.box.size() != t.members[0].held.size() || !contains(t.members[m.src].held, m.box) ||
+        !contains(t.members[m.dst].wanted, m.box))
+      return bad(fmt::format("message {} is not in what member {} holds and member {} wants",
+                             print(m.box), m.src, m.dst));
   }
   return {};
 }
 
 // How many uses a task of this kind has, least and most.
-std::pair<std::size_t, std::size_t> use_counts(const Graph& graph, const Plan& plan, const Task& t) {
+std::pair<std::size_t, std::size_t> use_counts(const Graph& graph, const Plan& plan,
+                                               const Task& t) {
   switch (t.kind) {
-    case TaskKind::kLoad: return {1, 1};
+    case TaskKind::kLoad:
+      return {1, 1};
     case TaskKind::kCompute: {
       const Step& step = graph.ops()[t.op].definition.steps[t.step];
       return {step.reads.size() + step.writes.size(), step.reads.size() + step.writes.size()};
     }
-    case TaskKind::kTransfer: return {3, 3};
-    case TaskKind::kAccumulate: return {2, 2};
-    case TaskKind::kNorm: return {1, kNoIndex};
-    case TaskKind::kUpdate: return {2 + plan.optimizer_states, 3 + plan.optimizer_states};
+    case TaskKind::kTransfer:
+      return {3, 3};
+    case TaskKind::kAccumulate:
+      return {2, 2};
+    case TaskKind::kNorm:
+      return {1, kNoIndex};
+    case TaskKind::kUpdate:
+      return {2 + plan.optimizer_states, 3 + plan.optimizer_states};
   }
   return {0, 0};
 }
@@ -276,19 +308,26 @@ std::pair<std::size_t, std::size_t> use_counts(const Graph& graph, const Plan& p
 
 Status check(const Graph& graph, const Plan& plan) {
   if (plan.graph_hash != graph.hash())
-    return usage_error("the plan was made for graph {} ({}), this is {} ({})", plan.graph, hex(plan.graph_hash),
-                       graph.name(), hex(graph.hash()));
-  if (plan.micro_batches < 1) return usage_error("micro_batches = {}: must be at least 1", plan.micro_batches);
+    return usage_error("the plan was made for graph {} ({}), this is {} ({})", plan.graph,
+                       hex(plan.graph_hash), graph.name(), hex(graph.hash()));
+  if (plan.micro_batches < 1)
+    return usage_error("micro_batches = {}: must be at least 1", plan.micro_batches);
   for (std::size_t i = 0; i < plan.shards.size(); ++i) {
     const Shard& s = plan.shards[i];
-    if (s.op >= graph.ops().size()) return usage_error("shard {}: operator {} of {}", i, s.op, graph.ops().size());
+    if (s.op >= graph.ops().size())
+      return usage_error("shard {}: operator {} of {}", i, s.op, graph.ops().size());
     const std::size_t axes = graph.ops()[s.op].definition.axes.size();
-    if (s.axes.size() != axes) return usage_error("shard {}: {} axes, {} has {}", i, s.axes.size(), graph.ops()[s.op].name, axes);
-    if (s.candidate >= plan.candidates.size()) return usage_error("shard {}: candidate {} of {}", i, s.candidate, plan.candidates.size());
+    if (s.axes.size() != axes)
+      return usage_error("shard {}: {} axes, {} has {}", i, s.axes.size(), graph.ops()[s.op].name,
+                         axes);
+    if (s.candidate >= plan.candidates.size())
+      return usage_error("shard {}: candidate {} of {}", i, s.candidate, plan.candidates.size());
   }
-  for (std::size_t i = 0; i < plan.transfers.size(); ++i) SOAPSTONE_TRY(check_transfer(plan.transfers[i], i, plan.device_count));
+  for (std::size_t i = 0; i < plan.transfers.size(); ++i)
+    SOAPSTONE_TRY(check_transfer(plan.transfers[i], i, plan.device_count));
   std::vector<bool> device_seen(plan.device_count, false);
-  std::map<std::pair<std::uint32_t, std::uint32_t>, std::vector<DeviceId>> transfer_parts;  // (transfer, order)
+  std::map<std::pair<std::uint32_t, std::uint32_t>, std::vector<DeviceId>>
+      transfer_parts;  // (transfer, order)
   for (std::size_t c = 0; c < plan.classes.size(); ++c) {
     const DeviceClass& p = plan.classes[c];
     const auto bad = [&](std::size_t task, std::string what) {
@@ -296,61 +335,82 @@ Status check(const Graph& graph, const Plan& plan) {
     };
     if (p.members.empty()) return usage_error("class {} has no members", c);
     for (const DeviceId d : p.members) {
-      if (d.value >= plan.device_count) return usage_error("class {}: device {} of {}", c, d.value, plan.device_count);
+      if (d.value >= plan.device_count)
+        return usage_error("class {}: device {} of {}", c, d.value, plan.device_count);
       if (device_seen[d.value]) return usage_error("device {} is in two classes", d.value);
       device_seen[d.value] = true;
     }
     std::vector<bool> written(p.buffers.size(), false);
     for (std::size_t b = 0; b < p.buffers.size(); ++b) {
       const Buffer& buffer = p.buffers[b];
-      const auto bad_buffer = [&](std::string what) { return usage_error("class {} buffer {}: {}", c, b, what); };
+      const auto bad_buffer = [&](std::string what) {
+        return usage_error("class {} buffer {}: {}", c, b, what);
+      };
       if (buffer.tensor != kNoIndex && buffer.tensor >= graph.tensors().size())
         return bad_buffer(fmt::format("tensor {} of {}", buffer.tensor, graph.tensors().size()));
-      const bool is_kept = buffer.kind == BufferKind::kWeight || buffer.kind == BufferKind::kOptimizerState;
-      if (is_kept && (buffer.tensor == kNoIndex || graph.tensors()[buffer.tensor].role != TensorRole::kWeight))
+      const bool is_kept =
+          buffer.kind == BufferKind::kWeight || buffer.kind == BufferKind::kOptimizerState;
+      if (is_kept &&
+          (buffer.tensor == kNoIndex || graph.tensors()[buffer.tensor].role != TensorRole::kWeight))
         return bad_buffer(fmt::format("{} of no weight", name_of(buffer.kind)));
       if (!buffer.box.empty() && buffer.size != size_of(buffer.dtype) * elements(buffer.box))
-        return bad_buffer(fmt::format("{} bytes for {} elements of {}", buffer.size.value, elements(buffer.box), name_of(buffer.dtype)));
+        return bad_buffer(fmt::format("{} bytes for {} elements of {}", buffer.size.value,
+                                      elements(buffer.box), name_of(buffer.dtype)));
       if (p.arena.value >= 0 && (buffer.offset.value < 0 || buffer.offset + buffer.size > p.arena))
-        return bad_buffer(fmt::format("bytes {} to {} of an arena of {}", buffer.offset.value, (buffer.offset + buffer.size).value, p.arena.value));
+        return bad_buffer(fmt::format("bytes {} to {} of an arena of {}", buffer.offset.value,
+                                      (buffer.offset + buffer.size).value, p.arena.value));
       written[b] = is_kept;
     }
     for (std::uint32_t i = 0; i < p.tasks.size(); ++i) {
       const Task& t = p.tasks[i];
-      if (i > 0 && t.order < p.tasks[i - 1].order) return bad(i, "comes before an earlier task in the total order");
-      if (std::uint64_t{t.first_use} + t.use_count > p.uses.size()) return bad(i, "uses are out of range");
-      if (std::uint64_t{t.first_dependency} + t.dependency_count > p.dependencies.size()) return bad(i, "dependencies are out of range");
+      if (i > 0 && t.order < p.tasks[i - 1].order)
+        return bad(i, "comes before an earlier task in the total order");
+      if (std::uint64_t{t.first_use} + t.use_count > p.uses.size())
+        return bad(i, "uses are out of range");
+      if (std::uint64_t{t.first_dependency} + t.dependency_count > p.dependencies.size())
+        return bad(i, "dependencies are out of range");
       for (const auto d : p.dependencies_of(t))
         if (d >= i) return bad(i, fmt::format("depends on task {}, which is not earlier", d));
-      if (t.kind == TaskKind::kCompute && (t.op >= graph.ops().size() || t.step >= graph.ops()[t.op].definition.steps.size()))
+      if (t.kind == TaskKind::kCompute &&
+          (t.op >= graph.ops().size() || t.step >= graph.ops()[t.op].definition.steps.size()))
         return bad(i, fmt::format("computes step {} of operator {}", t.step, t.op));
-      if (t.op != kNoIndex && t.op >= graph.ops().size()) return bad(i, fmt::format("operator {} of {}", t.op, graph.ops().size()));
-      const bool names_tensor = t.kind == TaskKind::kLoad || t.kind == TaskKind::kAccumulate || t.kind == TaskKind::kUpdate;
+      if (t.op != kNoIndex && t.op >= graph.ops().size())
+        return bad(i, fmt::format("operator {} of {}", t.op, graph.ops().size()));
+      const bool names_tensor = t.kind == TaskKind::kLoad || t.kind == TaskKind::kAccumulate ||
+                                t.kind == TaskKind::kUpdate;
       if ((t.tensor != kNoIndex || names_tensor) && t.tensor >= graph.tensors().size())
         return bad(i, fmt::format("tensor {} of {}", t.tensor, graph.tensors().size()));
-      if (t.micro_batch >= plan.micro_batches) return bad(i, fmt::format("micro-batch {} of {}", t.micro_batch, plan.micro_batches));
+      if (t.micro_batch >= plan.micro_batches)
+        return bad(i, fmt::format("micro-batch {} of {}", t.micro_batch, plan.micro_batches));
       const auto [least, most] = use_counts(graph, plan, t);
       if (t.use_count < least || t.use_count > most)
-        return bad(i, fmt::format("{} uses {} buffers: {} to {} are accepted", name_of(t.kind), t.use_count, least, most));
+        return bad(i, fmt::format("{} uses {} buffers: {} to {} are accepted", name_of(t.kind),
+                                  t.use_count, least, most));
       for (const BufferUse& use : p.uses_of(t)) {
         // An operand that this part does not have, or nothing held, wanted or staged.
         const bool may_be_none = t.kind == TaskKind::kCompute || t.kind == TaskKind::kTransfer;
-        if (use.buffer == kNoIndex && !may_be_none) return bad(i, fmt::format("{} without a buffer", name_of(t.kind)));
+        if (use.buffer == kNoIndex && !may_be_none)
+          return bad(i, fmt::format("{} without a buffer", name_of(t.kind)));
         if (use.buffer == kNoIndex) continue;
-        if (use.buffer >= p.buffers.size()) return bad(i, fmt::format("uses buffer {} of {}", use.buffer, p.buffers.size()));
-        if (use.access != UseAccess::kWrite && !written[use.buffer]) return bad(i, fmt::format("reads buffer {} before it is written", use.buffer));
+        if (use.buffer >= p.buffers.size())
+          return bad(i, fmt::format("uses buffer {} of {}", use.buffer, p.buffers.size()));
+        if (use.access != UseAccess::kWrite && !written[use.buffer])
+          return bad(i, fmt::format("reads buffer {} before it is written", use.buffer));
       }
       for (const BufferUse& use : p.uses_of(t))
         if (use.buffer != kNoIndex && use.access != UseAccess::kRead) written[use.buffer] = true;
       if (t.kind == TaskKind::kCompute || t.kind == TaskKind::kTransfer) {
-        if (std::uint64_t{t.row} + p.members.size() > plan.member_table.size()) return bad(i, "member table row is out of range");
-        const std::size_t limit = t.kind == TaskKind::kCompute ? plan.shards.size() : plan.transfers.size();
+        if (std::uint64_t{t.row} + p.members.size() > plan.member_table.size())
+          return bad(i, "member table row is out of range");
+        const std::size_t limit =
+            t.kind == TaskKind::kCompute ? plan.shards.size() : plan.transfers.size();
         for (std::size_t m = 0; m < p.members.size(); ++m) {
           const std::uint32_t e = plan.entry(t, m);
           if (e >= limit) return bad(i, fmt::format("member table entry {} of {}", e, limit));
           if (t.kind == TaskKind::kTransfer) transfer_parts[{e, t.order}].push_back(p.members[m]);
           if (t.kind == TaskKind::kCompute && plan.shards[e].op != t.op)
-            return bad(i, fmt::format("computes operator {} on a shard of operator {}", t.op, plan.shards[e].op));
+            return bad(i, fmt::format("computes operator {} on a shard of operator {}", t.op,
+                                      plan.shards[e].op));
         }
       }
     }
@@ -361,8 +421,8 @@ Status check(const Graph& graph, const Plan& plan) {
     std::sort(expected.begin(), expected.end());
     std::sort(devices.begin(), devices.end());
     if (devices != expected)
-      return usage_error("transfer {} at order {}: devices {} take part, its members are {}", key.first, key.second,
-                         print(devices), print(expected));
+      return usage_error("transfer {} at order {}: devices {} take part, its members are {}",
+                         key.first, key.second, print(devices), print(expected));
   }
   return {};
 }

@@ -24,20 +24,22 @@ inline constexpr std::uint32_t kNoIndex = 0xffffffffu;
 
 // What a buffer holds, for memory accounting.
 enum class BufferKind : std::uint8_t {
-  kWeight,              // trained values, kept between steps
-  kOptimizerState,      // kept between steps
+  kWeight,          // trained values, kept between steps
+  kOptimizerState,  // kept between steps
   kWeightGradient,
-  kSource,              // data of the micro-batch
+  kSource,  // data of the micro-batch
   kActivation,
   kActivationGradient,
-  kInternal,            // an operator's own, forward to backward
-  kStaging,             // packed pieces and scratch of a transfer
-  kWorkspace,           // of kernels; one per device, shared by all tasks
-  kScalar,              // norms for gradient clipping
+  kInternal,   // an operator's own, forward to backward
+  kStaging,    // packed pieces and scratch of a transfer
+  kWorkspace,  // of kernels; one per device, shared by all tasks
+  kScalar,     // norms for gradient clipping
 };
-SOAPSTONE_ENUM_NAMES(BufferKind, {BufferKind::kWeight, "weight"}, {BufferKind::kOptimizerState, "optimizer-state"},
-                     {BufferKind::kWeightGradient, "weight-gradient"}, {BufferKind::kSource, "source"},
-                     {BufferKind::kActivation, "activation"}, {BufferKind::kActivationGradient, "activation-gradient"},
+SOAPSTONE_ENUM_NAMES(BufferKind, {BufferKind::kWeight, "weight"},
+                     {BufferKind::kOptimizerState, "optimizer-state"},
+                     {BufferKind::kWeightGradient, "weight-gradient"},
+                     {BufferKind::kSource, "source"}, {BufferKind::kActivation, "activation"},
+                     {BufferKind::kActivationGradient, "activation-gradient"},
                      {BufferKind::kInternal, "internal"}, {BufferKind::kStaging, "staging"},
                      {BufferKind::kWorkspace, "workspace"}, {BufferKind::kScalar, "scalar"})
 
@@ -47,9 +49,9 @@ struct Buffer {
   BufferKind kind = BufferKind::kActivation;
   std::uint32_t tensor = kNoIndex;  // graph tensor, or none (internal, staging, workspace)
   DType dtype = DType::kF32;
-  Box box;                          // of the class's first member, in the tensor's index space
+  Box box;  // of the class's first member, in the tensor's index space
   Bytes size;
-  Bytes offset = Bytes(-1);         // in the device's arena; -1: not placed yet
+  Bytes offset = Bytes(-1);  // in the device's arena; -1: not placed yet
 
   friend bool operator==(const Buffer&, const Buffer&) = default;
   template <class Self, class Visit>
@@ -93,22 +95,23 @@ struct BufferUse {
 
 // Uses per kind:
 //   load        [destination]
-//   compute     the step's reads, then its writes; an operand that this part does not have: kNoIndex
-//   transfer    [held or kNoIndex, wanted or kNoIndex, staging or kNoIndex]; held == wanted: in place
-//   accumulate  [source, destination (read-write)]
-//   norm        [gradients…, scalar]
-//   update      [weight (read-write), gradient, state…(read-write), scalar if clipping]
+//   compute     the step's reads, then its writes; an operand that this part does not have:
+//   kNoIndex transfer    [held or kNoIndex, wanted or kNoIndex, staging or kNoIndex]; held ==
+//   wanted: in place accumulate  [source, destination (read-write)] norm        [gradients…,
+//   scalar] update      [weight (read-write), gradient, state…(read-write), scalar if clipping]
 struct Task {
   TaskKind kind = TaskKind::kCompute;
   Phase phase = Phase::kForward;
-  std::uint32_t order = 0;          // place in the plan's total order; equal for all parts of one transfer
+  std::uint32_t order = 0;  // place in the plan's total order; equal for all parts of one transfer
   std::uint32_t op = kNoIndex;      // whose work this is
   std::uint32_t tensor = kNoIndex;  // what is moved, accumulated or updated
   std::uint16_t step = 0;           // compute: index into the definition's steps
   std::uint16_t micro_batch = 0;
   std::uint32_t first_use = 0, use_count = 0;
-  std::uint32_t first_dependency = 0, dependency_count = 0;  // tasks of the same program, all earlier
-  std::uint32_t row = kNoIndex;  // compute: shards, transfer: transfers; first entry in the member table
+  std::uint32_t first_dependency = 0,
+                dependency_count = 0;  // tasks of the same program, all earlier
+  std::uint32_t row =
+      kNoIndex;  // compute: shards, transfer: transfers; first entry in the member table
 
   friend bool operator==(const Task&, const Task&) = default;
   template <class Self, class Visit>
@@ -137,7 +140,9 @@ struct DeviceClass {
   std::vector<std::uint32_t> dependencies;
   Bytes arena = Bytes(-1);  // of one member; -1: buffers are not placed yet
 
-  std::span<const BufferUse> uses_of(const Task& t) const { return std::span(uses).subspan(t.first_use, t.use_count); }
+  std::span<const BufferUse> uses_of(const Task& t) const {
+    return std::span(uses).subspan(t.first_use, t.use_count);
+  }
   std::span<const std::uint32_t> dependencies_of(const Task& t) const {
     return std::span(dependencies).subspan(t.first_dependency, t.dependency_count);
   }
@@ -157,8 +162,8 @@ struct DeviceClass {
 struct Shard {
   std::uint32_t op = 0;
   std::vector<Interval> axes;
-  std::uint32_t candidate = 0;    // index into Plan::candidates
-  std::uint64_t signature = 0;    // LocalProblem::signature
+  std::uint32_t candidate = 0;  // index into Plan::candidates
+  std::uint64_t signature = 0;  // LocalProblem::signature
 
   friend bool operator==(const Shard&, const Shard&) = default;
   template <class Self, class Visit>
@@ -234,7 +239,8 @@ struct Transfer {
 };
 
 // The group of a reshard between two layouts as a transfer, with the default algorithm of its size.
-Transfer transfer_of(const ReshardGroup& group, const Layout& from, const Layout& to, DType dtype, const DimOrder& order);
+Transfer transfer_of(const ReshardGroup& group, const Layout& from, const Layout& to, DType dtype,
+                     const DimOrder& order);
 // The collective that a transfer's schedule comes from (any pattern but boxes and none).
 Collective collective_of(const Transfer& transfer);
 // Bytes of the staging buffer of one member: packed working buffers and scratch.
@@ -245,10 +251,10 @@ Bytes bytes_sent(const Transfer& transfer, std::uint32_t member);
 struct Plan {
   static constexpr std::string_view kFormat = "soapstone.plan";
   static constexpr int kVersion = 1;
-  std::string graph;            // name
+  std::string graph;  // name
   std::uint64_t graph_hash = 0;
   std::uint64_t strategy_hash = 0;
-  bool training = true;         // false: forward only
+  bool training = true;  // false: forward only
   std::uint32_t micro_batches = 1;
   std::uint32_t device_count = 0;
   std::uint32_t optimizer_states = 0;  // state tensors per weight
@@ -259,7 +265,9 @@ struct Plan {
   std::vector<DeviceClass> classes;
 
   // The shard or transfer of member `member` of the class that owns the task.
-  std::uint32_t entry(const Task& task, std::size_t member) const { return member_table[task.row + member]; }
+  std::uint32_t entry(const Task& task, std::size_t member) const {
+    return member_table[task.row + member];
+  }
 
   friend bool operator==(const Plan&, const Plan&) = default;
   template <class Self, class Visit>
@@ -287,7 +295,8 @@ struct PlanPlace {
 PlanPlace place_of(const Plan& plan, DeviceId device);
 
 // "conv1.forward", "fc1.weight gradient all-reduce", … for traces and errors.
-std::string task_label(const Graph& graph, const Plan& plan, const DeviceClass& program, const Task& task);
+std::string task_label(const Graph& graph, const Plan& plan, const DeviceClass& program,
+                       const Task& task);
 
 // Gives every buffer its offset. Two buffers share bytes only if all uses of
 // one happen before the first use of the other by dependencies or by the order

@@ -37,14 +37,18 @@ struct AnyVisitor {
 };
 
 template <class T>
-concept Reflected = requires(T& t) { std::remove_const_t<T>::fields(t, AnyVisitor{}); };
+concept Reflected = requires(T& t) {
+  std::remove_const_t<T>::fields(t, AnyVisitor{});
+};
 
 // Pairs of enumerator and its name in documents.
 template <class E>
 using EnumNames = std::span<const std::pair<E, std::string_view>>;
 
 template <class E>
-concept NamedEnum = std::is_enum_v<E> && requires(E e) { { enum_names(e) } -> std::same_as<EnumNames<E>>; };
+concept NamedEnum = std::is_enum_v<E> && requires(E e) {
+  { enum_names(e) } -> std::same_as<EnumNames<E>>;
+};
 
 template <NamedEnum E>
 std::string_view name_of(E e) {
@@ -62,10 +66,10 @@ std::optional<E> enum_from_name(std::string_view name) {
 
 // Declares `enum_names` for an enumeration. Usage, in the enum's namespace:
 //   SOAPSTONE_ENUM_NAMES(Phase, {Phase::kForward, "forward"}, ...);
-#define SOAPSTONE_ENUM_NAMES(E, ...)                                             \
-  inline ::soapstone::core::EnumNames<E> enum_names(E) {                         \
-    static constexpr std::pair<E, std::string_view> kNames[] = {__VA_ARGS__};    \
-    return kNames;                                                               \
+#define SOAPSTONE_ENUM_NAMES(E, ...)                                          \
+  inline ::soapstone::core::EnumNames<E> enum_names(E) {                      \
+    static constexpr std::pair<E, std::string_view> kNames[] = {__VA_ARGS__}; \
+    return kNames;                                                            \
   }
 
 template <class T>
@@ -125,7 +129,8 @@ void append_hash(Hasher& h, const T& value) {
   } else if constexpr (IsQuantity<T>::value || IsId<T>::value) {
     append_hash(h, value.value);
   } else if constexpr (Reflected<const T>) {
-    T::fields(value, [&](std::string_view, const auto& member, auto...) { append_hash(h, member); });
+    T::fields(value,
+              [&](std::string_view, const auto& member, auto...) { append_hash(h, member); });
   } else if constexpr (std::is_same_v<T, std::string> || std::is_same_v<T, std::string_view>) {
     h.bytes(value);
   } else if constexpr (IsVector<T>::value || IsArray<T>::value) {
@@ -143,7 +148,8 @@ void append_hash(Hasher& h, const T& value) {
   } else if constexpr (std::is_floating_point_v<T>) {
     h.word(std::bit_cast<std::uint64_t>(static_cast<double>(value)));
   } else {
-    static_assert(std::is_integral_v<T> || std::is_enum_v<T>, "give this type fields() or hash_append()");
+    static_assert(std::is_integral_v<T> || std::is_enum_v<T>,
+                  "give this type fields() or hash_append()");
     h.word(static_cast<std::uint64_t>(value));
   }
 }

@@ -18,7 +18,8 @@ void subtract(const Box& box, const Box& hole, std::vector<Box>& out) {
   }
   Box rest = box;
   for (std::size_t d = 0; d < box.size(); ++d) {
-    for (const Interval side : {Interval{rest[d].begin, common[d].begin}, Interval{common[d].end, rest[d].end}}) {
+    for (const Interval side :
+         {Interval{rest[d].begin, common[d].begin}, Interval{common[d].end, rest[d].end}}) {
       if (side.empty()) continue;
       Box piece = rest;
       piece[d] = side;
@@ -41,15 +42,18 @@ struct Devices {
 };
 
 // The shard of unit `unit` (a part and partial) that `device` reads from.
-std::uint32_t nearest_replica(const Layout& from, std::size_t unit, DeviceId device, std::int64_t own_shard) {
+std::uint32_t nearest_replica(const Layout& from, std::size_t unit, DeviceId device,
+                              std::int64_t own_shard) {
   const auto replicas = static_cast<std::size_t>(from.replicas);
   const std::size_t first = unit * replicas;
   for (std::size_t r = 0; r < replicas; ++r)
     if (from.devices[first + r] == device) return static_cast<std::uint32_t>(first + r);
-  if (own_shard >= 0) return static_cast<std::uint32_t>(first + static_cast<std::size_t>(own_shard) % replicas);
+  if (own_shard >= 0)
+    return static_cast<std::uint32_t>(first + static_cast<std::size_t>(own_shard) % replicas);
   std::size_t best = first;
   const auto distance = [&](std::size_t s) {
-    return std::abs(static_cast<std::int64_t>(from.devices[s].value) - static_cast<std::int64_t>(device.value));
+    return std::abs(static_cast<std::int64_t>(from.devices[s].value) -
+                    static_cast<std::int64_t>(device.value));
   };
   for (std::size_t r = 1; r < replicas; ++r)
     if (distance(first + r) < distance(best)) best = first + r;
@@ -70,8 +74,8 @@ std::uint32_t find_root(std::vector<std::uint32_t>& parent, std::uint32_t i) {
 }
 
 // Names the collective that has the same result as the group's moves.
-void choose_pattern(ReshardGroup& group, const Layout& from, const Layout& to, const Devices& in_from,
-                    const Devices& in_to) {
+void choose_pattern(ReshardGroup& group, const Layout& from, const Layout& to,
+                    const Devices& in_from, const Devices& in_to) {
   const auto count = group.members.size();
   if (count == 1) {
     const BoxMove& only = group.moves.front();
@@ -82,7 +86,9 @@ void choose_pattern(ReshardGroup& group, const Layout& from, const Layout& to, c
   }
   // A collective fills what is wanted from end to end; here some of it is left zero.
   if (to.overlap == Overlap::kSum) return;
-  if (std::any_of(group.moves.begin(), group.moves.end(), [](const BoxMove& m) { return is_empty(m.box); })) return;
+  if (std::any_of(group.moves.begin(), group.moves.end(),
+                  [](const BoxMove& m) { return is_empty(m.box); }))
+    return;
   std::vector<std::int64_t> sources, destinations;
   for (const DeviceId d : group.members) {
     sources.push_back(in_from.find(d));
@@ -91,13 +97,20 @@ void choose_pattern(ReshardGroup& group, const Layout& from, const Layout& to, c
   // Only shards that take part count: another replica may sit on a member too.
   std::vector<bool> used(from.size(), false), wanted(to.size(), false);
   for (const BoxMove& m : group.moves) used[m.src] = true, wanted[m.dst] = true;
-  const auto is_source = [&](std::size_t k) { return sources[k] >= 0 && used[static_cast<std::size_t>(sources[k])]; };
-  const auto is_destination = [&](std::size_t k) { return destinations[k] >= 0 && wanted[static_cast<std::size_t>(destinations[k])]; };
+  const auto is_source = [&](std::size_t k) {
+    return sources[k] >= 0 && used[static_cast<std::size_t>(sources[k])];
+  };
+  const auto is_destination = [&](std::size_t k) {
+    return destinations[k] >= 0 && wanted[static_cast<std::size_t>(destinations[k])];
+  };
   std::size_t source_count = 0, destination_count = 0;
-  for (std::size_t k = 0; k < count; ++k) source_count += is_source(k), destination_count += is_destination(k);
+  for (std::size_t k = 0; k < count; ++k)
+    source_count += is_source(k), destination_count += is_destination(k);
 
   const auto held = [&](std::size_t k) { return from.box(static_cast<std::size_t>(sources[k])); };
-  const auto goal = [&](std::size_t k) { return to.box(static_cast<std::size_t>(destinations[k])); };
+  const auto goal = [&](std::size_t k) {
+    return to.box(static_cast<std::size_t>(destinations[k]));
+  };
   const auto equal_boxes = [&](const auto& box_of) {
     for (std::size_t k = 1; k < count; ++k)
       if (box_of(k) != box_of(0)) return false;
@@ -116,7 +129,8 @@ void choose_pattern(ReshardGroup& group, const Layout& from, const Layout& to, c
 
   if (source_count == count && destination_count == count) {
     if (group.sum) {
-      // Every destination adds one contribution of every member: no unit twice, none from elsewhere.
+      // Every destination adds one contribution of every member: no unit twice, none from
+      // elsewhere.
       if (!equal_boxes(held) || group.moves.size() != count * count) return;
       if (equal_boxes(goal) && goal(0) == held(0)) {
         group.pattern = Pattern::kAllReduce;
@@ -152,7 +166,8 @@ void choose_pattern(ReshardGroup& group, const Layout& from, const Layout& to, c
 }  // namespace
 
 bool Reshard::nothing() const {
-  return std::all_of(groups.begin(), groups.end(), [](const ReshardGroup& g) { return g.pattern == Pattern::kNone; });
+  return std::all_of(groups.begin(), groups.end(),
+                     [](const ReshardGroup& g) { return g.pattern == Pattern::kNone; });
 }
 
 Reshard reshard(const Layout& from, const Layout& to, Patterns patterns) {
@@ -161,7 +176,8 @@ Reshard reshard(const Layout& from, const Layout& to, Patterns patterns) {
   const auto units = from.size() / static_cast<std::size_t>(from.replicas);
   std::vector<Box> unit_boxes;
   unit_boxes.reserve(units);
-  for (std::size_t u = 0; u < units; ++u) unit_boxes.push_back(from.box(u * static_cast<std::size_t>(from.replicas)));
+  for (std::size_t u = 0; u < units; ++u)
+    unit_boxes.push_back(from.box(u * static_cast<std::size_t>(from.replicas)));
   // Otherwise the parts that cover an index are copies, of which one is taken.
   const bool takes_every_unit = from.overlap == Overlap::kSum || !parts_overlap(from);
 
@@ -181,13 +197,15 @@ Reshard reshard(const Layout& from, const Layout& to, Patterns patterns) {
     }
     // A move of nothing, from the device itself if it can be, leaves zeros.
     const auto leave_zeros = [&] {
-      moves.push_back({own >= 0 ? static_cast<std::uint32_t>(own) : 0u, dst, Box(goal.size(), Interval{})});
+      moves.push_back(
+          {own >= 0 ? static_cast<std::uint32_t>(own) : 0u, dst, Box(goal.size(), Interval{})});
     };
     wanted.clear();
     if (to.partial(dst) == 0) wanted.push_back(goal);
     if (to.overlap == Overlap::kSum) {
       // What an earlier part has is zero here.
-      const auto per_part = static_cast<std::size_t>(to.partials) * static_cast<std::size_t>(to.replicas);
+      const auto per_part =
+          static_cast<std::size_t>(to.partials) * static_cast<std::size_t>(to.replicas);
       for (std::size_t earlier = 0; earlier < dst / per_part * per_part; earlier += per_part) {
         rest.clear();
         for (const Box& w : wanted) subtract(w, to.box(earlier), rest);
@@ -207,14 +225,17 @@ Reshard reshard(const Layout& from, const Layout& to, Patterns patterns) {
           found += elements(common);
           any = true;
         }
-      SOAPSTONE_ASSERT(from.overlap == Overlap::kSum || found == count * from.partials, "not all of {} is in {}",
-                       print(goal), print(from));
+      SOAPSTONE_ASSERT(from.overlap == Overlap::kSum || found == count * from.partials,
+                       "not all of {} is in {}", print(goal), print(from));
     } else {
-      const auto own_unit = own >= 0 ? static_cast<std::size_t>(own) / static_cast<std::size_t>(from.replicas) : units;
+      const auto own_unit =
+          own >= 0 ? static_cast<std::size_t>(own) / static_cast<std::size_t>(from.replicas)
+                   : units;
       for (std::int32_t partial = 0; partial < from.partials; ++partial) {
         missing = wanted;
         const auto take = [&](std::size_t u) {
-          if (u % static_cast<std::size_t>(from.partials) != static_cast<std::size_t>(partial)) return;
+          if (u % static_cast<std::size_t>(from.partials) != static_cast<std::size_t>(partial))
+            return;
           const Box common = intersect(unit_boxes[u], goal);
           if (is_empty(common)) return;
           rest.clear();
@@ -229,7 +250,8 @@ Reshard reshard(const Layout& from, const Layout& to, Patterns patterns) {
         if (own_unit < units) take(own_unit);
         for (std::size_t u = 0; u < units && !missing.empty(); ++u)
           if (u != own_unit) take(u);
-        SOAPSTONE_ASSERT(missing.empty(), "no shard of {} holds {}", print(from), print(missing.front()));
+        SOAPSTONE_ASSERT(missing.empty(), "no shard of {} holds {}", print(from),
+                         print(missing.front()));
       }
     }
     if (!any || (!sum && count < elements(goal))) leave_zeros();
@@ -237,7 +259,9 @@ Reshard reshard(const Layout& from, const Layout& to, Patterns patterns) {
 
   // Connected devices form a group.
   std::map<std::uint32_t, std::uint32_t> index;  // device -> node
-  const auto node = [&](DeviceId d) { return index.emplace(d.value, static_cast<std::uint32_t>(index.size())).first->second; };
+  const auto node = [&](DeviceId d) {
+    return index.emplace(d.value, static_cast<std::uint32_t>(index.size())).first->second;
+  };
   std::vector<std::pair<std::uint32_t, std::uint32_t>> edges;
   for (const BoxMove& m : moves) {
     const auto b = node(to.devices[m.dst]);
@@ -264,7 +288,8 @@ Reshard reshard(const Layout& from, const Layout& to, Patterns patterns) {
     g.moves.push_back(std::move(moves[i]));
   }
   for (ReshardGroup& g : result.groups) {
-    if (patterns == Patterns::kChosen || g.members.size() == 1) choose_pattern(g, from, to, in_from, in_to);
+    if (patterns == Patterns::kChosen || g.members.size() == 1)
+      choose_pattern(g, from, to, in_from, in_to);
     std::erase_if(g.moves, [](const BoxMove& m) { return is_empty(m.box); });
   }
   return result;

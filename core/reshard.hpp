@@ -34,7 +34,7 @@ struct ReshardGroup {
   std::vector<DeviceId> members;  // of a collective in its member order, else ascending
   std::uint32_t root = 0;         // of a broadcast
   bool sum = false;
-  std::vector<BoxMove> moves;     // by dst, then in the order of summation
+  std::vector<BoxMove> moves;  // by dst, then in the order of summation
 
   friend bool operator==(const ReshardGroup&, const ReshardGroup&) = default;
   template <class Self, class Visit>

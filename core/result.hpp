@@ -29,22 +29,25 @@ using Status = Result<void>;
 
 template <class... Args>
 tl::unexpected<Error> fail(fmt::format_string<Args...> format, Args&&... args) {
-  return tl::unexpected<Error>(Error{fmt::format(format, std::forward<Args>(args)...), ErrorKind::kFailed});
+  return tl::unexpected<Error>(
+      Error{fmt::format(format, std::forward<Args>(args)...), ErrorKind::kFailed});
 }
 template <class... Args>
 tl::unexpected<Error> usage_error(fmt::format_string<Args...> format, Args&&... args) {
-  return tl::unexpected<Error>(Error{fmt::format(format, std::forward<Args>(args)...), ErrorKind::kUsage});
+  return tl::unexpected<Error>(
+      Error{fmt::format(format, std::forward<Args>(args)...), ErrorKind::kUsage});
 }
 template <class... Args>
 tl::unexpected<Error> refuse(fmt::format_string<Args...> format, Args&&... args) {
-  return tl::unexpected<Error>(Error{fmt::format(format, std::forward<Args>(args)...), ErrorKind::kRefused});
+  return tl::unexpected<Error>(
+      Error{fmt::format(format, std::forward<Args>(args)...), ErrorKind::kRefused});
 }
 
 // Returns the error of a Result or Status expression from the enclosing function.
-#define SOAPSTONE_TRY(expression)                                              \
-  do {                                                                         \
-    auto&& soapstone_status = (expression);                                    \
-    if (!soapstone_status) return ::tl::unexpected(soapstone_status.error());  \
+#define SOAPSTONE_TRY(expression)                                             \
+  do {                                                                        \
+    auto&& soapstone_status = (expression);                                   \
+    if (!soapstone_status) return ::tl::unexpected(soapstone_status.error()); \
   } while (false)
 
 // Declares `variable` as the value of a Result expression or returns its error.
@@ -52,9 +55,9 @@ tl::unexpected<Error> refuse(fmt::format_string<Args...> format, Args&&... args)
 #define SOAPSTONE_CONCAT(a, b) SOAPSTONE_CONCAT_INNER(a, b)
 #define SOAPSTONE_ASSIGN(variable, expression) \
   SOAPSTONE_ASSIGN_NAMED(SOAPSTONE_CONCAT(soapstone_result_, __LINE__), variable, expression)
-#define SOAPSTONE_ASSIGN_NAMED(temporary, variable, expression)   \
-  auto temporary = (expression);                                  \
-  if (!temporary) return ::tl::unexpected(temporary.error());     \
+#define SOAPSTONE_ASSIGN_NAMED(temporary, variable, expression) \
+  auto temporary = (expression);                                \
+  if (!temporary) return ::tl::unexpected(temporary.error());   \
   variable = std::move(*temporary)
 
 }  // namespace soapstone::core

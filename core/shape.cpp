@@ -9,7 +9,8 @@ Interval part_of(std::int64_t extent, std::int64_t granularity, int degree, int 
   const std::int64_t larger = granules % degree;
   const std::int64_t first = index * base + std::min<std::int64_t>(index, larger);
   const std::int64_t count = base + (index < larger ? 1 : 0);
-  const Interval r{std::min(first * granularity, extent), std::min((first + count) * granularity, extent)};
+  const Interval r{std::min(first * granularity, extent),
+                   std::min((first + count) * granularity, extent)};
   return r.empty() ? Interval{} : r;
 }
 
@@ -49,7 +50,8 @@ Box intersect(const Box& a, const Box& b) {
 }
 
 bool contains(const Box& outer, const Box& inner) {
-  SOAPSTONE_ASSERT(outer.size() == inner.size(), "boxes of rank {} and {}", outer.size(), inner.size());
+  SOAPSTONE_ASSERT(outer.size() == inner.size(), "boxes of rank {} and {}", outer.size(),
+                   inner.size());
   if (is_empty(inner)) return true;
   for (std::size_t i = 0; i < outer.size(); ++i)
     if (!outer[i].contains(inner[i])) return false;

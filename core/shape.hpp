@@ -20,9 +20,7 @@ inline constexpr int kMaxRank = 6;
 enum class DType : std::uint8_t { kF32, kF64, kI32 };
 SOAPSTONE_ENUM_NAMES(DType, {DType::kF32, "f32"}, {DType::kF64, "f64"}, {DType::kI32, "i32"})
 
-constexpr Bytes size_of(DType t) {
-  return Bytes(t == DType::kF64 ? 8 : 4);
-}
+constexpr Bytes size_of(DType t) { return Bytes(t == DType::kF64 ? 8 : 4); }
 
 // Half-open range of indices [begin, end). Every empty interval is equal to [0, 0).
 struct Interval {
@@ -31,7 +29,9 @@ struct Interval {
 
   constexpr std::int64_t extent() const { return end - begin; }
   constexpr bool empty() const { return end <= begin; }
-  constexpr bool contains(const Interval& o) const { return o.empty() || (begin <= o.begin && o.end <= end); }
+  constexpr bool contains(const Interval& o) const {
+    return o.empty() || (begin <= o.begin && o.end <= end);
+  }
   friend constexpr bool operator==(const Interval&, const Interval&) = default;
   friend constexpr auto operator<=>(const Interval&, const Interval&) = default;
 
@@ -110,7 +110,9 @@ inline void print_append(std::string& out, const Shape& s) {
   for (std::size_t i = 0; i < s.size(); ++i) out += (i ? ", " : "") + std::to_string(s[i]);
   out += ']';
 }
-inline void print_append(std::string& out, const Interval& i) { out += fmt::format("[{}, {})", i.begin, i.end); }
+inline void print_append(std::string& out, const Interval& i) {
+  out += fmt::format("[{}, {})", i.begin, i.end);
+}
 inline void print_append(std::string& out, const Box& b) {
   for (std::size_t i = 0; i < b.size(); ++i) {
     if (i) out += 'x';

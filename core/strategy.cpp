@@ -33,32 +33,40 @@ Status check(const OpNode& node, const OpStrategy& s, std::uint32_t device_count
   if (s.degrees.size() != axes.size())
     return usage_error("{}: {} degrees for {} axes", node.name, s.degrees.size(), axes.size());
   std::int64_t product = s.replicas;
-  if (s.replicas < 1) return usage_error("{}: replicas = {}: must be at least 1", node.name, s.replicas);
+  if (s.replicas < 1)
+    return usage_error("{}: replicas = {}: must be at least 1", node.name, s.replicas);
   for (std::size_t a = 0; a < axes.size(); ++a) {
     const std::int64_t most = largest_degree(axes[a]);
     if (s.degrees[a] < 1 || s.degrees[a] > most)
-      return usage_error("{}: degree {} of axis {} ({} indices, {}): 1 to {} is accepted", node.name, s.degrees[a],
-                         axes[a].name, axes[a].extent, name_of(axes[a].coupling), most);
+      return usage_error("{}: degree {} of axis {} ({} indices, {}): 1 to {} is accepted",
+                         node.name, s.degrees[a], axes[a].name, axes[a].extent,
+                         name_of(axes[a].coupling), most);
     product *= s.degrees[a];
   }
   if (product != static_cast<std::int64_t>(s.devices.size()))
-    return usage_error("{}: degrees {} × {} replicas want {} devices, {} are listed", node.name, print(s.degrees),
-                       s.replicas, product, s.devices.size());
+    return usage_error("{}: degrees {} × {} replicas want {} devices, {} are listed", node.name,
+                       print(s.degrees), s.replicas, product, s.devices.size());
   std::set<std::uint32_t> seen;
   for (const DeviceId d : s.devices) {
     if (d.value >= device_count)
-      return usage_error("{}: device {}: the cluster has devices 0 to {}", node.name, print(d), static_cast<std::int64_t>(device_count) - 1);
-    if (!seen.insert(d.value).second) return usage_error("{}: device {} is listed twice: devices must be distinct", node.name, d.value);
+      return usage_error("{}: device {}: the cluster has devices 0 to {}", node.name, print(d),
+                         static_cast<std::int64_t>(device_count) - 1);
+    if (!seen.insert(d.value).second)
+      return usage_error("{}: device {} is listed twice: devices must be distinct", node.name,
+                         d.value);
   }
   return {};
 }
 
 Status check(const Graph& graph, const Strategy& strategy, std::uint32_t device_count) {
   if (strategy.ops.size() != graph.ops().size())
-    return usage_error("a strategy for {} operators does not belong to graph {} with {}", strategy.ops.size(), graph.name(), graph.ops().size());
+    return usage_error("a strategy for {} operators does not belong to graph {} with {}",
+                       strategy.ops.size(), graph.name(), graph.ops().size());
   if (strategy.micro_batches < 1 || graph.batch() % strategy.micro_batches != 0)
-    return usage_error("micro_batches = {}: the batch of {} must be a multiple of it", strategy.micro_batches, graph.batch());
-  for (std::size_t i = 0; i < strategy.ops.size(); ++i) SOAPSTONE_TRY(check(graph.ops()[i], strategy.ops[i], device_count));
+    return usage_error("micro_batches = {}: the batch of {} must be a multiple of it",
+                       strategy.micro_batches, graph.batch());
+  for (std::size_t i = 0; i < strategy.ops.size(); ++i)
+    SOAPSTONE_TRY(check(graph.ops()[i], strategy.ops[i], device_count));
   return {};
 }
 
@@ -73,9 +81,11 @@ Strategy data_parallel(const Graph& graph, std::span<const DeviceId> devices) {
   Strategy s = single_device(graph, devices[0]);
   for (std::size_t i = 0; i < s.ops.size(); ++i) {
     const auto& axes = graph.ops()[i].definition.axes;
-    const auto sample = std::find_if(axes.begin(), axes.end(), [](const Axis& a) { return a.role == AxisRole::kSample; });
+    const auto sample = std::find_if(axes.begin(), axes.end(),
+                                     [](const Axis& a) { return a.role == AxisRole::kSample; });
     if (sample == axes.end()) continue;
-    const auto degree = std::min<std::int64_t>(largest_degree(*sample), static_cast<std::int64_t>(devices.size()));
+    const auto degree =
+        std::min<std::int64_t>(largest_degree(*sample), static_cast<std::int64_t>(devices.size()));
     s.ops[i].degrees[sample - axes.begin()] = static_cast<std::int32_t>(degree);
     s.ops[i].devices.assign(devices.begin(), devices.begin() + degree);
   }
@@ -100,19 +110,24 @@ StrategyDocument to_document(const Graph& graph, const Strategy& strategy) {
 
 Result<Strategy> from_document(const Graph& graph, const StrategyDocument& doc) {
   if (!doc.graph_hash.empty() && doc.graph_hash != hex(graph.hash()))
-    return usage_error("the strategy was made for graph {} ({}), this is {} ({}): model, batch and options must be the same",
-                       doc.graph, doc.graph_hash, graph.name(), hex(graph.hash()));
+    return usage_error(
+        "the strategy was made for graph {} ({}), this is {} ({}): model, batch and options must "
+        "be the same",
+        doc.graph, doc.graph_hash, graph.name(), hex(graph.hash()));
   Strategy strategy = single_device(graph);
   strategy.micro_batches = doc.micro_batches;
   std::vector<std::string_view> names;
   for (const auto& node : graph.ops()) names.push_back(node.name);
   for (const auto& [name, op] : doc.ops) {
     const auto id = graph.find_op(name);
-    if (!id) return usage_error("graph {} has no operator `{}`; {}", graph.name(), name, accepted_names(name, names));
+    if (!id)
+      return usage_error("graph {} has no operator `{}`; {}", graph.name(), name,
+                         accepted_names(name, names));
     OpStrategy& s = strategy.ops[id->value];
     const auto& axes = graph.op(*id).definition.axes;
     for (const auto& [axis, degree] : op.degrees) {
-      const auto found = std::find_if(axes.begin(), axes.end(), [&](const Axis& a) { return a.name == axis; });
+      const auto found =
+          std::find_if(axes.begin(), axes.end(), [&](const Axis& a) { return a.name == axis; });
       if (found == axes.end()) {
         std::vector<std::string_view> axis_names;
         for (const auto& a : axes) axis_names.push_back(a.name);
@@ -160,7 +175,8 @@ std::string summary(const Graph& graph, const Strategy& strategy) {
     const OpStrategy& s = strategy.ops[i];
     std::string text;
     for (std::size_t a = 0; a < s.degrees.size(); ++a)
-      if (s.degrees[a] > 1) text += fmt::format("{}={} ", node.definition.axes[a].name, s.degrees[a]);
+      if (s.degrees[a] > 1)
+        text += fmt::format("{}={} ", node.definition.axes[a].name, s.degrees[a]);
     if (s.replicas > 1) text += fmt::format("replicas={} ", s.replicas);
     text += "on " + device_list(s.devices);
     if (text != previous) {

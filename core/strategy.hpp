@@ -77,8 +77,8 @@ struct OpStrategyDocument {
 struct StrategyDocument {
   static constexpr std::string_view kFormat = "soapstone.strategy";
   static constexpr int kVersion = 1;
-  std::string graph;        // the graph's name
-  std::string graph_hash;   // hexadecimal; empty: not checked
+  std::string graph;       // the graph's name
+  std::string graph_hash;  // hexadecimal; empty: not checked
   std::int32_t micro_batches = 1;
   std::map<std::string, OpStrategyDocument> ops;
 

@@ -10,7 +10,9 @@ void sort_spans(Trace& trace) {
   Spans& s = trace.spans;
   std::vector<std::uint32_t> order(s.size());
   std::iota(order.begin(), order.end(), 0u);
-  const auto key = [&](std::uint32_t i) { return std::tuple(s.lane[i], s.start[i], s.end[i], s.task[i]); };
+  const auto key = [&](std::uint32_t i) {
+    return std::tuple(s.lane[i], s.start[i], s.end[i], s.task[i]);
+  };
   std::sort(order.begin(), order.end(), [&](auto a, auto b) { return key(a) < key(b); });
   const auto permute = [&](auto& column) {
     auto sorted = column;
@@ -25,16 +27,23 @@ Status check(const Trace& trace) {
   Status status;
   Spans::fields(s, [&](std::string_view name, const auto& column, auto...) {
     if (status && column.size() != s.size())
-      status = usage_error("spans: column {} has {} entries, lane has {}", name, column.size(), s.size());
+      status = usage_error("spans: column {} has {} entries, lane has {}", name, column.size(),
+                           s.size());
   });
   if (!status) return status;
   for (std::size_t i = 0; i < s.size(); ++i) {
-    if (s.lane[i] >= trace.lanes.size()) return usage_error("span {}: lane {} of {}", i, s.lane[i], trace.lanes.size());
-    if (s.label[i] >= trace.labels.size()) return usage_error("span {}: label {} of {}", i, s.label[i], trace.labels.size());
-    if (s.end[i] < s.start[i]) return usage_error("span {}: ends at {} ns before it starts at {} ns", i, s.end[i].value, s.start[i].value);
-    if (i > 0 && s.lane[i] < s.lane[i - 1]) return usage_error("span {}: lanes are not in order", i);
+    if (s.lane[i] >= trace.lanes.size())
+      return usage_error("span {}: lane {} of {}", i, s.lane[i], trace.lanes.size());
+    if (s.label[i] >= trace.labels.size())
+      return usage_error("span {}: label {} of {}", i, s.label[i], trace.labels.size());
+    if (s.end[i] < s.start[i])
+      return usage_error("span {}: ends at {} ns before it starts at {} ns", i, s.end[i].value,
+                         s.start[i].value);
+    if (i > 0 && s.lane[i] < s.lane[i - 1])
+      return usage_error("span {}: lanes are not in order", i);
     if (i > 0 && s.lane[i] == s.lane[i - 1] && s.start[i] < s.end[i - 1])
-      return usage_error("span {}: starts at {} ns before span {} of its lane ends at {} ns", i, s.start[i].value, i - 1, s.end[i - 1].value);
+      return usage_error("span {}: starts at {} ns before span {} of its lane ends at {} ns", i,
+                         s.start[i].value, i - 1, s.end[i - 1].value);
   }
   return {};
 }

@@ -13,10 +13,12 @@
 namespace soapstone::core {
 
 enum class TraceOrigin : std::uint8_t { kPredicted, kMeasured };
-SOAPSTONE_ENUM_NAMES(TraceOrigin, {TraceOrigin::kPredicted, "predicted"}, {TraceOrigin::kMeasured, "measured"})
+SOAPSTONE_ENUM_NAMES(TraceOrigin, {TraceOrigin::kPredicted, "predicted"},
+                     {TraceOrigin::kMeasured, "measured"})
 
 enum class LaneKind : std::uint8_t { kCompute, kCommunication };
-SOAPSTONE_ENUM_NAMES(LaneKind, {LaneKind::kCompute, "compute"}, {LaneKind::kCommunication, "communication"})
+SOAPSTONE_ENUM_NAMES(LaneKind, {LaneKind::kCompute, "compute"},
+                     {LaneKind::kCommunication, "communication"})
 
 // A device runs the tasks of a lane one after the other.
 struct Lane {
@@ -34,7 +36,7 @@ struct Lane {
 // Spans lie in columns: span i is (lane[i], start[i], …), sorted by lane, then
 // start. Times are from the start of the step.
 struct Spans {
-  std::vector<std::uint32_t> lane;   // index into Trace::lanes
+  std::vector<std::uint32_t> lane;  // index into Trace::lanes
   std::vector<Nanoseconds> start;
   std::vector<Nanoseconds> end;
   std::vector<Nanoseconds> waiting;  // part of the span spent waiting for other devices
@@ -44,7 +46,7 @@ struct Spans {
   std::vector<std::uint32_t> label;  // index into Trace::labels
   std::vector<Bytes> bytes;          // read and written, or sent
   std::vector<Flops> flops;
-  std::vector<CostSource> source;    // predicted traces: where the time comes from
+  std::vector<CostSource> source;  // predicted traces: where the time comes from
 
   std::size_t size() const { return lane.size(); }
   friend bool operator==(const Spans&, const Spans&) = default;
@@ -89,7 +91,7 @@ struct Trace {
   TraceOrigin origin = TraceOrigin::kPredicted;
   std::string graph;
   std::uint64_t plan_hash = 0;
-  Nanoseconds step_time;  // predicted: end of the last span; measured: median of the steps
+  Nanoseconds step_time;    // predicted: end of the last span; measured: median of the steps
   std::uint32_t steps = 1;  // measured: how many steps the spans are medians of
   std::vector<std::string> labels;
   std::vector<Lane> lanes;

@@ -104,7 +104,8 @@ tl::unexpected<Error> not_accepted(std::string_view text, std::string_view unit,
                                    std::string_view what, std::span<const UnitName> units) {
   std::vector<std::string_view> names;
   for (const auto& u : units) names.push_back(u.name);
-  return fail("\"{}\" is not accepted; {} is wanted; {}", text, what, accepted_names(unit, names));
+  return usage_error("\"{}\" is not accepted; {} is wanted; {}", text, what,
+                     accepted_names(unit, names));
 }
 
 // At most three digits, without an exponent.

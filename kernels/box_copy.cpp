@@ -48,7 +48,8 @@ Loops make_loops(const Block& dst, const Block& src, const core::Box& box) {
     const Level level{box[d].extent(), dst_strides[d], src_strides[d]};
     if (level.extent == 1) continue;
     Level* const inner = count > 0 ? &levels[count - 1] : nullptr;
-    if (inner != nullptr && level.dst == inner->dst * inner->extent && level.src == inner->src * inner->extent)
+    if (inner != nullptr && level.dst == inner->dst * inner->extent &&
+        level.src == inner->src * inner->extent)
       inner->extent *= level.extent;
     else
       levels[count++] = level;

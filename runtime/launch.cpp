@@ -32,6 +32,28 @@ int usable_cores() {
   return std::max(1, CPU_COUNT(&set));
 }
 
+// Tasks of this job step on this node, from SLURM_STEP_TASKS_PER_NODE such as "2(x3),1" and
+// SLURM_NODEID; 0 where they do not say.
+int tasks_of_slurm_node() {
+  const char* text = std::getenv("SLURM_STEP_TASKS_PER_NODE");
+  std::stringstream parts(text == nullptr ? "" : text);
+  int nodes_left = integer("SLURM_NODEID");
+  for (std::string part; std::getline(parts, part, ',');) {
+    int tasks = 0, nodes = 1;
+    if (std::sscanf(part.c_str(), "%d(x%d)", &tasks, &nodes) < 1) return 0;
+    if (nodes_left < nodes) return tasks;
+    nodes_left -= nodes;
+  }
+  return 0;
+}
+
+// Whether Slurm gave this task cores of its own (--cpu-bind), in which case others have others.
+bool is_bound_by_slurm() {
+  const char* type = std::getenv("SLURM_CPU_BIND_TYPE");
+  return type != nullptr && *type != '\0' && std::string_view(type) != "none" &&
+         usable_cores() < sysconf(_SC_NPROCESSORS_ONLN);
+}
+
 std::string on_path(const std::string& program) {
   const char* path = std::getenv("PATH");
   std::stringstream folders(path == nullptr ? "" : path);
@@ -53,15 +75,17 @@ Surroundings surroundings() {
     s = {integer("PMI_SIZE"), integer("PMI_RANK"), integer("MPI_LOCALNRANKS"),
          integer("MPI_LOCALRANKID"), "mpirun"};
   } else if (std::getenv("SLURM_STEP_ID") != nullptr && std::getenv("SLURM_PROCID") != nullptr &&
-             integer("SLURM_NTASKS") > 1) {
-    // Inside srun; a batch script itself has no process number.
-    s = {integer("SLURM_NTASKS"), integer("SLURM_PROCID"), 0, integer("SLURM_LOCALID"), "slurm"};
+             integer("SLURM_STEP_NUM_TASKS") > 0) {
+    s = {integer("SLURM_STEP_NUM_TASKS"), integer("SLURM_PROCID"), tasks_of_slurm_node(),
+         integer("SLURM_LOCALID"), "slurm"};
   }
   return s;
 }
 
 int threads_for_rank(const Surroundings& here, int asked) {
   if (asked > 0) return asked;
+  // What Slurm bound the task to is its own already.
+  if (here.launcher == "slurm" && is_bound_by_slurm()) return usable_cores();
   return std::max(1, usable_cores() / std::max(1, here.ranks_on_host));
 }
 
@@ -72,7 +96,8 @@ void pin_to_cores(const Surroundings& here, int threads) {
   for (int c = 0; c < CPU_SETSIZE; ++c)
     if (CPU_ISSET(c, &all)) cores.push_back(c);
   const int ranks = std::max(1, here.ranks_on_host), rank = here.rank_on_host;
-  if (ranks * threads > static_cast<int>(cores.size())) return;
+  if (here.launcher == "slurm" && is_bound_by_slurm()) return;
+  if (ranks * threads > static_cast<int>(cores.size()) || rank >= ranks) return;
   cpu_set_t own;
   CPU_ZERO(&own);
   for (int t = 0; t < threads; ++t)

@@ -16,7 +16,7 @@ struct Surroundings {
   int rank = 0;
   int ranks_on_host = 0;  // 0: not known
   int rank_on_host = 0;
-  std::string launcher;  // "mpirun", "slurm", or empty
+  std::string launcher{};  // "mpirun", "slurm", or empty
 };
 Surroundings surroundings();
 

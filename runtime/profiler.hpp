@@ -5,6 +5,7 @@
 // will be in training: two cores are not always two independent devices.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -24,6 +25,10 @@ struct Measurement {
   core::Nanoseconds low, high;  // a quarter of the repeats was faster, a quarter slower
   std::int32_t repeats = 0;
 
+  double spread() const {
+    return static_cast<double>((high - low).value) /
+           static_cast<double>(std::max<std::int64_t>(1, median.value));
+  }
   friend bool operator==(const Measurement&, const Measurement&) = default;
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -38,6 +43,10 @@ struct MeasureOptions {
   std::int32_t least_repeats = 5;
   std::int32_t most_repeats = 50;
   double seconds = 0.2;  // stops after this and the least repeats
+  // Where the quartiles lie further apart than this share of the median, another attempt is made;
+  // the one with the least spread counts.
+  double wanted_spread = 0.2;
+  std::int32_t most_attempts = 3;
   // Written between repeats: what a step reads was made by others before it, and has left the
   // caches nearest to the core.
   core::Bytes evicted = core::Bytes(std::int64_t{8} << 20);

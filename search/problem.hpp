@@ -29,11 +29,11 @@ struct Problem {
   const core::KernelCatalog* catalog = nullptr;
 
   // What an operator may be, by its name: one OpStrategy fixes it, several leave a choice.
-  std::map<std::string, std::vector<core::OpStrategy>> pins;
+  std::map<std::string, std::vector<core::OpStrategy>> pins{};
   // Per device; none: what each device has (a device that says 0 has no limit).
-  std::optional<core::Bytes> memory_limit;
+  std::optional<core::Bytes> memory_limit{};
   std::int32_t micro_batches = 1;
-  core::LowerOptions lower;  // `place_memory` is set as the search needs it
+  core::LowerOptions lower{};  // `place_memory` is set as the search needs it
 };
 
 // Errors name the pinned operator (the nearest one where there is none) and what is wrong with its

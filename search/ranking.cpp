@@ -20,18 +20,12 @@ void Ranking::keep(const Strategy& strategy, const std::string& origin) {
 
 void Ranking::add(const Strategy& strategy, Nanoseconds step_time, const std::string& origin) {
   if (most_ == 0 || step_time > worst()) return;
-  const std::uint64_t hash = hash_of(strategy);
-  if (!known_.insert(hash).second) return;
-  best_.insert({step_time, arrived_++, strategy, origin});
-  if (best_.size() > most_) {
-    const auto last = std::prev(best_.end());
-    known_.erase(hash_of(last->strategy));
-    best_.erase(last);
-  }
+  best_.try_emplace(step_time, strategy, origin);
+  if (best_.size() > most_) best_.erase(std::prev(best_.end()));
 }
 
 Nanoseconds Ranking::worst() const {
-  return best_.size() < most_ ? simulator::kNever : std::prev(best_.end())->step_time;
+  return best_.size() < most_ ? simulator::kNever : std::prev(best_.end())->first;
 }
 
 Result<RankedStrategies> Ranking::finish(RankedStrategies out, const Problem& problem,
@@ -56,9 +50,13 @@ Result<RankedStrategies> Ranking::finish(RankedStrategies out, const Problem& pr
     rows.push_back({std::move(r), rows.size()});
   };
   for (const auto& [strategy, origin] : kept_) add_row(strategy, origin);
-  for (const Entry& e : best_) {
-    const auto same = [&](const auto& kept) { return kept.first == e.strategy; };
-    if (std::none_of(kept_.begin(), kept_.end(), same)) add_row(e.strategy, e.origin);
+  const std::size_t kept = rows.size();
+  for (const auto& [step_time, entry] : best_) {
+    const auto same = [&](const Row& row) {
+      return row.value.feasible && row.value.step_time == step_time;
+    };
+    if (std::none_of(rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(kept), same))
+      add_row(entry.strategy, entry.origin);
   }
   std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) {
     return std::tuple(!a.value.feasible, a.value.step_time, a.number) <

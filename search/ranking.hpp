@@ -1,7 +1,7 @@
 // The best strategies that a search has met.
 #pragma once
 
-#include <set>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -18,7 +18,9 @@ class Ranking {
 
   // For comparison: listed in any case. A strategy that is kept already gets a second origin.
   void keep(const core::Strategy& strategy, const std::string& origin);
-  // Feasible ones only; a strategy that is known already is not added again.
+  // Feasible ones only. Of strategies that take the same time to the nanosecond the first stays:
+  // they are mirror images, with devices renamed or height for width, and ten of them tell no more
+  // than one.
   void add(const core::Strategy& strategy, core::Nanoseconds step_time, const std::string& origin);
 
   // The step time beyond which `add` has no effect.
@@ -32,18 +34,11 @@ class Ranking {
 
  private:
   struct Entry {
-    core::Nanoseconds step_time;
-    std::uint64_t number = 0;  // in order of arrival
     core::Strategy strategy;
     std::string origin;
-    friend bool operator<(const Entry& a, const Entry& b) {
-      return std::pair(a.step_time, a.number) < std::pair(b.step_time, b.number);
-    }
   };
   std::size_t most_;
-  std::uint64_t arrived_ = 0;
-  std::set<Entry> best_;
-  std::set<std::uint64_t> known_;  // hashes of the strategies in best_
+  std::map<core::Nanoseconds, Entry> best_;  // by step time
   std::vector<std::pair<core::Strategy, std::string>> kept_;
 };
 

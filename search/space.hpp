@@ -24,7 +24,7 @@ struct Cut {
 
 class Space {
  public:
-  // Checks the problem. It outlives this object.
+  // Checks the problem, and keeps nothing of it.
   static core::Result<Space> make(const Problem& problem);
 
   // Of one micro-batch: what degrees refer to.

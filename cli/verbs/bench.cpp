@@ -34,20 +34,22 @@ core::Status bench(const Invocation& invocation, const Options& options) {
   SOAPSTONE_ASSIGN(const core::Graph graph, build_graph(options.model));
   SOAPSTONE_ASSIGN(const core::Cluster cluster, load_cluster(options.cluster));
   if (!is_this_machine(cluster))
-    return core::refuse("cluster {} is not this machine: only what is here can be run (soapstone clusters local)", cluster.name());
+    return core::refuse(
+        "cluster {} is not this machine: only what is here can be run (soapstone clusters local)",
+        cluster.name());
   const int ranks = static_cast<int>(cluster.size());
   SOAPSTONE_ASSIGN(const bool done, run_as_ranks(invocation, ranks, cluster.kinds()[0].threads));
   if (done) return {};
 
-  const int threads = runtime::threads_for_rank(runtime::surroundings(), cluster.kinds()[0].threads);
+  const int threads =
+      runtime::threads_for_rank(runtime::surroundings(), cluster.kinds()[0].threads);
   const kernels::KokkosScope kokkos(threads);
   SOAPSTONE_ASSIGN(const Costs costs, open_costs(cluster, options.costs));
-  search::Problem problem;
-  problem.graph = &graph;
-  problem.cluster = &cluster;
-  problem.catalog = costs.catalog.get();
-  problem.costs = &costs.model();
-  SOAPSTONE_ASSIGN(const search::Space space, search::Space::make(problem));
+  SOAPSTONE_ASSIGN(const search::Space space,
+                   search::Space::make({.graph = &graph,
+                                        .cluster = &cluster,
+                                        .costs = &costs.model(),
+                                        .catalog = costs.catalog.get()}));
   SOAPSTONE_ASSIGN(const auto data, runtime::open_data("synthetic", graph, options.seed));
   SOAPSTONE_TRY(data.train->check(graph));
   SOAPSTONE_ASSIGN(const auto communicator, open_communicator(ranks));
@@ -68,13 +70,17 @@ core::Status bench(const Invocation& invocation, const Options& options) {
     std::vector<simulator::StrategyTimes> times;
     for (std::int64_t i = 0; i < options.strategies; ++i) {
       const core::Strategy strategy = space.random(rng);
-      SOAPSTONE_ASSIGN(const core::Plan plan, core::lower(graph, strategy, cluster, *costs.catalog));
-      SOAPSTONE_ASSIGN(const core::Trace predicted, simulator::simulate(graph, plan, cluster, costs.model()));
+      SOAPSTONE_ASSIGN(const core::Plan plan,
+                       core::lower(graph, strategy, cluster, *costs.catalog));
+      SOAPSTONE_ASSIGN(const core::Trace predicted,
+                       simulator::simulate(graph, plan, cluster, costs.model()));
       runtime::TrainOptions train;
       train.steps = options.steps;
       train.seed = options.seed;
-      SOAPSTONE_ASSIGN(const runtime::TrainReport report,
-                       runtime::train(*communicator, {graph, strategy, cluster, *costs.catalog, *data.train}, train));
+      SOAPSTONE_ASSIGN(
+          const runtime::TrainReport report,
+          runtime::train(*communicator, {graph, strategy, cluster, *costs.catalog, *data.train},
+                         train));
       BenchEntry entry;
       entry.strategy = core::summary(graph, strategy);
       entry.predicted_step_time_ns = predicted.step_time.value;
@@ -83,7 +89,8 @@ core::Status bench(const Invocation& invocation, const Options& options) {
       times.push_back({fmt::format("#{}", i + 1), predicted.step_time, report.median_step_time});
       out.strategies.push_back(std::move(entry));
       if (bar)
-        bar->show(static_cast<double>(i + 1) / static_cast<double>(options.strategies), fmt::format("{} of {} strategies", i + 1, options.strategies));
+        bar->show(static_cast<double>(i + 1) / static_cast<double>(options.strategies),
+                  fmt::format("{} of {} strategies", i + 1, options.strategies));
     }
     out.accuracy = simulator::accuracy(times);
     return {};
@@ -94,13 +101,18 @@ core::Status bench(const Invocation& invocation, const Options& options) {
   std::vector<std::vector<std::string>> rows{{"#", "predicted", "measured", "error", "strategy"}};
   for (std::size_t i = 0; i < out.strategies.size(); ++i) {
     const BenchEntry& e = out.strategies[i];
-    rows.push_back({std::to_string(i + 1), core::human_text(core::Nanoseconds(e.predicted_step_time_ns)),
-                    core::human_text(core::Nanoseconds(e.measured_step_time_ns)),
-                    fmt::format("{:+.1f} %", 100 * (static_cast<double>(e.predicted_step_time_ns) / static_cast<double>(e.measured_step_time_ns) - 1)),
-                    e.strategy});
+    rows.push_back(
+        {std::to_string(i + 1), core::human_text(core::Nanoseconds(e.predicted_step_time_ns)),
+         core::human_text(core::Nanoseconds(e.measured_step_time_ns)),
+         fmt::format("{:+.1f} %", 100 * (static_cast<double>(e.predicted_step_time_ns) /
+                                             static_cast<double>(e.measured_step_time_ns) -
+                                         1)),
+         e.strategy});
   }
-  fmt::print("{} with a batch of {} on {}, {} rank(s) of {} thread(s), {} steps each on synthetic data, seed {}\n", out.model, out.batch,
-             out.cluster, out.ranks, out.threads, out.steps, out.seed);
+  fmt::print(
+      "{} with a batch of {} on {}, {} rank(s) of {} thread(s), {} steps each on synthetic data, "
+      "seed {}\n",
+      out.model, out.batch, out.cluster, out.ranks, out.threads, out.steps, out.seed);
   fmt::print("{}{}", table(rows), simulator::text(out.accuracy));
   return {};
 }
@@ -110,15 +122,21 @@ Action declare(CLI::App& app) {
   declare_model(app, o->model);
   declare_cluster(app, o->cluster);
   declare_costs(app, o->costs);
-  app.add_option("--strategies", o->strategies, "How many to draw at random")->check(CLI::Range(1, 10000))->capture_default_str();
-  app.add_option("--steps", o->steps, "Training steps of each")->check(CLI::Range(6, 1000000))->capture_default_str();
+  app.add_option("--strategies", o->strategies, "How many to draw at random")
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str();
+  app.add_option("--steps", o->steps, "Training steps of each")
+      ->check(CLI::Range(6, 1000000))
+      ->capture_default_str();
   app.add_option("--seed", o->seed, "Of the strategies, weights and data")->capture_default_str();
   return [o](const Invocation& invocation) { return bench(invocation, *o); };
 }
 
 }  // namespace
 
-const Verb kBenchVerb{"bench", "Run random strategies on this machine and tell how well their steps were predicted",
-                      "soapstone bench fashion-cnn --batch 128 --cluster local.toml --strategies 12 --seed 1", declare};
+const Verb kBenchVerb{
+    "bench", "Run random strategies on this machine and tell how well their steps were predicted",
+    "soapstone bench fashion-cnn --batch 128 --cluster local.toml --strategies 12 --seed 1",
+    declare};
 
 }  // namespace soapstone::cli

@@ -25,12 +25,14 @@ core::Status list_clusters(const Invocation& invocation) {
   ClustersOutput out;
   for (const auto name : core::preset_names()) {
     SOAPSTONE_ASSIGN(const core::Cluster cluster, core::load_cluster(std::string(name)));
-    out.clusters.push_back({std::string(name), cluster.spec().description, static_cast<std::int64_t>(cluster.size()),
+    out.clusters.push_back({std::string(name), cluster.spec().description,
+                            static_cast<std::int64_t>(cluster.size()),
                             static_cast<std::int64_t>(cluster.nodes())});
   }
   if (invocation.json) return print_json(out);
   std::vector<std::vector<std::string>> rows{{"cluster", "devices", "nodes", "what"}};
-  for (const auto& c : out.clusters) rows.push_back({c.name, std::to_string(c.devices), std::to_string(c.nodes), c.description});
+  for (const auto& c : out.clusters)
+    rows.push_back({c.name, std::to_string(c.devices), std::to_string(c.nodes), c.description});
   rows.push_back({"local", "", "", "this machine: soapstone clusters local --ranks N measures it"});
   fmt::print("{}", table(rows));
   return {};
@@ -38,7 +40,8 @@ core::Status list_clusters(const Invocation& invocation) {
 
 core::Status show_cluster(const Invocation& invocation, const Options& options) {
   SOAPSTONE_ASSIGN(const core::Cluster cluster, core::load_cluster(options.name));
-  if (!options.out.empty()) return core::write_file_atomically(options.out, core::to_toml(cluster.spec()));
+  if (!options.out.empty())
+    return core::write_file_atomically(options.out, core::to_toml(cluster.spec()));
   if (invocation.json) return print_json(cluster);
   fmt::print("{}", core::to_toml(cluster.spec()));
   return {};
@@ -53,8 +56,11 @@ core::Status clusters(const Invocation& invocation, const Options& options) {
 
 Action declare(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("name", options->name, "Preset or file to show, or `local` to measure this machine");
-  app.add_option("--ranks", options->ranks, "With `local`: how many ranks share this machine")->check(CLI::Range(1, 1024))->capture_default_str();
+  app.add_option("name", options->name,
+                 "Preset or file to show, or `local` to measure this machine");
+  app.add_option("--ranks", options->ranks, "With `local`: how many ranks share this machine")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
   app.add_option("--out", options->out, "Write the TOML file here");
   return [options](const Invocation& invocation) { return clusters(invocation, *options); };
 }

@@ -1,4 +1,6 @@
 // soapstone diff PREDICTED MEASURED
+#include "simulator/analysis/diff.hpp"
+
 #include <fmt/core.h>
 
 #include "cli/command.hpp"
@@ -9,7 +11,6 @@
 #include "core/document.hpp"
 #include "core/file.hpp"
 #include "core/trace.hpp"
-#include "simulator/analysis/diff.hpp"
 
 namespace soapstone::cli {
 
@@ -44,11 +45,13 @@ core::Status diff_traces(const Invocation& invocation, const Options& options) {
 Action declare(CLI::App& app) {
   auto o = std::make_shared<Options>();
   app.add_option("predicted", o->predicted, "Trace of simulate, or any trace")->required();
-  app.add_option("measured", o->measured, "Trace of train, or any trace of the same model")->required();
+  app.add_option("measured", o->measured, "Trace of train, or any trace of the same model")
+      ->required();
   app.add_option("--rows", o->rows, "How many operators to list")->capture_default_str();
   app.add_option("--markdown", o->markdown, "Write a summary page here");
   app.add_option("--ranked", o->summary.ranked, "Ranked strategies to put into the summary");
-  app.add_option("--metrics", o->summary.metrics, "Metrics of the training to put into the summary");
+  app.add_option("--metrics", o->summary.metrics,
+                 "Metrics of the training to put into the summary");
   return [o](const Invocation& invocation) { return diff_traces(invocation, *o); };
 }
 

@@ -14,7 +14,8 @@ namespace soapstone::cli {
 namespace {
 
 // The candidates of every operator of a kind that the model uses, on its whole problem.
-core::Status list_kernels(const Invocation& invocation, const std::string& only, const ModelArguments& model) {
+core::Status list_kernels(const Invocation& invocation, const std::string& only,
+                          const ModelArguments& model) {
   const auto names = core::op_names();
   if (!only.empty() && std::find(names.begin(), names.end(), only) == names.end())
     return core::usage_error("unknown operator `{}`; {}", only, core::accepted_names(only, names));
@@ -38,13 +39,17 @@ core::Status list_kernels(const Invocation& invocation, const std::string& only,
     for (const auto& graph : graphs) {
       for (const auto& node : graph.ops()) {
         if (node.op.name() != op) continue;
-        const core::LocalProblem problem{node.op, &node.definition, core::axis_intervals(node.definition, {}, 0)};
+        const core::LocalProblem problem{node.op, &node.definition,
+                                         core::axis_intervals(node.definition, {}, 0)};
         const std::string key = problem.key();
-        if (std::find(seen.begin(), seen.end(), key) != seen.end() || (model.name.empty() && !seen.empty())) continue;
+        if (std::find(seen.begin(), seen.end(), key) != seen.end() ||
+            (model.name.empty() && !seen.empty()))
+          continue;
         seen.push_back(key);
         for (const auto& candidate : kernels::candidates(op)) {
           const std::string reason = candidate.why_not(problem);
-          out.kernels.push_back({std::string(op), std::string(candidate.name), key, reason.empty(), reason});
+          out.kernels.push_back(
+              {std::string(op), std::string(candidate.name), key, reason.empty(), reason});
         }
       }
     }
@@ -66,15 +71,19 @@ Action declare(CLI::App& app) {
   };
   auto options = std::make_shared<Options>();
   app.add_option("op", options->op, "Operator; without it all are listed");
-  app.add_option("--model", options->model.name, "Ask for this model's problems instead of a sample of each operator");
+  app.add_option("--model", options->model.name,
+                 "Ask for this model's problems instead of a sample of each operator");
   app.add_option("--batch", options->model.batch, "Samples per step");
   declare_dtype(app, options->model);
-  return [options](const Invocation& invocation) { return list_kernels(invocation, options->op, options->model); };
+  return [options](const Invocation& invocation) {
+    return list_kernels(invocation, options->op, options->model);
+  };
 }
 
 }  // namespace
 
-const Verb kKernelsVerb{"kernels", "List each operator's kernel candidates, fastest first, and why one refuses",
-                        "soapstone kernels conv2d --model fashion-cnn --batch 128", declare};
+const Verb kKernelsVerb{
+    "kernels", "List each operator's kernel candidates, fastest first, and why one refuses",
+    "soapstone kernels conv2d --model fashion-cnn --batch 128", declare};
 
 }  // namespace soapstone::cli

@@ -1,11 +1,12 @@
 // soapstone models [MODEL]
+#include "core/models/models.hpp"
+
 #include <fmt/core.h>
 
 #include "cli/command.hpp"
 #include "cli/common.hpp"
 #include "cli/documents.hpp"
 #include "cli/output.hpp"
-#include "core/models/models.hpp"
 
 namespace soapstone::cli {
 
@@ -13,14 +14,17 @@ namespace {
 
 core::Status list_models(const Invocation& invocation) {
   ModelsOutput out;
-  std::vector<std::vector<std::string>> rows{{"model", "batch", "parameters", "GFLOP/step", "data", "what"}};
+  std::vector<std::vector<std::string>> rows{
+      {"model", "batch", "parameters", "GFLOP/step", "data", "what"}};
   for (const auto& info : core::models()) {
     SOAPSTONE_ASSIGN(const core::Graph graph, core::build_model(info.name));
-    out.models.push_back({std::string(info.name), std::string(info.description), std::string(info.data),
-                          info.default_batch, graph.parameter_count(), graph.flops().value,
-                          static_cast<std::int64_t>(graph.ops().size())});
-    rows.push_back({std::string(info.name), std::to_string(info.default_batch), std::to_string(graph.parameter_count()),
-                    fmt::format("{:.4g}", graph.flops().value * 1e-9), std::string(info.data), std::string(info.description)});
+    out.models.push_back({std::string(info.name), std::string(info.description),
+                          std::string(info.data), info.default_batch, graph.parameter_count(),
+                          graph.flops().value, static_cast<std::int64_t>(graph.ops().size())});
+    rows.push_back({std::string(info.name), std::to_string(info.default_batch),
+                    std::to_string(graph.parameter_count()),
+                    fmt::format("{:.4g}", graph.flops().value * 1e-9), std::string(info.data),
+                    std::string(info.description)});
   }
   if (invocation.json) return print_json(out);
   fmt::print("{}", table(rows));
@@ -36,7 +40,8 @@ core::Status show_model(const Invocation& invocation, const ModelArguments& mode
     std::int64_t weights = 0;
     for (std::size_t k = 0; k < node.definition.operands.size(); ++k) {
       const auto& operand = node.definition.operands[k];
-      if (operand.role == core::OperandRole::kOutput && output.empty()) output = core::print(operand.desc.shape);
+      if (operand.role == core::OperandRole::kOutput && output.empty())
+        output = core::print(operand.desc.shape);
       if (operand.role == core::OperandRole::kWeight) weights += core::elements(operand.desc.shape);
     }
     for (const auto& axis : node.definition.axes) {
@@ -46,8 +51,8 @@ core::Status show_model(const Invocation& invocation, const ModelArguments& mode
     }
     rows.push_back({node.name, std::string(node.op.name()), output, std::to_string(weights), axes});
   }
-  fmt::print("{}\n{} parameters, {:.4g} GFLOP per step of {} samples\n", table(rows), graph.parameter_count(),
-             graph.flops().value * 1e-9, graph.batch());
+  fmt::print("{}\n{} parameters, {:.4g} GFLOP per step of {} samples\n", table(rows),
+             graph.parameter_count(), graph.flops().value * 1e-9, graph.batch());
   return {};
 }
 
@@ -61,6 +66,7 @@ Action declare(CLI::App& app) {
 
 }  // namespace
 
-const Verb kModelsVerb{"models", "List the built-in models, or the operators of one", "soapstone models fashion-cnn --batch 128", declare};
+const Verb kModelsVerb{"models", "List the built-in models, or the operators of one",
+                       "soapstone models fashion-cnn --batch 128", declare};
 
 }  // namespace soapstone::cli

@@ -1,5 +1,7 @@
 // soapstone profile MODEL
+#include <algorithm>
 #include <map>
+#include <sstream>
 
 #include <fmt/core.h>
 
@@ -29,22 +31,23 @@ struct Options {
   std::vector<std::string> strategies;
   std::string time = "40ms";
   std::int64_t most = 0;
+  std::string known = "check";
 };
 
-// What every operator may need under any cut that the cluster has devices for, or what the given strategies need.
-core::Status require(simulator::RequiredProblems& required, const core::Graph& graph, const core::Cluster& cluster,
-                     const core::KernelCatalog& catalog, const core::CostModel& costs, const std::vector<std::string>& strategies) {
+// What every operator may need under any cut that the cluster has devices for, or what the given
+// strategies need.
+core::Status require(simulator::RequiredProblems& required, const core::Graph& graph,
+                     const core::Cluster& cluster, const core::KernelCatalog& catalog,
+                     const core::CostModel& costs, const std::vector<std::string>& strategies) {
   for (const auto& text : strategies) {
     SOAPSTONE_ASSIGN(const core::Strategy s, load_strategy(graph, cluster, text));
     SOAPSTONE_TRY(required.add(s, catalog));
   }
   if (!strategies.empty()) return {};
-  search::Problem problem;
-  problem.graph = &graph;
-  problem.cluster = &cluster;
-  problem.catalog = &catalog;
-  problem.costs = &costs;
-  SOAPSTONE_ASSIGN(const search::Space space, search::Space::make(problem));
+  SOAPSTONE_ASSIGN(
+      const search::Space space,
+      search::Space::make(
+          {.graph = &graph, .cluster = &cluster, .costs = &costs, .catalog = &catalog}));
   std::size_t most = 0;
   for (std::size_t op = 0; op < space.size(); ++op) most = std::max(most, space.cuts(op).size());
   for (std::size_t k = 0; k < most; ++k) {
@@ -52,18 +55,56 @@ core::Status require(simulator::RequiredProblems& required, const core::Graph& g
     for (std::size_t op = 0; op < space.size(); ++op) {
       const search::Cut& cut = space.cuts(op)[std::min(k, space.cuts(op).size() - 1)];
       s.ops[op] = {cut.degrees, cut.replicas, {}};
-      for (std::int32_t d = 0; d < cut.devices; ++d) s.ops[op].devices.push_back(core::DeviceId(static_cast<std::uint32_t>(d)));
+      for (std::int32_t d = 0; d < cut.devices; ++d)
+        s.ops[op].devices.push_back(core::DeviceId(static_cast<std::uint32_t>(d)));
     }
     SOAPSTONE_TRY(required.add(s, catalog));
   }
   return {};
 }
 
+// What was measured on a busy machine is wrong on a quiet one, and the other way round.
+constexpr double kDrift = 0.15;
+
+// Time now ÷ time when measured, the median over the costliest steps whose `medians` (on the first
+// process) are known. The same on every process.
+std::optional<double> time_ratio(runtime::Communicator& communicator,
+                                 const std::vector<simulator::RequiredProblem>& steps,
+                                 std::span<const core::Nanoseconds> medians,
+                                 const runtime::MeasureOptions& how) {
+  constexpr std::size_t kProbes = 9;
+  std::vector<std::size_t> probes;
+  for (std::size_t i = 0; i < medians.size(); ++i)
+    if (medians[i].value > 0) probes.push_back(i);
+  std::stable_sort(probes.begin(), probes.end(),
+                   [&](std::size_t a, std::size_t b) { return medians[a] > medians[b]; });
+  if (probes.size() > kProbes) probes.resize(kProbes);
+  std::string indices;
+  for (const std::size_t i : probes) indices += fmt::format("{} ", i);
+  std::istringstream agreed(communicator.broadcast(indices));
+  std::vector<double> ratios;
+  for (std::size_t i = 0; agreed >> i;) {
+    const auto now = runtime::measure_step(communicator, steps[i].problem, steps[i].step,
+                                           steps[i].candidate, how);
+    ratios.push_back(static_cast<double>(now.median.value) /
+                     static_cast<double>(std::max<std::int64_t>(1, medians[i].value)));
+  }
+  if (ratios.empty()) return std::nullopt;
+  std::nth_element(ratios.begin(), ratios.begin() + static_cast<std::ptrdiff_t>(ratios.size() / 2),
+                   ratios.end());
+  double ratio[] = {communicator.process() == 0 ? ratios[ratios.size() / 2] : 0.0};
+  communicator.sum(ratio);
+  return ratio[0];
+}
+
 core::Status profile(const Invocation& invocation, const Options& options) {
   SOAPSTONE_ASSIGN(const core::Graph graph, build_graph(options.model));
   SOAPSTONE_ASSIGN(const core::Cluster cluster, load_cluster(options.cluster));
   if (!is_this_machine(cluster))
-    return core::refuse("cluster {} is not this machine: only what is here can be measured (soapstone clusters local)", cluster.name());
+    return core::refuse(
+        "cluster {} is not this machine: only what is here can be measured (soapstone clusters "
+        "local)",
+        cluster.name());
   const auto time = core::parse_quantity<core::Nanoseconds>(options.time);
   if (!time) return core::usage_error("--time: {}", time.error().message);
   const int ranks = static_cast<int>(cluster.size());
@@ -73,7 +114,8 @@ core::Status profile(const Invocation& invocation, const Options& options) {
   const kernels::KokkosScope kokkos(cluster.kinds()[0].threads);
   SOAPSTONE_ASSIGN(const Costs costs, open_costs(cluster, {}));
   simulator::RequiredProblems required(graph, cluster);
-  SOAPSTONE_TRY(require(required, graph, cluster, *costs.catalog, costs.model(), options.strategies));
+  SOAPSTONE_TRY(
+      require(required, graph, cluster, *costs.catalog, costs.model(), options.strategies));
   SOAPSTONE_ASSIGN(const auto communicator, open_communicator(ranks));
   const bool first = communicator->process() == 0;
   const int busy = busy_devices(cluster);
@@ -81,6 +123,7 @@ core::Status profile(const Invocation& invocation, const Options& options) {
   // The first process knows what is missing; the others hear of it by number.
   std::optional<simulator::CostDatabase> database;
   std::string missing;
+  std::vector<core::Nanoseconds> medians(required.list().size());  // 0: not known
   core::Status opened;
   if (first) {
     auto made = open_database(options.costs);
@@ -88,8 +131,11 @@ core::Status profile(const Invocation& invocation, const Options& options) {
       database.emplace(std::move(*made));
       for (std::size_t i = 0; opened && i < required.list().size(); ++i) {
         const auto known = database->get(simulator::cost_key(required.list()[i], busy));
-        if (!known) opened = tl::unexpected(known.error());
-        else missing += *known ? '0' : '1';
+        if (!known)
+          opened = tl::unexpected(known.error());
+        else
+          missing += *known && options.known != "again" ? '0' : '1';
+        if (known && *known) medians[i] = (*known)->median;
       }
     } else {
       opened = tl::unexpected(made.error());
@@ -97,6 +143,27 @@ core::Status profile(const Invocation& invocation, const Options& options) {
   }
   SOAPSTONE_TRY(communicator->agree(opened));
   missing = communicator->broadcast(missing);
+  const runtime::MeasureOptions how{.most_repeats = 1000, .seconds = core::seconds(*time)};
+  std::optional<double> ratio;
+  if (options.known == "check") {
+    SOAPSTONE_TRY(run_on_ranks(*communicator, [&]() -> core::Status {
+      ratio = time_ratio(*communicator, required.list(), medians, how);
+      return {};
+    }));
+    if (ratio && *ratio < 1 - kDrift) {
+      if (first)
+        fmt::print(stderr,
+                   "soapstone: kernels take {:.0f} % less time than when they were measured: all "
+                   "are measured again\n",
+                   100 * (1 - *ratio));
+      missing.assign(missing.size(), '1');
+    } else if (ratio && *ratio > 1 + kDrift && first) {
+      fmt::print(stderr,
+                 "soapstone: kernels take {:.0f} % more time than when they were measured: is this "
+                 "machine busy?\n",
+                 100 * (*ratio - 1));
+    }
+  }
 
   // Steps of one local problem and candidate are measured together.
   std::map<std::pair<std::string, std::string>, std::vector<std::size_t>> groups;
@@ -110,7 +177,6 @@ core::Status profile(const Invocation& invocation, const Options& options) {
     if (group.size() == 1) order.push_back(&group);
   }
   const runtime::CancelOnSignal signals;
-  const runtime::MeasureOptions how{.most_repeats = 1000, .seconds = core::seconds(*time)};
   std::int64_t measured = 0;
   bool stopped = false;
   const core::Status finished = run_on_ranks(*communicator, [&]() -> core::Status {
@@ -128,13 +194,16 @@ core::Status profile(const Invocation& invocation, const Options& options) {
       std::vector<std::pair<simulator::CostKey, simulator::Measurement>> entries;
       for (const auto i : *group) {
         const auto& one = required.list()[i];
-        const auto t = runtime::measure_step(*communicator, one.problem, one.step, one.candidate, how);
+        const auto t =
+            runtime::measure_step(*communicator, one.problem, one.step, one.candidate, how);
         entries.emplace_back(simulator::cost_key(one, busy), stored(t));
       }
       if (first && written) written = database->put(entries);
       SOAPSTONE_TRY(communicator->agree(written));
       measured += static_cast<std::int64_t>(group->size());
-      if (bar) bar->show(static_cast<double>(measured) / static_cast<double>(wanted), fmt::format("{} of {}: {}", measured, wanted, head.op));
+      if (bar)
+        bar->show(static_cast<double>(measured) / static_cast<double>(wanted),
+                  fmt::format("{} of {}: {}", measured, wanted, head.op));
     }
     return {};
   });
@@ -147,10 +216,13 @@ core::Status profile(const Invocation& invocation, const Options& options) {
   out.needed = static_cast<std::int64_t>(required.list().size());
   out.known_before = out.needed - wanted;
   out.measured = measured;
+  out.time_ratio = ratio;
   SOAPSTONE_ASSIGN(out.statistics, database->statistics());
   if (invocation.json) return print_json(out);
-  fmt::print("{} costs are needed, {} were known, {} are measured now{}; median spread {:.1f} %\n", out.needed, out.known_before,
-             out.measured, stopped ? " (stopped early; the same command goes on)" : "", 100 * out.statistics.median_spread);
+  fmt::print("{} costs are needed, {} were known, {} are measured now{}; median spread {:.1f} %\n",
+             out.needed, out.known_before, out.measured,
+             stopped ? " (stopped early; the same command goes on)" : "",
+             100 * out.statistics.median_spread);
   fmt::print("they are kept in {}\n", out.database);
   return {};
 }
@@ -160,15 +232,24 @@ Action declare(CLI::App& app) {
   declare_model(app, o->model);
   declare_cluster(app, o->cluster);
   declare_costs(app, o->costs);
-  app.add_option("--strategy", o->strategies, "Only what these strategies need; default: every cut of every operator");
+  app.add_option("--strategy", o->strategies,
+                 "Only what these strategies need; default: every cut of every operator");
   app.add_option("--time", o->time, "Measure each step this long")->capture_default_str();
-  app.add_option("--most", o->most, "Stop after this many costs; 0: do all")->check(CLI::NonNegativeNumber)->capture_default_str();
+  app.add_option("--known", o->known,
+                 "Of costs that are known: check a few and measure all again if this machine is "
+                 "faster now; keep; again")
+      ->check(CLI::IsMember({"check", "keep", "again"}))
+      ->capture_default_str();
+  app.add_option("--most", o->most, "Stop after this many costs; 0: do all")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   return [o](const Invocation& invocation) { return profile(invocation, *o); };
 }
 
 }  // namespace
 
-const Verb kProfileVerb{"profile", "Measure the kernels that a model's strategies need on this machine",
+const Verb kProfileVerb{"profile",
+                        "Measure the kernels that a model's strategies need on this machine",
                         "soapstone profile fashion-cnn --batch 128 --cluster local.toml", declare};
 
 }  // namespace soapstone::cli

@@ -39,19 +39,20 @@ std::atomic<bool> interrupted{false};
 
 core::Status search_strategies(const Invocation& invocation, const Options& options) {
   static constexpr std::string_view kSearchers[] = {"mcmc", "exhaustive"};
-  if (std::find(std::begin(kSearchers), std::end(kSearchers), options.searcher) == std::end(kSearchers))
-    return core::usage_error("--searcher `{}`: {}", options.searcher, core::accepted_names(options.searcher, kSearchers));
+  if (std::find(std::begin(kSearchers), std::end(kSearchers), options.searcher) ==
+      std::end(kSearchers))
+    return core::usage_error("--searcher `{}`: {}", options.searcher,
+                             core::accepted_names(options.searcher, kSearchers));
   SOAPSTONE_TRY(check_folder_of("--out", options.out));
   SOAPSTONE_ASSIGN(const search::Budget budget, search::parse_budget(options.budget));
   SOAPSTONE_ASSIGN(const core::Graph graph, build_graph(options.model));
   SOAPSTONE_ASSIGN(const core::Cluster cluster, load_cluster(options.cluster));
   SOAPSTONE_ASSIGN(const Costs costs, open_costs(cluster, options.costs));
 
-  search::Problem problem;
-  problem.graph = &graph;
-  problem.cluster = &cluster;
-  problem.costs = &costs.model();
-  problem.catalog = costs.catalog.get();
+  search::Problem problem{.graph = &graph,
+                          .cluster = &cluster,
+                          .costs = &costs.model(),
+                          .catalog = costs.catalog.get()};
   problem.micro_batches = options.micro_batches;
   problem.lower.clip_gradient_norm = options.clip;
   if (!options.memory_limit.empty()) {
@@ -61,10 +62,12 @@ core::Status search_strategies(const Invocation& invocation, const Options& opti
   }
   if (!options.pins.empty()) {
     // A strategy document that names some operators only.
-    SOAPSTONE_ASSIGN(const auto document, core::load_document<core::StrategyDocument>(options.pins));
+    SOAPSTONE_ASSIGN(const auto document,
+                     core::load_document<core::StrategyDocument>(options.pins));
     auto pinned = core::from_document(graph, document);
     if (!pinned) return core::usage_error("{}: {}", options.pins, pinned.error().message);
-    for (const auto& [name, ignored] : document.ops) problem.pins[name] = {pinned->ops[graph.find_op(name)->value]};
+    for (const auto& [name, ignored] : document.ops)
+      problem.pins[name] = {pinned->ops[graph.find_op(name)->value]};
   }
 
   const auto stop = [](int) { interrupted = true; };
@@ -73,8 +76,10 @@ core::Status search_strategies(const Invocation& invocation, const Options& opti
   core::Result<core::RankedStrategies> ranked;
   {
     ProgressBar bar("search");
-    const auto show = [&](double fraction, std::int64_t proposals, std::optional<core::Nanoseconds> best) {
-      bar.show(fraction, fmt::format("{} proposals, best {}", proposals, best ? core::human_text(*best) : std::string("none yet")));
+    const auto show = [&](double fraction, std::int64_t proposals,
+                          std::optional<core::Nanoseconds> best) {
+      bar.show(fraction, fmt::format("{} proposals, best {}", proposals,
+                                     best ? core::human_text(*best) : std::string("none yet")));
     };
     double fraction = 0;
     const search::Progress progress = [&](const search::ProgressReport& report) {
@@ -83,7 +88,8 @@ core::Status search_strategies(const Invocation& invocation, const Options& opti
     };
     ranked = options.searcher == "exhaustive"
                  ? search::exhaustive(problem, progress, {.most = options.top})
-                 : search::mcmc(problem, budget, options.seed, progress, {.beta = options.beta, .most = options.top});
+                 : search::mcmc(problem, budget, options.seed, progress,
+                                {.beta = options.beta, .most = options.top});
     if (ranked && !ranked->strategies.empty())
       show(ranked->cancelled ? fraction : 1, ranked->proposals, ranked->strategies[0].step_time);
   }
@@ -92,26 +98,31 @@ core::Status search_strategies(const Invocation& invocation, const Options& opti
   if (!ranked) return tl::unexpected(ranked.error());
   if (ranked->cancelled) fmt::print(stderr, "soapstone: stopped early; this is the best so far\n");
   // What cannot be written is printed nevertheless.
-  const core::Status written = options.out.empty() ? core::Status{} : core::save_document(options.out, *ranked);
+  const core::Status written =
+      options.out.empty() ? core::Status{} : core::save_document(options.out, *ranked);
   if (invocation.json) {
     SOAPSTONE_TRY(print_json(*ranked));
     return written;
   }
 
-  std::vector<std::vector<std::string>> rows{{"#", "step", "samples/s", "memory", "origin", "strategy"}};
+  std::vector<std::vector<std::string>> rows{
+      {"#", "step", "samples/s", "memory", "origin", "strategy"}};
   for (std::size_t i = 0; i < ranked->strategies.size(); ++i) {
     const auto& s = ranked->strategies[i];
     SOAPSTONE_ASSIGN(const core::Strategy strategy, core::from_document(graph, s.strategy));
     std::string text = core::summary(graph, strategy);
     if (text.size() > 90) text = text.substr(0, text.rfind("; ", 88)) + "; …";
-    rows.push_back({std::to_string(i + 1), core::human_text(s.step_time), fmt::format("{:.4g}", s.samples_per_second),
-                    core::human_text(s.peak_memory), s.origin, s.feasible ? text : s.why_not});
+    rows.push_back({std::to_string(i + 1), core::human_text(s.step_time),
+                    fmt::format("{:.4g}", s.samples_per_second), core::human_text(s.peak_memory),
+                    s.origin, s.feasible ? text : s.why_not});
   }
   fmt::print("{}", table(rows));
   if (!ranked->strategies.empty()) {
-    SOAPSTONE_ASSIGN(const core::Strategy fastest, core::from_document(graph, ranked->strategies[0].strategy));
+    SOAPSTONE_ASSIGN(const core::Strategy fastest,
+                     core::from_document(graph, ranked->strategies[0].strategy));
     const core::Nanoseconds step = ranked->strategies[0].step_time;
-    fmt::print("fastest: {}\n", step_text(step_figures(graph, cluster, devices_in_use(fastest), step), step));
+    fmt::print("fastest: {}\n",
+               step_text(step_figures(graph, cluster, devices_in_use(fastest), step), step));
   }
   return written;
 }
@@ -122,21 +133,31 @@ Action declare(CLI::App& app) {
   declare_cluster(app, o->cluster);
   declare_costs(app, o->costs);
   app.add_option("--searcher", o->searcher, "mcmc or exhaustive")->capture_default_str();
-  app.add_option("--budget", o->budget, "A time (10s, 2min) or a number of proposals")->capture_default_str();
-  app.add_option("--seed", o->seed, "Same seed and number of proposals, same answer")->capture_default_str();
+  app.add_option("--budget", o->budget, "A time (10s, 2min) or a number of proposals")
+      ->capture_default_str();
+  app.add_option("--seed", o->seed, "Same seed and number of proposals, same answer")
+      ->capture_default_str();
   app.add_option("--beta", o->beta, "Greediness of mcmc")->capture_default_str();
-  app.add_option("--memory-limit", o->memory_limit, "Per device, e.g. 12GiB; default: what the devices have");
-  app.add_option("--micro-batches", o->micro_batches, "Parts of the batch whose gradients are accumulated")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--memory-limit", o->memory_limit,
+                 "Per device, e.g. 12GiB; default: what the devices have");
+  app.add_option("--micro-batches", o->micro_batches,
+                 "Parts of the batch whose gradients are accumulated")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   app.add_option("--pins", o->pins, "Strategy file; the operators that it names stay as it says");
   app.add_flag("--clip", o->clip, "Count the exchange that clipping by the global norm needs");
-  app.add_option("--top", o->top, "How many strategies to keep")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--top", o->top, "How many strategies to keep")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   app.add_option("--out", o->out, "Write the ranked strategies here");
   return [o](const Invocation& invocation) { return search_strategies(invocation, *o); };
 }
 
 }  // namespace
 
-const Verb kSearchVerb{"search", "Search the fastest strategy for a model on a cluster",
-                       "soapstone search alexnet --batch 64 --cluster p100-4x4 --budget 10s --out ranked.json", declare};
+const Verb kSearchVerb{
+    "search", "Search the fastest strategy for a model on a cluster",
+    "soapstone search alexnet --batch 64 --cluster p100-4x4 --budget 10s --out ranked.json",
+    declare};
 
 }  // namespace soapstone::cli

@@ -1,4 +1,6 @@
 // soapstone simulate MODEL
+#include "simulator/simulate.hpp"
+
 #include <fmt/core.h>
 
 #include "cli/command.hpp"
@@ -9,7 +11,6 @@
 #include "core/document.hpp"
 #include "core/lower.hpp"
 #include "core/units.hpp"
-#include "simulator/simulate.hpp"
 
 namespace soapstone::cli {
 
@@ -31,8 +32,10 @@ core::Status simulate_step(const Invocation& invocation, const Options& options)
   SOAPSTONE_ASSIGN(const core::Cluster cluster, load_cluster(options.cluster));
   SOAPSTONE_ASSIGN(const Costs costs, open_costs(cluster, options.costs));
   SOAPSTONE_ASSIGN(const core::Strategy strategy, load_strategy(graph, cluster, options.strategy));
-  SOAPSTONE_ASSIGN(const core::Plan plan, core::lower(graph, strategy, cluster, *costs.catalog, {.clip_gradient_norm = options.clip}));
-  SOAPSTONE_ASSIGN(const core::Trace trace, simulator::simulate(graph, plan, cluster, costs.model()));
+  SOAPSTONE_ASSIGN(const core::Plan plan, core::lower(graph, strategy, cluster, *costs.catalog,
+                                                      {.clip_gradient_norm = options.clip}));
+  SOAPSTONE_ASSIGN(const core::Trace trace,
+                   simulator::simulate(graph, plan, cluster, costs.model()));
   if (!options.plan.empty()) SOAPSTONE_TRY(core::save_document(options.plan, plan));
   if (!options.trace.empty()) SOAPSTONE_TRY(core::save_document(options.trace, trace));
 
@@ -47,7 +50,8 @@ core::Status simulate_step(const Invocation& invocation, const Options& options)
     if (m.live_peak >= fullest.live_peak) fullest = m;
   out.peak_memory_bytes = fullest.live_peak.value;
   out.arena_memory_bytes = fullest.arena.value;
-  const StepFigures figures = step_figures(graph, cluster, devices_in_use(strategy), trace.step_time);
+  const StepFigures figures =
+      step_figures(graph, cluster, devices_in_use(strategy), trace.step_time);
   out.samples_per_second = figures.samples_per_second;
   out.tflops_per_device = figures.tflops_per_device;
   out.share_of_peak = figures.share_of_peak;
@@ -55,8 +59,10 @@ core::Status simulate_step(const Invocation& invocation, const Options& options)
   if (invocation.json) return print_json(out);
   fmt::print("{} with a batch of {} on {}: {}\n", out.model, out.batch, out.cluster, out.strategy);
   fmt::print("predicted step  {}\n", step_text(figures, trace.step_time));
-  fmt::print("memory          {} at most alive on a device, {} allocated\n", core::human_text(fullest.live_peak), core::human_text(fullest.arena));
-  fmt::print("computing time  {:.0f} % from measurements, the rest from the roofline\n", 100 * out.measured_share);
+  fmt::print("memory          {} at most alive on a device, {} allocated\n",
+             core::human_text(fullest.live_peak), core::human_text(fullest.arena));
+  fmt::print("computing time  {:.0f} % from measurements, the rest from the roofline\n",
+             100 * out.measured_share);
   return {};
 }
 
@@ -75,6 +81,8 @@ Action declare(CLI::App& app) {
 }  // namespace
 
 const Verb kSimulateVerb{"simulate", "Predict a training step of a strategy",
-                         "soapstone simulate alexnet --batch 64 --cluster p100-4x4 --strategy data-parallel --trace predicted.json", declare};
+                         "soapstone simulate alexnet --batch 64 --cluster p100-4x4 --strategy "
+                         "data-parallel --trace predicted.json",
+                         declare};
 
 }  // namespace soapstone::cli

@@ -25,8 +25,7 @@ namespace {
 
 struct Options {
   ModelArguments model;
-  std::string cluster = "local";  // this machine with as many ranks as are asked for
-  int ranks = 0;                  // 0: as many as the cluster has devices; 1 with `local`
+  ClusterArguments cluster;  // ranks 0: as many as the cluster has devices; 1 with `local`
   int threads = 0;
   std::string strategy = "data-parallel";
   std::string data = "synthetic";
@@ -39,57 +38,54 @@ struct Options {
 };
 
 // JSON has no word for what is no number.
-std::optional<double> finite(double x) { return std::isfinite(x) ? std::optional(x) : std::nullopt; }
+std::optional<double> finite(double x) {
+  return std::isfinite(x) ? std::optional(x) : std::nullopt;
+}
 
 core::Status train_model(const Invocation& invocation, Options options) {
   const auto schedule = core::enum_from_name<runtime::LearningRateSchedule>(options.schedule);
   if (!schedule) {
     static constexpr std::string_view kSchedules[] = {"constant", "step", "cosine"};
-    return core::usage_error("--lr-schedule `{}`: {}", options.schedule, core::accepted_names(options.schedule, kSchedules));
+    return core::usage_error("--lr-schedule `{}`: {}", options.schedule,
+                             core::accepted_names(options.schedule, kSchedules));
   }
   options.train.optimizer.schedule = *schedule;
   SOAPSTONE_TRY(runtime::check(options.train.optimizer));
   SOAPSTONE_ASSIGN(const core::Graph graph, build_graph(options.model));
 
-  core::Cluster cluster;
-  if (options.cluster == "local") {
-    if (options.ranks == 0) options.ranks = runtime::surroundings().ranks > 0 ? runtime::surroundings().ranks : 1;
-    const auto file = local_cluster_file(options.ranks);
-    if (std::filesystem::exists(file)) {
-      SOAPSTONE_ASSIGN(cluster, core::load_cluster(file.string()));
-    } else {
-      SOAPSTONE_ASSIGN(cluster, core::Cluster::build(assumed_local_cluster(options.ranks)));
-    }
-  } else {
-    SOAPSTONE_ASSIGN(cluster, core::load_cluster(options.cluster));
-    if (options.ranks == 0) options.ranks = static_cast<int>(cluster.size());
-    if (static_cast<std::size_t>(options.ranks) != cluster.size())
-      return core::usage_error("--ranks {}: cluster {} has {} devices; there is one rank per device", options.ranks, cluster.name(), cluster.size());
-  }
+  if (options.cluster.name == "local" && options.cluster.ranks == 0)
+    options.cluster.ranks = std::max(1, runtime::surroundings().ranks);
+  SOAPSTONE_ASSIGN(const core::Cluster cluster, load_cluster(options.cluster));
+  const int ranks = static_cast<int>(cluster.size());
   SOAPSTONE_ASSIGN(const core::Strategy strategy, load_strategy(graph, cluster, options.strategy));
   SOAPSTONE_TRY(check_folder_of("--metrics", options.train.metrics));
   SOAPSTONE_TRY(check_folder_of("--checkpoint", options.train.checkpoint));
   SOAPSTONE_TRY(check_folder_of("--trace", options.trace));
-  SOAPSTONE_ASSIGN(const runtime::DataSets data, runtime::open_data(options.data, graph, options.train.seed, options.data_folder));
+  SOAPSTONE_ASSIGN(
+      const runtime::DataSets data,
+      runtime::open_data(options.data, graph, options.train.seed, options.data_folder));
   SOAPSTONE_TRY(data.train->check(graph));
 
-  SOAPSTONE_ASSIGN(const bool done, run_as_ranks(invocation, options.ranks, options.threads));
+  SOAPSTONE_ASSIGN(const bool done, run_as_ranks(invocation, ranks, options.threads));
   if (done) return {};
   const int threads = runtime::threads_for_rank(runtime::surroundings(), options.threads);
   const kernels::KokkosScope kokkos(threads);
   const kernels::HostCatalog catalog;
-  SOAPSTONE_ASSIGN(const auto communicator, open_communicator(options.ranks));
+  SOAPSTONE_ASSIGN(const auto communicator, open_communicator(ranks));
   const bool first = communicator->process() == 0;
-  const std::string data_note = data.train->is_synthetic() ? "synthetic data" : std::string(data.train->name());
+  const std::string data_note =
+      data.train->is_synthetic() ? "synthetic data" : std::string(data.train->name());
   if (first)
-    fmt::print(stderr, "training {} on {} ({} samples), {} rank(s) of {} thread(s): {}\n", graph.name(), data_note,
-               data.train->samples(), options.ranks, threads, core::summary(graph, strategy));
+    fmt::print(stderr, "training {} on {} ({} samples), {} rank(s) of {} thread(s): {}\n",
+               graph.name(), data_note, data.train->samples(), ranks, threads,
+               core::summary(graph, strategy));
 
   if (options.trace.empty()) options.trace_steps = 0;
   options.train.trace_steps = options.trace_steps;
   // A short training has fewer steps to warm up, so that some are left to be measured.
   if (options.train.steps > 0)
-    options.train.warm_up_steps = static_cast<std::uint32_t>(std::min<std::int64_t>(options.train.warm_up_steps, (options.train.steps - 1) / 2));
+    options.train.warm_up_steps = static_cast<std::uint32_t>(
+        std::min<std::int64_t>(options.train.warm_up_steps, (options.train.steps - 1) / 2));
   core::Result<runtime::TrainReport> report;
   const core::Status finished = run_on_ranks(*communicator, [&]() -> core::Status {
     const runtime::CancelOnSignal signals;
@@ -99,13 +95,16 @@ core::Status train_model(const Invocation& invocation, Options options) {
     hooks.cancel = &signals.flag();
     hooks.progress = [&](const runtime::TrainProgress& p) {
       bar->show(p.steps > 0 ? static_cast<double>(p.step) / static_cast<double>(p.steps) : 0,
-                fmt::format("step {} of {}, epoch {}, loss {:.4f}, {:.0f} samples/s", p.step, p.steps, p.epoch + 1, p.loss, p.samples_per_second));
+                fmt::format("step {} of {}, epoch {}, loss {:.4f}, {:.0f} samples/s", p.step,
+                            p.steps, p.epoch + 1, p.loss, p.samples_per_second));
     };
     hooks.evaluated = [&](const runtime::Evaluation& e) {
-      bar->say(fmt::format("epoch {}: test loss {:.4f}, accuracy {:.2f} % of {} samples ({})", e.epoch + 1, e.loss,
-                           100 * e.accuracy, e.samples, data_note));
+      bar->say(fmt::format("epoch {}: test loss {:.4f}, accuracy {:.2f} % of {} samples ({})",
+                           e.epoch + 1, e.loss, 100 * e.accuracy, e.samples, data_note));
     };
-    report = runtime::train(*communicator, {graph, strategy, cluster, catalog, *data.train, options.no_evaluate ? nullptr : data.test.get()},
+    report = runtime::train(*communicator,
+                            {graph, strategy, cluster, catalog, *data.train,
+                             options.no_evaluate ? nullptr : data.test.get()},
                             options.train, hooks);
     SOAPSTONE_TRY(report);
     return {};
@@ -119,7 +118,7 @@ core::Status train_model(const Invocation& invocation, Options options) {
   out.data = std::string(data.train->name());
   out.synthetic_data = data.train->is_synthetic();
   out.batch = graph.batch();
-  out.ranks = options.ranks;
+  out.ranks = ranks;
   out.threads = threads;
   out.first_step = report->first_step;
   out.steps = report->steps_done;
@@ -131,7 +130,8 @@ core::Status train_model(const Invocation& invocation, Options options) {
     out.test_accuracy = report->last_evaluation->accuracy;
   }
   const bool measured = report->median_step_time.value > 0;
-  const StepFigures figures = step_figures(graph, cluster, devices_in_use(strategy), report->median_step_time);
+  const StepFigures figures =
+      step_figures(graph, cluster, devices_in_use(strategy), report->median_step_time);
   if (measured) {
     out.step_time_ns = report->median_step_time.value;
     out.samples_per_second = figures.samples_per_second;
@@ -142,15 +142,19 @@ core::Status train_model(const Invocation& invocation, Options options) {
   out.peak_memory_bytes = report->peak_memory.value;
   core::Status traced;  // what cannot be written does not hide the result
   if (!options.trace.empty())
-    traced = measured ? core::save_document(options.trace, report->trace)
-                      : core::fail("--trace {}: not written: all {} steps of this run only warmed up", options.trace, out.steps - out.first_step);
+    traced = measured
+                 ? core::save_document(options.trace, report->trace)
+                 : core::fail("--trace {}: not written: all {} steps of this run only warmed up",
+                              options.trace, out.steps - out.first_step);
   if (invocation.json) {
     SOAPSTONE_TRY(print_json(out));
     return traced;
   }
-  fmt::print("{} on {}: {} steps, loss {:.4f} → {:.4f}", out.model, data_note, out.steps, report->first_loss, report->last_loss);
+  fmt::print("{} on {}: {} steps, loss {:.4f} → {:.4f}", out.model, data_note, out.steps,
+             report->first_loss, report->last_loss);
   if (out.test_accuracy) fmt::print(", test accuracy {:.2f} %", 100 * *out.test_accuracy);
-  fmt::print("\nmeasured step   {}\n", measured ? step_text(figures, report->median_step_time) : "none: all steps only warmed up");
+  fmt::print("\nmeasured step   {}\n", measured ? step_text(figures, report->median_step_time)
+                                                : "none: all steps only warmed up");
   fmt::print("memory          {} allocated per rank\n", core::human_text(report->peak_memory));
   if (out.cancelled && !options.train.checkpoint.empty())
     fmt::print("stopped; `--resume {}` goes on from here\n", options.train.checkpoint.string());
@@ -161,37 +165,59 @@ Action declare(CLI::App& app) {
   auto o = std::make_shared<Options>();
   declare_model(app, o->model);
   app.add_option("--data", o->data, "fashion-mnist or synthetic")->capture_default_str();
-  app.add_option("--data-folder", o->data_folder, "Where the data's files lie; default $SOAPSTONE_DATA, or Debian's place");
-  app.add_option("--cluster", o->cluster, "File that `clusters local` wrote, or `local`: this machine")->capture_default_str();
-  app.add_option("--ranks", o->ranks, "Processes, one per device, started under mpirun unless they run already; default: as many as the cluster has, 1 with `local`")->check(CLI::Range(1, 4096));
-  app.add_option("--threads", o->threads, "Per rank; default: the cores shared among the ranks")->check(CLI::NonNegativeNumber);
+  app.add_option("--data-folder", o->data_folder,
+                 "Where the data's files lie; default $SOAPSTONE_DATA, or Debian's place");
+  app.add_option("--cluster", o->cluster.name,
+                 "File that `clusters local` wrote, or `local`: this machine")
+      ->capture_default_str();
+  app.add_option("--ranks", o->cluster.ranks,
+                 "Processes, one per device, started under mpirun unless they run already; "
+                 "default: as many as the cluster has, 1 with `local`")
+      ->check(CLI::Range(1, 4096));
+  app.add_option("--threads", o->threads, "Per rank; default: the cores shared among the ranks")
+      ->check(CLI::NonNegativeNumber);
   declare_strategy(app, o->strategy);
-  app.add_option("--epochs", o->train.epochs, "Passes over the data")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--steps", o->train.steps, "Stop after this many steps in all; 0: after the epochs")->check(CLI::NonNegativeNumber);
-  app.add_option("--seed", o->train.seed, "Of weights, order of samples, dropout, synthetic data")->capture_default_str();
+  app.add_option("--epochs", o->train.epochs, "Passes over the data")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--steps", o->train.steps,
+                 "Stop after this many steps in all; 0: after the epochs")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--seed", o->train.seed, "Of weights, order of samples, dropout, synthetic data")
+      ->capture_default_str();
   auto& opt = o->train.optimizer;
   app.add_option("--lr", opt.learning_rate, "Learning rate")->capture_default_str();
   app.add_option("--momentum", opt.momentum, "Of SGD")->capture_default_str();
   app.add_option("--weight-decay", opt.weight_decay, "Of SGD")->capture_default_str();
   app.add_flag("--nesterov", opt.nesterov, "Nesterov's momentum");
-  app.add_option("--clip-norm", opt.clip_gradient_norm, "Clip gradients by this global norm; 0: not")->capture_default_str();
+  app.add_option("--clip-norm", opt.clip_gradient_norm,
+                 "Clip gradients by this global norm; 0: not")
+      ->capture_default_str();
   app.add_option("--lr-schedule", o->schedule, "constant, step or cosine")->capture_default_str();
   app.add_option("--warm-up", opt.warm_up_steps, "Steps of linear warm-up")->capture_default_str();
-  app.add_option("--decay-every", opt.decay_every_steps, "step: steps between decays")->capture_default_str();
+  app.add_option("--decay-every", opt.decay_every_steps, "step: steps between decays")
+      ->capture_default_str();
   app.add_option("--decay", opt.decay, "step: factor")->capture_default_str();
-  app.add_option("--final-lr", opt.final_learning_rate, "cosine: learning rate of the last step")->capture_default_str();
+  app.add_option("--final-lr", opt.final_learning_rate, "cosine: learning rate of the last step")
+      ->capture_default_str();
   app.add_flag("--no-evaluate", o->no_evaluate, "Do not evaluate after every epoch");
   app.add_option("--metrics", o->train.metrics, "Write metrics here as JSON lines");
-  app.add_option("--checkpoint", o->train.checkpoint, "Save the training's state here after every epoch, at the end, and on Ctrl-C");
-  app.add_option("--resume", o->train.resume, "Go on from this checkpoint, under any strategy and number of ranks");
+  app.add_option("--checkpoint", o->train.checkpoint,
+                 "Save the training's state here after every epoch, at the end, and on Ctrl-C");
+  app.add_option("--resume", o->train.resume,
+                 "Go on from this checkpoint, under any strategy and number of ranks");
   app.add_option("--trace", o->trace, "Write the measured trace here");
-  app.add_option("--trace-steps", o->trace_steps, "The trace holds medians over so many last steps")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--trace-steps", o->trace_steps, "The trace holds medians over so many last steps")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   return [o](const Invocation& invocation) { return train_model(invocation, *o); };
 }
 
 }  // namespace
 
 const Verb kTrainVerb{"train", "Train a model by a strategy on this machine or cluster",
-                      "soapstone train fashion-cnn --data fashion-mnist --batch 128 --ranks 2 --strategy data-parallel --epochs 1 --trace measured.json", declare};
+                      "soapstone train fashion-cnn --data fashion-mnist --batch 128 --ranks 2 "
+                      "--strategy data-parallel --epochs 1 --trace measured.json",
+                      declare};
 
 }  // namespace soapstone::cli

@@ -1,4 +1,6 @@
 // soapstone verify MODEL
+#include "runtime/verify.hpp"
+
 #include <cmath>
 #include <limits>
 
@@ -15,7 +17,6 @@
 #include "kernels/device.hpp"
 #include "runtime/data/data_source.hpp"
 #include "runtime/launch.hpp"
-#include "runtime/verify.hpp"
 #include "search/space.hpp"
 #include "simulator/roofline_model.hpp"
 
@@ -40,32 +41,36 @@ struct Options {
 core::Status verify_strategies(const Invocation& invocation, Options options) {
   static constexpr std::string_view kBackends[] = {"local", "mpi"};
   if (options.backend != "local" && options.backend != "mpi")
-    return core::usage_error("--backend `{}`: {}", options.backend, core::accepted_names(options.backend, kBackends));
+    return core::usage_error("--backend `{}`: {}", options.backend,
+                             core::accepted_names(options.backend, kBackends));
   if (options.backend == "mpi") {
     SOAPSTONE_ASSIGN(const bool done, run_as_ranks(invocation, options.ranks, 1));
     if (done) return {};
   }
   SOAPSTONE_ASSIGN(const core::Graph graph, build_graph(options.model));
-  SOAPSTONE_ASSIGN(const core::Cluster cluster, core::Cluster::build(assumed_local_cluster(options.ranks)));
-  const kernels::KokkosScope kokkos(runtime::threads_for_rank(runtime::surroundings(), options.backend == "local" ? 0 : 1));
+  SOAPSTONE_ASSIGN(const core::Cluster cluster,
+                   core::Cluster::build(assumed_local_cluster(options.ranks)));
+  const kernels::KokkosScope kokkos(
+      runtime::threads_for_rank(runtime::surroundings(), options.backend == "local" ? 0 : 1));
   const kernels::HostCatalog catalog;
 
   std::vector<core::Strategy> strategies;
   if (!options.strategy.empty() || options.random == 0) {
-    SOAPSTONE_ASSIGN(core::Strategy s, load_strategy(graph, cluster, options.strategy.empty() ? "data-parallel" : options.strategy));
+    SOAPSTONE_ASSIGN(core::Strategy s,
+                     load_strategy(graph, cluster,
+                                   options.strategy.empty() ? "data-parallel" : options.strategy));
     strategies.push_back(std::move(s));
   }
   search::Rng rng(options.seed);
-  search::Problem problem;
-  problem.graph = &graph;
-  problem.cluster = &cluster;
-  problem.catalog = &catalog;
   const simulator::RooflineModel costs;
-  problem.costs = &costs;
-  SOAPSTONE_ASSIGN(const search::Space space, search::Space::make(problem));
+  SOAPSTONE_ASSIGN(
+      const search::Space space,
+      search::Space::make(
+          {.graph = &graph, .cluster = &cluster, .costs = &costs, .catalog = &catalog}));
   for (std::int64_t i = 0; i < options.random; ++i) strategies.push_back(space.random(rng));
 
-  SOAPSTONE_ASSIGN(const auto communicator, runtime::make_communicator(options.backend, options.ranks));
+  SOAPSTONE_ASSIGN(const auto communicator,
+                   runtime::make_communicator(options.backend, options.ranks));
   SOAPSTONE_ASSIGN(const auto data, runtime::open_data(options.data, graph, options.seed));
   SOAPSTONE_TRY(data.train->check(graph));
   const bool first = communicator->process() == 0;
@@ -77,10 +82,13 @@ core::Status verify_strategies(const Invocation& invocation, Options options) {
   core::Result<std::vector<runtime::Verdict>> verdicts;
   const core::Status finished = run_on_ranks(*communicator, [&]() -> core::Status {
     ProgressBar bar("verify");
-    verdicts = runtime::verify(*communicator, graph, cluster, catalog, *data.train, strategies, how, [&](std::size_t done) {
-      if (first)
-        bar.show(static_cast<double>(done) / static_cast<double>(strategies.size()), fmt::format("{} of {} strategies", done, strategies.size()));
-    });
+    verdicts = runtime::verify(
+        *communicator, graph, cluster, catalog, *data.train, strategies, how,
+        [&](std::size_t done) {
+          if (first)
+            bar.show(static_cast<double>(done) / static_cast<double>(strategies.size()),
+                     fmt::format("{} of {} strategies", done, strategies.size()));
+        });
     SOAPSTONE_TRY(verdicts);
     return {};
   });
@@ -97,7 +105,8 @@ core::Status verify_strategies(const Invocation& invocation, Options options) {
   std::size_t worst = 0;
   for (std::size_t i = 0; i < verdicts->size(); ++i) {
     auto& v = (*verdicts)[i];
-    for (double* x : {&v.gradient.value, &v.loss.value, &v.weight.value, &v.worst_relative_difference, &v.first_loss, &v.last_loss})
+    for (double* x : {&v.gradient.value, &v.loss.value, &v.weight.value,
+                      &v.worst_relative_difference, &v.first_loss, &v.last_loss})
       if (!std::isfinite(*x)) *x = std::numeric_limits<double>::max();  // JSON has no word for it
     out.strategies.push_back({core::summary(graph, strategies[i]), v});
     if (!(v.worst_relative_difference <= (*verdicts)[worst].worst_relative_difference)) worst = i;
@@ -113,17 +122,22 @@ core::Status verify_strategies(const Invocation& invocation, Options options) {
     if (invocation.json) {
       SOAPSTONE_TRY(print_json(out));
     } else {
-      fmt::print("{}: {} strategies on {} ranks ({}), {} steps on {} data; loss {:.6g} → {:.6g}\n", out.model,
-                 out.strategies.size(), out.ranks, out.backend, out.steps, out.data, out.first_loss, out.last_loss);
-      fmt::print("worst relative difference  gradients {:.3g}, losses {:.3g}, weights {:.3g}; all {:.3g} (accepted: {:.3g})\n",
-                 out.gradient, out.loss, out.weight, out.worst_relative_difference, options.tolerance);
+      fmt::print("{}: {} strategies on {} ranks ({}), {} steps on {} data; loss {:.6g} → {:.6g}\n",
+                 out.model, out.strategies.size(), out.ranks, out.backend, out.steps, out.data,
+                 out.first_loss, out.last_loss);
+      fmt::print(
+          "worst relative difference  gradients {:.3g}, losses {:.3g}, weights {:.3g}; all {:.3g} "
+          "(accepted: {:.3g})\n",
+          out.gradient, out.loss, out.weight, out.worst_relative_difference, options.tolerance);
     }
   }
   if (!out.passed && first) {
     const auto& v = (*verdicts)[worst];
-    return core::fail("strategy {} differs from one device by {:.3g}: gradient {} {:.3g}, loss {} {:.3g}, weight {} {:.3g}; its strategy: {}",
-                      worst + 1, v.worst_relative_difference, v.gradient.name, v.gradient.value, v.loss.name, v.loss.value,
-                      v.weight.name, v.weight.value, core::summary(graph, strategies[worst]));
+    return core::fail(
+        "strategy {} differs from one device by {:.3g}: gradient {} {:.3g}, loss {} {:.3g}, weight "
+        "{} {:.3g}; its strategy: {}",
+        worst + 1, v.worst_relative_difference, v.gradient.name, v.gradient.value, v.loss.name,
+        v.loss.value, v.weight.name, v.weight.value, core::summary(graph, strategies[worst]));
   }
   return {};
 }
@@ -132,22 +146,34 @@ Action declare(CLI::App& app) {
   auto o = std::make_shared<Options>();
   o->model.dtype = core::DType::kF64;
   declare_model(app, o->model);
-  app.add_option("--ranks", o->ranks, "How many devices")->check(CLI::Range(1, 64))->capture_default_str();
-  app.add_option("--strategy", o->strategy, "File, ranked.json#K, or single | data-parallel | expert; default data-parallel");
-  app.add_option("--random", o->random, "Try this many random strategies")->check(CLI::NonNegativeNumber)->capture_default_str();
-  app.add_option("--steps", o->steps, "Training steps")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--seed", o->seed, "Of weights, data and random strategies")->capture_default_str();
+  app.add_option("--ranks", o->ranks, "How many devices")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+  app.add_option("--strategy", o->strategy,
+                 "File, ranked.json#K, or single | data-parallel | expert; default data-parallel");
+  app.add_option("--random", o->random, "Try this many random strategies")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--steps", o->steps, "Training steps")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--seed", o->seed, "Of weights, data and random strategies")
+      ->capture_default_str();
   app.add_option("--backend", o->backend, "local (one process) or mpi")->capture_default_str();
   app.add_option("--data", o->data, "synthetic or fashion-mnist")->capture_default_str();
-  app.add_option("--learning-rate", o->learning_rate, "Of SGD with momentum 0.9")->capture_default_str();
-  app.add_option("--clip-norm", o->clip, "Clip gradients by this global norm; 0: not")->capture_default_str();
-  app.add_option("--tolerance", o->tolerance, "Worst relative difference that is accepted")->capture_default_str();
+  app.add_option("--learning-rate", o->learning_rate, "Of SGD with momentum 0.9")
+      ->capture_default_str();
+  app.add_option("--clip-norm", o->clip, "Clip gradients by this global norm; 0: not")
+      ->capture_default_str();
+  app.add_option("--tolerance", o->tolerance, "Worst relative difference that is accepted")
+      ->capture_default_str();
   return [o](const Invocation& invocation) { return verify_strategies(invocation, *o); };
 }
 
 }  // namespace
 
-const Verb kVerifyVerb{"verify", "Train in double precision with strategies and on one device, and compare",
-                       "soapstone verify transformer-block --ranks 4 --random 50 --steps 20 --seed 7 --json", declare};
+const Verb kVerifyVerb{
+    "verify", "Train in double precision with strategies and on one device, and compare",
+    "soapstone verify transformer-block --ranks 4 --random 50 --steps 20 --seed 7 --json", declare};
 
 }  // namespace soapstone::cli

@@ -181,7 +181,7 @@ struct Schedule {
   std::uint32_t rounds = 0;  // of the algorithm, also when empty pieces leave a round without steps
   std::int64_t scratch_elements = 0;      // largest receive that is added
   std::vector<std::uint32_t> first_step;  // per member, and the end
-  std::vector<ScheduleStep> steps;                // by member, then round
+  std::vector<ScheduleStep> steps;        // by member, then round
   std::vector<OwnCopy> own_copies;        // all-to-all: one per member; else empty
 
   std::span<const ScheduleStep> steps_of(std::uint32_t member) const {

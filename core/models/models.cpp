@@ -29,11 +29,17 @@ Op dense(std::int64_t out, Activation activation = Activation::kNone) {
   return Linear{.out_features = {out}, .activation = activation};
 }
 Op conv(std::int64_t out, std::int64_t kernel, std::int64_t stride, std::int64_t padding) {
-  return Conv2D{.out_channels = out, .kernel = {kernel, kernel}, .stride = {stride, stride},
-                .padding = same_padding(padding), .activation = Activation::kRelu};
+  return Conv2D{.out_channels = out,
+                .kernel = {kernel, kernel},
+                .stride = {stride, stride},
+                .padding = same_padding(padding),
+                .activation = Activation::kRelu};
 }
 Op max_pool(std::int64_t kernel, std::int64_t stride, std::int64_t padding = 0) {
-  return Pool2D{.kind = PoolKind::kMax, .kernel = {kernel, kernel}, .stride = {stride, stride}, .padding = same_padding(padding)};
+  return Pool2D{.kind = PoolKind::kMax,
+                .kernel = {kernel, kernel},
+                .stride = {stride, stride},
+                .padding = same_padding(padding)};
 }
 Op flatten() { return Reshape{.shape = {0, -1}}; }
 
@@ -65,15 +71,23 @@ Result<Graph> fashion_cnn(const ModelOptions& o) {
   return g.build_with_loss(x, y);
 }
 
-// One Inception module in small, with batch_norm, both poolings, strides and uneven paddings: a check of everything
-// that convolutional graphs do.
+// One Inception module in small, with batch_norm, both poolings, strides and uneven paddings: a
+// check of everything that convolutional graphs do.
 Result<Graph> inception_block(const ModelOptions& o) {
   GraphBuilder g("inception-block");
   auto x = g.source("images", images(o, 3, 13, 11));
   const auto y = g.source("labels", labels(o), 7);
-  const auto conv_bn = [&](const std::string& name, TensorId in, std::int64_t out, std::array<std::int64_t, 2> kernel,
-                           std::array<std::int64_t, 2> stride, std::array<std::int64_t, 4> padding, std::int64_t groups = 1) {
-    auto t = g.add(name, Conv2D{.out_channels = out, .kernel = kernel, .stride = stride, .padding = padding, .groups = groups, .bias = false}, {in});
+  const auto conv_bn = [&](const std::string& name, TensorId in, std::int64_t out,
+                           std::array<std::int64_t, 2> kernel, std::array<std::int64_t, 2> stride,
+                           std::array<std::int64_t, 4> padding, std::int64_t groups = 1) {
+    auto t = g.add(name,
+                   Conv2D{.out_channels = out,
+                          .kernel = kernel,
+                          .stride = stride,
+                          .padding = padding,
+                          .groups = groups,
+                          .bias = false},
+                   {in});
     t = g.add(name + "_bn", BatchNorm{}, {t});
     return g.add(name + "_relu", Relu{}, {t});
   };
@@ -81,32 +95,52 @@ Result<Graph> inception_block(const ModelOptions& o) {
   const auto a = conv_bn("a1x1", x, 4, {1, 1}, {1, 1}, {0, 0, 0, 0});
   auto b = conv_bn("b1x1", x, 3, {1, 1}, {1, 1}, {0, 0, 0, 0});
   b = conv_bn("b3x3", b, 6, {3, 3}, {1, 1}, {1, 1, 1, 1}, 3);
-  auto c = g.add("c_pool", Pool2D{.kind = PoolKind::kAverage, .kernel = {3, 3}, .stride = {1, 1}, .padding = {1, 1, 1, 1}}, {x});
+  auto c = g.add(
+      "c_pool",
+      Pool2D{
+          .kind = PoolKind::kAverage, .kernel = {3, 3}, .stride = {1, 1}, .padding = {1, 1, 1, 1}},
+      {x});
   c = conv_bn("c1x1", c, 3, {1, 1}, {1, 1}, {0, 0, 0, 0});
-  const auto d = g.add("d_conv", Conv2D{.out_channels = 4, .kernel = {3, 3}, .padding = {2, 2, 2, 2}, .dilation = {2, 2}, .activation = Activation::kRelu}, {x});
+  const auto d = g.add("d_conv",
+                       Conv2D{.out_channels = 4,
+                              .kernel = {3, 3},
+                              .padding = {2, 2, 2, 2},
+                              .dilation = {2, 2},
+                              .activation = Activation::kRelu},
+                       {x});
   x = g.add("concat", Concat{.dim = 1}, {a, b, c, d});
-  x = g.add("pool", Pool2D{.kind = PoolKind::kMax, .kernel = {3, 2}, .stride = {2, 2}, .padding = {1, 0, 0, 1}}, {x});
+  x = g.add(
+      "pool",
+      Pool2D{.kind = PoolKind::kMax, .kernel = {3, 2}, .stride = {2, 2}, .padding = {1, 0, 0, 1}},
+      {x});
   x = g.add("flatten", flatten(), {x});
   x = g.add("fc", dense(7), {x});
   return g.build_with_loss(x, y);
 }
 
-// Two pre-norm transformer layers with a tied output head, small: a check of everything that transformers do.
+// Two pre-norm transformer layers with a tied output head, small: a check of everything that
+// transformers do.
 Result<Graph> transformer_block(const ModelOptions& o) {
   constexpr std::int64_t kSequence = 6, kHidden = 16, kHeads = 4, kVocab = 19;
   GraphBuilder g("transformer-block");
   const auto tokens = g.source("tokens", {{o.batch, kSequence}, DType::kI32, {}}, kVocab);
   const auto positions = g.source("positions", {{o.batch, kSequence}, DType::kI32, {}}, kSequence);
   const auto targets = g.source("labels", {{o.batch, kSequence}, DType::kI32, {}}, kVocab);
-  auto x = g.add("embed", Embedding{.vocab = kVocab, .features = kHidden, .init_scale = 0.3, .dtype = o.dtype}, {tokens});
-  const auto p = g.add("position", Embedding{.vocab = kSequence, .features = kHidden, .init_scale = 0.3, .dtype = o.dtype}, {positions});
+  auto x = g.add(
+      "embed", Embedding{.vocab = kVocab, .features = kHidden, .init_scale = 0.3, .dtype = o.dtype},
+      {tokens});
+  const auto p =
+      g.add("position",
+            Embedding{.vocab = kSequence, .features = kHidden, .init_scale = 0.3, .dtype = o.dtype},
+            {positions});
   x = g.add("embed_sum", Add{}, {x, p});
   x = g.add("embed_drop", Dropout{.rate = 0.1}, {x});
   for (int l = 0; l < 2; ++l) {
     const std::string layer = "layer" + std::to_string(l) + "_";
     auto t = g.add(layer + "norm1", LayerNorm{}, {x});
     if (l == 0) {
-      t = g.add(layer + "qkv", Linear{.out_features = {3, kHeads, kHidden / kHeads}, .packed = true}, {t});
+      t = g.add(layer + "qkv",
+                Linear{.out_features = {3, kHeads, kHidden / kHeads}, .packed = true}, {t});
       t = g.add(layer + "attention", Attention{.causal = true}, {t});
     } else {
       const auto q = g.add(layer + "q", Linear{.out_features = {kHeads, kHidden / kHeads}}, {t});
@@ -124,7 +158,8 @@ Result<Graph> transformer_block(const ModelOptions& o) {
     x = g.add(layer + "residual2", Add{}, {x, t});
   }
   x = g.add("final_norm", LayerNorm{}, {x});
-  x = g.add("head", Linear{.out_features = {kVocab}, .bias = false}, {x}, {{"weight", g.tensor("embed.table")}});
+  x = g.add("head", Linear{.out_features = {kVocab}, .bias = false}, {x},
+            {{"weight", g.tensor("embed.table")}});
   return g.build_with_loss(x, targets);
 }
 
@@ -157,9 +192,14 @@ struct Entry {
 
 constexpr Entry kEntries[] = {
     {{"mlp", "784-128-128-10 perceptron on 28×28 images", 128, "fashion-mnist"}, mlp},
-    {{"fashion-cnn", "conv 1-32, pool, conv 32-64, pool, fc 128, fc 10 on 28×28 images", 128, "fashion-mnist"}, fashion_cnn},
-    {{"inception-block", "a small Inception module with batch_norm, for checks", 6, "synthetic"}, inception_block},
-    {{"transformer-block", "two small transformer layers with a tied head, for checks", 6, "synthetic"}, transformer_block},
+    {{"fashion-cnn", "conv 1-32, pool, conv 32-64, pool, fc 128, fc 10 on 28×28 images", 128,
+      "fashion-mnist"},
+     fashion_cnn},
+    {{"inception-block", "a small Inception module with batch_norm, for checks", 6, "synthetic"},
+     inception_block},
+    {{"transformer-block", "two small transformer layers with a tied head, for checks", 6,
+      "synthetic"},
+     transformer_block},
     {{"alexnet", "single-column AlexNet on 224×224 images", 64, "synthetic"}, alexnet},
 };
 

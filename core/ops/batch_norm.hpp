@@ -1,12 +1,12 @@
-// batch_norm: y = gamma[c] (x - mean[c]) / √(var[c] + epsilon) + beta[c], mean and biased variance over n, h, w of
-// the whole micro-batch on all its devices.
+// batch_norm: y = gamma[c] (x - mean[c]) / √(var[c] + epsilon) + beta[c], mean and biased variance
+// over n, h, w of the whole micro-batch on all its devices.
 //
 // Shapes: x, y [n, c, h, w] channels-last or [n, c]; gamma, beta [c].
-// Internal: `sums` [2, c] f64 = (Σ x, Σ x²) and `grad_sums` [2, c] f64 = (Σ dy, Σ dy x̂), x̂ the normalised x; both are
-// partial sums over the split of n, h, w and are all-reduced between the steps, so that the answer depends on the
-// split only by rounding in f64. f64 also keeps Σ x² - (Σ x)² / count from cancelling.
-// FLOPs: counted 3 + 4 per element forward, 5 + 6 backward.
-// Source: Ioffe & Szegedy 2015, arXiv 1502.03167.
+// Internal: `sums` [2, c] f64 = (Σ x, Σ x²) and `grad_sums` [2, c] f64 = (Σ dy, Σ dy x̂), x̂ the
+// normalised x; both are partial sums over the split of n, h, w and are all-reduced between the
+// steps, so that the answer depends on the split only by rounding in f64. f64 also keeps Σ x² - (Σ
+// x)² / count from cancelling. FLOPs: counted 3 + 4 per element forward, 5 + 6 backward. Source:
+// Ioffe & Szegedy 2015, arXiv 1502.03167.
 #pragma once
 
 #include "core/op_definition.hpp"
@@ -20,7 +20,8 @@ struct BatchNorm {
   Result<OpDefinition> define(std::span<const TensorDesc> inputs) const {
     if (inputs.size() != 1) return usage_error("takes one input, got {}", inputs.size());
     const Shape& in = inputs[0].shape;
-    if (in.size() != 2 && in.size() != 4) return usage_error("takes an input [n, c] or [n, c, h, w], got {}", print(in));
+    if (in.size() != 2 && in.size() != 4)
+      return usage_error("takes an input [n, c] or [n, c, h, w], got {}", print(in));
     if (!(epsilon > 0)) return usage_error("epsilon = {}: must be greater than 0", epsilon);
     Definer d;
     std::vector<int> axes, summed;
@@ -38,12 +39,20 @@ struct BatchNorm {
     const int beta = d.weight("beta", {{in[1]}, t, {}}, {channel}, {InitKind::kZeros, 0});
     const int y = d.output("y", inputs[0], along(axes));
     const int sums = d.internal("sums", {{2, in[1]}, DType::kF64, {}}, {DimMap::whole(), channel});
-    const int grad_sums = d.internal("grad_sums", {{2, in[1]}, DType::kF64, {}}, {DimMap::whole(), channel});
+    const int grad_sums =
+        d.internal("grad_sums", {{2, in[1]}, DType::kF64, {}}, {DimMap::whole(), channel});
     using G = Definer::Grad;
     d.step("statistics", Phase::kForward).reads(x).writes(sums).reduces(summed).flops(3, axes);
     d.step("normalize", Phase::kForward).reads({x, sums, gamma, beta}).writes(y).flops(4, axes);
-    d.step("backward_statistics", Phase::kBackwardInput).reads({x, sums, G{y}}).writes(grad_sums).reduces(summed).flops(5, axes);
-    d.step("backward_input", Phase::kBackwardInput).reads({x, sums, gamma, G{y}, grad_sums}).writes(G{x}).flops(6, axes);
+    d.step("backward_statistics", Phase::kBackwardInput)
+        .reads({x, sums, G{y}})
+        .writes(grad_sums)
+        .reduces(summed)
+        .flops(5, axes);
+    d.step("backward_input", Phase::kBackwardInput)
+        .reads({x, sums, gamma, G{y}, grad_sums})
+        .writes(G{x})
+        .flops(6, axes);
     // The sums are complete on every device already: equal copies, nothing to add up.
     d.step("backward_weight", Phase::kBackwardWeight).reads(grad_sums).writes({G{gamma}, G{beta}});
     return d.take();

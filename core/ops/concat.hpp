@@ -1,7 +1,7 @@
 // concat: joins the inputs x0, x1, … along one dimension.
 //
-// Shapes: equal but for dimension `dim`, where y has the sum. No FLOPs. A part of y may touch none of an input:
-// its piece of that input is empty.
+// Shapes: equal but for dimension `dim`, where y has the sum. No FLOPs. A part of y may touch none
+// of an input: its piece of that input is empty.
 #pragma once
 
 #include "core/op_definition.hpp"
@@ -15,14 +15,17 @@ struct Concat {
   Result<OpDefinition> define(std::span<const TensorDesc> inputs) const {
     if (inputs.empty()) return usage_error("takes at least one input, got none");
     const auto rank = static_cast<std::int64_t>(inputs[0].shape.size());
-    if (dim < 0 || dim >= rank) return usage_error("dim = {}: inputs of rank {} allow 0 to {}", dim, rank, rank - 1);
+    if (dim < 0 || dim >= rank)
+      return usage_error("dim = {}: inputs of rank {} allow 0 to {}", dim, rank, rank - 1);
     TensorDesc out = inputs[0];
     for (std::size_t k = 1; k < inputs.size(); ++k) {
       Shape expected = inputs[0].shape;
       if (inputs[k].shape.size() == expected.size()) expected[dim] = inputs[k].shape[dim];
       if (inputs[k].shape != expected || inputs[k].dtype != out.dtype)
-        return usage_error("input {} is {} {} but input 0 is {} {}: they may differ in dimension {} only", k,
-                           name_of(inputs[k].dtype), print(inputs[k].shape), name_of(out.dtype), print(inputs[0].shape), dim);
+        return usage_error(
+            "input {} is {} {} but input 0 is {} {}: they may differ in dimension {} only", k,
+            name_of(inputs[k].dtype), print(inputs[k].shape), name_of(out.dtype),
+            print(inputs[0].shape), dim);
       out.shape[dim] += inputs[k].shape[dim];
     }
     Definer d;

@@ -8,8 +8,8 @@ namespace soapstone::core {
 // y = f(x), element by element: every dimension is an axis, all may be split.
 // `derivative_from`: backward reads the output "y" or the input "x".
 enum class DerivativeFrom { kInput, kOutput, kNeither };
-inline Result<OpDefinition> define_unary(std::span<const TensorDesc> inputs, DerivativeFrom derivative_from,
-                                         double flops_per_element) {
+inline Result<OpDefinition> define_unary(std::span<const TensorDesc> inputs,
+                                         DerivativeFrom derivative_from, double flops_per_element) {
   if (inputs.size() != 1) return usage_error("takes one input, got {}", inputs.size());
   Definer d;
   const auto axes = d.axes_of(inputs[0].shape);

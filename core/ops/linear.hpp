@@ -30,26 +30,34 @@ struct Linear {
     const Shape& in = inputs[0].shape;
     const auto rank = static_cast<std::int64_t>(in.size());
     if (contracted_dims < 1 || contracted_dims >= rank)
-      return usage_error("contracted_dims = {}: input {} allows 1 to {}", contracted_dims, print(in), rank - 1);
+      return usage_error("contracted_dims = {}: input {} allows 1 to {}", contracted_dims,
+                         print(in), rank - 1);
     if (out_features.empty()) return usage_error("out_features is empty: give at least one extent");
     for (const auto f : out_features)
-      if (f < 1) return usage_error("out_features = {}: every extent must be at least 1", print(out_features));
+      if (f < 1)
+        return usage_error("out_features = {}: every extent must be at least 1",
+                           print(out_features));
     const std::int64_t batch_rank = rank - contracted_dims;
     const auto out_rank = static_cast<std::int64_t>(out_features.size());
     if (batch_rank + out_rank > kMaxRank)
-      return usage_error("the output would have {} dimensions, at most {} are possible", batch_rank + out_rank, kMaxRank);
+      return usage_error("the output would have {} dimensions, at most {} are possible",
+                         batch_rank + out_rank, kMaxRank);
 
     Definer d;
     std::vector<int> b, o, i;
     for (std::int64_t k = 0; k < batch_rank; ++k)
-      b.push_back(d.axis(k == 0 ? "n" : k == 1 ? "s" : "b" + std::to_string(k), in[k],
-                         k == 0 ? AxisRole::kSample : AxisRole::kAttribute));
+      b.push_back(d.axis(k == 0   ? "n"
+                         : k == 1 ? "s"
+                                  : "b" + std::to_string(k),
+                         in[k], k == 0 ? AxisRole::kSample : AxisRole::kAttribute));
     for (std::int64_t k = 0; k < out_rank; ++k)
-      o.push_back(d.axis(out_rank == 1 ? "o" : "o" + std::to_string(k), out_features[k], AxisRole::kParameter,
+      o.push_back(d.axis(out_rank == 1 ? "o" : "o" + std::to_string(k), out_features[k],
+                         AxisRole::kParameter,
                          packed && k == 0 ? Coupling::kUnsplittable : Coupling::kNone));
     double fan_in = 1;
     for (std::int64_t k = 0; k < contracted_dims; ++k) {
-      i.push_back(d.axis(contracted_dims == 1 ? "i" : "i" + std::to_string(k), in[batch_rank + k], AxisRole::kReduction));
+      i.push_back(d.axis(contracted_dims == 1 ? "i" : "i" + std::to_string(k), in[batch_rank + k],
+                         AxisRole::kReduction));
       fan_in *= static_cast<double>(in[batch_rank + k]);
     }
     const auto joined = [](std::vector<int> a, const std::vector<int>& c) {
@@ -83,7 +91,11 @@ struct Linear {
       auto forward = d.step("forward", Phase::kForward).reads({x, w});
       if (bias) forward.reads(bias_operand);
       forward.writes(y).reduces(i).flops(2, boi).flops(bias_flops, joined(b, o));
-      d.step("backward_input", Phase::kBackwardInput).reads({G{y}, w}).writes(G{x}).reduces(o).flops(2, boi);
+      d.step("backward_input", Phase::kBackwardInput)
+          .reads({G{y}, w})
+          .writes(G{x})
+          .reduces(o)
+          .flops(2, boi);
       auto weight = d.step("backward_weight", Phase::kBackwardWeight).reads({G{y}, x}).writes(G{w});
       if (bias) weight.writes(G{bias_operand});
       weight.reduces(b).flops(2, boi).flops(bias_flops, joined(b, o));
@@ -96,9 +108,20 @@ struct Linear {
     auto product = d.step("product", Phase::kForward).reads({x, w});
     if (bias) product.reads(bias_operand);
     product.writes(pre).reduces(i).flops(2, boi).flops(bias_flops, joined(b, o)).only_if_split(i);
-    d.step("activate", Phase::kForward).reads(pre).writes(y).flops(1, joined(b, o)).only_if_split(i);
-    d.step("backward_activation", Phase::kBackwardInput).reads({y, G{y}}).writes(G{pre}).flops(1, joined(b, o));
-    d.step("backward_input", Phase::kBackwardInput).reads({G{pre}, w}).writes(G{x}).reduces(o).flops(2, boi);
+    d.step("activate", Phase::kForward)
+        .reads(pre)
+        .writes(y)
+        .flops(1, joined(b, o))
+        .only_if_split(i);
+    d.step("backward_activation", Phase::kBackwardInput)
+        .reads({y, G{y}})
+        .writes(G{pre})
+        .flops(1, joined(b, o));
+    d.step("backward_input", Phase::kBackwardInput)
+        .reads({G{pre}, w})
+        .writes(G{x})
+        .reduces(o)
+        .flops(2, boi);
     auto weight = d.step("backward_weight", Phase::kBackwardWeight).reads({G{pre}, x}).writes(G{w});
     if (bias) weight.writes(G{bias_operand});
     weight.reduces(b).flops(2, boi).flops(bias_flops, joined(b, o));

@@ -1,12 +1,12 @@
 // softmax_cross_entropy: loss = -1/count Σ_n log softmax(logits[n])[labels[n]].
 //
-// Shapes: logits [n, …, c], labels [n, …] i32 in [0, c), loss [1], correct [1] (how many labels have the largest
-// logit, the first of equals; for accuracy). `count` is the number of labels of the whole batch on all devices,
-// unless `mean_over` gives it (micro-batches: the number of labels of the whole mini-batch).
-// A label kNoLabel has no loss and no gradient and is never right; `count` counts it nonetheless.
-// Internal: `lse` [n, …] = log Σ_c exp(logits).
-// Axes: n sample, further leading dimensions attribute, c stays whole.
-// FLOPs: counted 5 per logit forward, 4 backward.
+// Shapes: logits [n, …, c], labels [n, …] i32 in [0, c), loss [1], correct [1] (how many labels
+// have the largest logit, the first of equals; for accuracy). `count` is the number of labels of
+// the whole batch on all devices, unless `mean_over` gives it (micro-batches: the number of labels
+// of the whole mini-batch). A label kNoLabel has no loss and no gradient and is never right;
+// `count` counts it nonetheless. Internal: `lse` [n, …] = log Σ_c exp(logits). Axes: n sample,
+// further leading dimensions attribute, c stays whole. FLOPs: counted 5 per logit forward, 4
+// backward.
 #pragma once
 
 #include "core/op_definition.hpp"
@@ -20,19 +20,24 @@ struct SoftmaxCrossEntropy {
   std::int64_t mean_over = 0;  // 0: the number of labels
 
   Result<OpDefinition> define(std::span<const TensorDesc> inputs) const {
-    if (inputs.size() != 2) return usage_error("takes logits and labels, got {} inputs", inputs.size());
+    if (inputs.size() != 2)
+      return usage_error("takes logits and labels, got {} inputs", inputs.size());
     const Shape &logits = inputs[0].shape, &labels = inputs[1].shape;
     Shape expected;
     for (std::size_t k = 0; k + 1 < logits.size(); ++k) expected.push_back(logits[k]);
     if (logits.size() < 2 || labels != expected || inputs[1].dtype != DType::kI32)
-      return usage_error("takes logits [n, …, c] and i32 labels [n, …], got {} {} and {} {}", name_of(inputs[0].dtype),
-                         print(logits), name_of(inputs[1].dtype), print(labels));
-    if (mean_over < 0) return usage_error("mean_over = {}: must be 0 (the number of labels) or more", mean_over);
+      return usage_error("takes logits [n, …, c] and i32 labels [n, …], got {} {} and {} {}",
+                         name_of(inputs[0].dtype), print(logits), name_of(inputs[1].dtype),
+                         print(labels));
+    if (mean_over < 0)
+      return usage_error("mean_over = {}: must be 0 (the number of labels) or more", mean_over);
     Definer d;
     std::vector<int> lead;
     for (std::size_t k = 0; k + 1 < logits.size(); ++k)
-      lead.push_back(d.axis(k == 0 ? "n" : k == 1 ? "s" : "b" + std::to_string(k), logits[k],
-                            k == 0 ? AxisRole::kSample : AxisRole::kAttribute));
+      lead.push_back(d.axis(k == 0   ? "n"
+                            : k == 1 ? "s"
+                                     : "b" + std::to_string(k),
+                            logits[k], k == 0 ? AxisRole::kSample : AxisRole::kAttribute));
     const int c = d.axis("c", logits.back(), AxisRole::kAttribute, Coupling::kUnsplittable);
     std::vector<int> all = lead;
     all.push_back(c);
@@ -42,8 +47,15 @@ struct SoftmaxCrossEntropy {
     const int loss = d.output("loss", {{1}, t, {}}, {DimMap::whole()});
     const int correct = d.output("correct", {{1}, t, {}}, {DimMap::whole()}, false);
     const int lse = d.internal("lse", {labels, t, {}}, along(lead));
-    d.step("forward", Phase::kForward).reads({x, target}).writes({loss, correct, lse}).reduces(lead).flops(5, all);
-    d.step("backward_input", Phase::kBackwardInput).reads({x, target, lse}).writes(Definer::grad(x)).flops(4, all);
+    d.step("forward", Phase::kForward)
+        .reads({x, target})
+        .writes({loss, correct, lse})
+        .reduces(lead)
+        .flops(5, all);
+    d.step("backward_input", Phase::kBackwardInput)
+        .reads({x, target, lse})
+        .writes(Definer::grad(x))
+        .flops(4, all);
     return d.take();
   }
 

@@ -59,8 +59,10 @@ Rows<T> rows_of(const Block& block, Trailing trailing = Trailing::kRow) {
 // body(std::true_type) or body(std::false_type): the loop inside is compiled for both.
 template <class Body>
 void if_contiguous(bool contiguous, const Body& body) {
-  if (contiguous) body(std::true_type{});
-  else body(std::false_type{});
+  if (contiguous)
+    body(std::true_type{});
+  else
+    body(std::false_type{});
 }
 
 // The step of a loop compiled for contiguous elements is the constant 1.

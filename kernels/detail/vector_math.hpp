@@ -11,8 +11,8 @@
 namespace soapstone::kernels::detail {
 
 // e^x to about 1 unit in the last place; 0 below the smallest normal number.
-// x = n ln 2 + r, |r| <= ln 2 / 2. Adding and subtracting 1.5 · 2^23 (2^52) rounds to n and leaves n
-// in the low bits. Polynomial in r: float from Cephes' expf, double the Taylor series to r^13.
+// x = n ln 2 + r, |r| <= ln 2 / 2. Adding and subtracting 1.5 · 2^23 (2^52) rounds to n and leaves
+// n in the low bits. Polynomial in r: float from Cephes' expf, double the Taylor series to r^13.
 KOKKOS_INLINE_FUNCTION float exponential(float x) {
   constexpr float kShift = 12582912.0f, kLowest = -87.3365447f, kHighest = 88.3762626f;
   const float clamped = x < kLowest ? kLowest : x > kHighest ? kHighest : x;
@@ -26,7 +26,8 @@ KOKKOS_INLINE_FUNCTION float exponential(float x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * (r * r) + r + 1.0f;
-  const std::int32_t exponent = std::bit_cast<std::int32_t>(shifted) - std::bit_cast<std::int32_t>(kShift);
+  const std::int32_t exponent =
+      std::bit_cast<std::int32_t>(shifted) - std::bit_cast<std::int32_t>(kShift);
   const float power = std::bit_cast<float>((exponent + 127) * (std::int32_t{1} << 23));
   return x < kLowest ? 0.0f : p * power;
 }
@@ -50,7 +51,8 @@ KOKKOS_INLINE_FUNCTION double exponential(double x) {
   p = p * r + 1.0 / 6;
   p = p * r + 0.5;
   p = p * (r * r) + r + 1.0;
-  const std::int64_t exponent = std::bit_cast<std::int64_t>(shifted) - std::bit_cast<std::int64_t>(kShift);
+  const std::int64_t exponent =
+      std::bit_cast<std::int64_t>(shifted) - std::bit_cast<std::int64_t>(kShift);
   const double power = std::bit_cast<double>((exponent + 1023) * (std::int64_t{1} << 52));
   return x < kLowest ? 0.0 : p * power;
 }
@@ -61,9 +63,9 @@ struct Normal {
   T distribution, density;
 };
 
-// float: erfc(a) = e^(-a²) t P(2t - 1), t = 1 / (1 + 0.375 a), a = |x| / √2; P is a polynomial fitted
-// to a relative error of 1.2e-8 over a in [0, 10]. The small tail is computed for itself, so that
-// Φ(x) of a negative x does not cancel.
+// float: erfc(a) = e^(-a²) t P(2t - 1), t = 1 / (1 + 0.375 a), a = |x| / √2; P is a polynomial
+// fitted to a relative error of 1.2e-8 over a in [0, 10]. The small tail is computed for itself, so
+// that Φ(x) of a negative x does not cancel.
 KOKKOS_INLINE_FUNCTION Normal<float> normal(float x) {
   const float t = 1.0f / (1.0f + 0.265165043f * (x < 0 ? -x : x));
   const float u = 2.0f * t - 1.0f;
@@ -82,7 +84,8 @@ KOKKOS_INLINE_FUNCTION Normal<float> normal(float x) {
 }
 
 KOKKOS_INLINE_FUNCTION Normal<double> normal(double x) {
-  return {0.5 * erfc(-0.70710678118654752440 * x), 0.39894228040143267794 * exponential(-0.5 * x * x)};
+  return {0.5 * erfc(-0.70710678118654752440 * x),
+          0.39894228040143267794 * exponential(-0.5 * x * x)};
 }
 
 }  // namespace soapstone::kernels::detail

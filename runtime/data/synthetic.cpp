@@ -15,8 +15,8 @@ using kernels::RandomUse;
 // What the streams' indices stand for.
 enum Stream : std::uint32_t { kLabel = 0, kTable = 1, kWindow = 2, kToken = 3 };
 
-// An image is the pattern of its label with noise upon it. Both are windows of one table of numbers, so
-// that making data takes next to nothing from the training beside it.
+// An image is the pattern of its label with noise upon it. Both are windows of one table of
+// numbers, so that making data takes next to nothing from the training beside it.
 class Synthetic final : public DataSource {
  public:
   Synthetic(const core::Graph& graph, std::uint64_t seed, std::int64_t first, std::int64_t samples)

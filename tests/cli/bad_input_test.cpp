@@ -73,7 +73,7 @@ TEST_F(BadInput, UnknownCluster) {
 }
 
 TEST_F(BadInput, MissingClusterFile) {
-  expect_refusal(run({"clusters", "nowhere.toml"}), 1, {"nowhere.toml", "No such file"});
+  expect_refusal(run({"clusters", "nowhere.toml"}), 2, {"nowhere.toml", "No such file"});
 }
 
 TEST_F(BadInput, UnknownSearcher) {
@@ -110,12 +110,12 @@ TEST_F(BadInput, RankedStrategyThatIsNotThere) {
 
 TEST_F(BadInput, MalformedToml) {
   write("cluster.toml", "name = \"x\"\n\n[[device_kind]]\nname = = 3\n");
-  expect_refusal(run({"clusters", "cluster.toml"}), 1, {"cluster.toml:4:", "not TOML"});
+  expect_refusal(run({"clusters", "cluster.toml"}), 2, {"cluster.toml:4:", "not TOML"});
 }
 
 TEST_F(BadInput, UnknownKeyInToml) {
   write("cluster.toml", "name = \"x\"\n\n[[device_kind]]\nname = \"gpu\"\nmemry = \"16 GiB\"\n");
-  expect_refusal(run({"clusters", "cluster.toml"}), 1,
+  expect_refusal(run({"clusters", "cluster.toml"}), 2,
                  {"cluster.toml:5", "`memry`", "did you mean `memory`?", "accepted: "});
 }
 
@@ -124,25 +124,25 @@ TEST_F(BadInput, UnitInTomlThatDoesNotExist) {
   const auto at = good.find("16 GiB");
   ASSERT_NE(at, std::string::npos);
   write("cluster.toml", good.substr(0, at) + "16 Gib" + good.substr(at + 6));
-  expect_refusal(run({"clusters", "cluster.toml"}), 1,
+  expect_refusal(run({"clusters", "cluster.toml"}), 2,
                  {"cluster.toml:", "memory", "16 Gib", "did you mean `GiB`?"});
 }
 
 TEST_F(BadInput, MalformedJson) {
   write_strategy("\"fc1\": {\"degrees\": {\"o\": }}");
-  expect_refusal(simulate_strategy(), 1, {"strategy.json:6:", "not JSON"});
+  expect_refusal(simulate_strategy(), 2, {"strategy.json:6:", "not JSON"});
   EXPECT_THAT(files(), ElementsAre("strategy.json"));
 }
 
 TEST_F(BadInput, UnknownKeyInJson) {
   write_strategy("\"fc1\": {\"degres\": {\"o\": 2}, \"devices\": [0, 1]}");
-  expect_refusal(simulate_strategy(), 1,
+  expect_refusal(simulate_strategy(), 2,
                  {"strategy.json:6: at /ops/fc1/degres", "`degres`", "did you mean `degrees`?"});
 }
 
 TEST_F(BadInput, WrongTypeInJson) {
   write_strategy("\"fc1\": {\"degrees\": {\"o\": \"two\"}, \"devices\": [0, 1]}");
-  expect_refusal(simulate_strategy(), 1,
+  expect_refusal(simulate_strategy(), 2,
                  {"strategy.json:6: at /ops/fc1/degrees/o", "\"two\"", "accepted: an integer"});
 }
 

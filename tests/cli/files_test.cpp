@@ -196,7 +196,7 @@ class CheckpointFile : public ProgramTest {
 
 TEST_F(CheckpointFile, Missing) {
   std::filesystem::remove(folder() / "a.checkpoint");
-  expect_refusal(resume(), 1, {"a.checkpoint", "No such file"});
+  expect_refusal(resume(), 2, {"a.checkpoint", "No such file"});
   EXPECT_THAT(files(), testing::IsEmpty());
 }
 

@@ -28,6 +28,21 @@ class Ranks : public ProgramTest {
   }
 };
 
+// Rows that a reader finds; -1 while there is no table yet.
+int rows(const std::filesystem::path& file, const char* query) {
+  sqlite3* db = nullptr;
+  int count = -1;
+  if (sqlite3_open_v2(file.c_str(), &db, SQLITE_OPEN_READWRITE, nullptr) == SQLITE_OK) {
+    sqlite3_stmt* statement = nullptr;
+    if (sqlite3_prepare_v2(db, query, -1, &statement, nullptr) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW)
+      count = sqlite3_column_int(statement, 0);
+    sqlite3_finalize(statement);
+  }
+  sqlite3_close(db);
+  return count;
+}
+
 TEST_F(Ranks, TrainPredictAndCompare) {
   const Outcome train = run({"train", "mlp", "--batch", "16", "--steps", "3", "--ranks", "2",
                              "--metrics", "metrics.jsonl", "--trace", "measured.json", "--json"});
@@ -44,6 +59,26 @@ TEST_F(Ranks, TrainPredictAndCompare) {
   EXPECT_EQ(diff.exit_code, 0) << diff.err;
   EXPECT_THAT(diff.out, HasSubstr("mlp: step predicted"));
   EXPECT_THAT(read("page.md"), HasSubstr("\n| 1 | "));
+}
+
+TEST_F(Ranks, ClustersLocalMeasuresThisMachine) {
+  const auto json =
+      document(run({"clusters", "local", "--ranks", "2", "--out", "local.toml", "--json"}));
+  EXPECT_EQ(json["node"][0]["devices"], 2);
+  EXPECT_GT(json["device_kind"][0]["peak"]["f32"].get<double>(),
+            json["device_kind"][0]["peak"]["f64"].get<double>());
+  EXPECT_THAT(read("local.toml"), HasSubstr("source = \"measured"));
+  // Its curves are in the database, and it is what `local` means from now on.
+  for (const std::string cluster : {"local.toml", "local"}) {
+    const Outcome predicted = run({"simulate", "mlp", "--cluster", cluster});
+    EXPECT_EQ(predicted.exit_code, 0) << predicted.err;
+    EXPECT_THAT(predicted.err, Not(HasSubstr("assumed")));
+  }
+  EXPECT_GT(rows(cache() / "costs.sqlite",
+                 "SELECT count(*) FROM curves WHERE curve LIKE 'message local-%'"),
+            10);
+  expect_refusal(run({"train", "mlp", "--cluster", "local.toml", "--ranks", "3"}), 2,
+                 {"--ranks 3", "2 devices"});
 }
 
 TEST_F(Ranks, VerifyWithMpi) {
@@ -135,26 +170,14 @@ TEST_F(Ranks, SaveOnCtrlCAndGoOnUnderAnotherStrategy) {
   EXPECT_EQ(step, done + 5);
 }
 
-// Rows that a reader finds; -1 while there is no table yet.
-int rows(const std::filesystem::path& file, const char* query) {
-  sqlite3* db = nullptr;
-  int count = -1;
-  if (sqlite3_open_v2(file.c_str(), &db, SQLITE_OPEN_READWRITE, nullptr) == SQLITE_OK) {
-    sqlite3_stmt* statement = nullptr;
-    if (sqlite3_prepare_v2(db, query, -1, &statement, nullptr) == SQLITE_OK &&
-        sqlite3_step(statement) == SQLITE_ROW)
-      count = sqlite3_column_int(statement, 0);
-    sqlite3_finalize(statement);
-  }
-  sqlite3_close(db);
-  return count;
-}
-
 TEST_F(Ranks, ProfileGoesOnAfterItWasKilled) {
-  const std::vector<std::string> command{
-      "profile", "transformer-block", "--batch", "2",      "--ranks",
-      "1",       "--strategy",        "single",  "--time", "60ms",
-      "--json"};
+  const std::vector<std::string> command{"profile",    "transformer-block",
+                                         "--batch",    "2",
+                                         "--ranks",    "1",
+                                         "--strategy", "single",
+                                         "--time",     "60ms",
+                                         "--known",    "keep",
+                                         "--json"};
   const auto database = cache() / "costs.sqlite";
   Running profile = start(command);
   ASSERT_TRUE(eventually(

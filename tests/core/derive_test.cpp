@@ -48,29 +48,33 @@ TEST_P(SmallOps, PartsOfAnAxisAreCountedOff) {
   }
 }
 
-// FLOPs of the parts add up to those of the whole: every point is computed once per set of parts that an axis makes
-// copies of, which is never less than once.
+// FLOPs of the parts add up to those of the whole: every point is computed once per set of parts
+// that an axis makes copies of, which is never less than once.
 TEST_P(SmallOps, WorkOfThePartsAddsUp) {
   const OpDefinition definition = GetParam().definition();
   const auto all = axis_intervals(definition, {}, 0);
   for (std::size_t a = 0; a < definition.axes.size(); ++a) {
     if (largest_degree(definition.axes[a]) < 2) continue;
-    OpStrategy s{std::vector<std::int32_t>(definition.axes.size(), 1), 1, {DeviceId(0), DeviceId(1)}};
+    OpStrategy s{
+        std::vector<std::int32_t>(definition.axes.size(), 1), 1, {DeviceId(0), DeviceId(1)}};
     s.degrees[a] = 2;
     for (const Step& step : definition.steps) {
       if (!step_is_used(step, split_axes(s))) continue;
       double sum = 0, expected = 0;
       for (const auto& term : step.flops) {
-        const double whole_term = step_flops({step.name, step.phase, {}, {}, {}, {term}, {}, {}}, all).value;
+        const double whole_term =
+            step_flops({step.name, step.phase, {}, {}, {}, {term}, {}, {}}, all).value;
         expected += whole_term * (term.over.has(static_cast<int>(a)) ? 1 : 2);
       }
-      for (std::size_t i = 0; i < 2; ++i) sum += step_flops(step, axis_intervals(definition, s, i)).value;
+      for (std::size_t i = 0; i < 2; ++i)
+        sum += step_flops(step, axis_intervals(definition, s, i)).value;
       EXPECT_DOUBLE_EQ(sum, expected) << step.name << " by " << definition.axes[a].name;
     }
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Operators, SmallOps, testing::ValuesIn(oracle::small_ops()), [](const auto& p) { return p.param.name; });
+INSTANTIATE_TEST_SUITE_P(Operators, SmallOps, testing::ValuesIn(oracle::small_ops()),
+                         [](const auto& p) { return p.param.name; });
 
 TEST(Derive, DevicesStandRowMajorOverTheAxesReplicasInnermost) {
   const OpStrategy s{{2, 1, 3}, 2, std::vector<DeviceId>(12)};
@@ -91,7 +95,8 @@ TEST(Derive, GranulesStayTogether) {
   const OpDefinition definition = d.take();
   EXPECT_EQ(largest_degree(definition.axes[1]), 2);
   const OpStrategy s{{1, 2}, 1, {DeviceId(4), DeviceId(0)}};
-  EXPECT_EQ(operand_layout(definition, y, s, Access::kRead).parts[1], (std::vector<Interval>{{0, 6}, {6, 7}}));
+  EXPECT_EQ(operand_layout(definition, y, s, Access::kRead).parts[1],
+            (std::vector<Interval>{{0, 6}, {6, 7}}));
   const Status status = oracle::check_all(definition, s);
   EXPECT_TRUE(status) << status.error().message;
 }
@@ -101,7 +106,8 @@ TEST(Derive, OnlyStepsThatTheLossOrAGradientNeedsAreNeeded) {
   GraphBuilder g("needs");
   auto x = g.source("x", {{2, 3}, DType::kF64, {}});
   const auto labels = g.source("labels", {{2}, DType::kI32, {}}, 4);
-  const auto hidden = g.add("fc1", Linear{.out_features = {3}, .activation = Activation::kRelu}, {x});
+  const auto hidden =
+      g.add("fc1", Linear{.out_features = {3}, .activation = Activation::kRelu}, {x});
   g.add("unseen", Linear{.out_features = {4}}, {hidden});
   const auto logits = g.add("fc2", Linear{.out_features = {4}}, {g.add("relu", Relu{}, {hidden})});
   const Graph graph = g.build_with_loss(logits, labels).value();
@@ -112,12 +118,13 @@ TEST(Derive, OnlyStepsThatTheLossOrAGradientNeedsAreNeeded) {
       if (step_is_used(step, {}) && step_is_needed(graph, node, step)) needed += " " + step.name;
     needed += "\n";
   }
-  EXPECT_EQ(needed,
-            "fc1: forward backward_activation backward_weight\n"  // the gradient of a source is nobody's
-            "unseen: forward\n"
-            "relu: forward backward_input\n"
-            "fc2: forward backward_input backward_weight\n"
-            "loss: forward backward_input\n");
+  EXPECT_EQ(
+      needed,
+      "fc1: forward backward_activation backward_weight\n"  // the gradient of a source is nobody's
+      "unseen: forward\n"
+      "relu: forward backward_input\n"
+      "fc2: forward backward_input backward_weight\n"
+      "loss: forward backward_input\n");
 }
 
 TEST(Derive, BytesOfAStepCountEachOperandOnce) {

@@ -32,7 +32,8 @@ TEST(Graph, NamesWeightsAndOutputsAfterTheirOperator) {
   const Graph g = Graph::build(spec_of_two_layers()).value();
   std::string names;
   for (const Tensor& t : g.tensors()) names += t.name + " ";
-  EXPECT_EQ(names, "x y fc1.weight fc1.bias fc1.y fc2.weight fc2.bias fc2.y loss.loss loss.correct ");
+  EXPECT_EQ(names,
+            "x y fc1.weight fc1.bias fc1.y fc2.weight fc2.bias fc2.y loss.loss loss.correct ");
   EXPECT_EQ(g.batch(), 4);
   EXPECT_EQ(g.parameter_count(), 3 * 3 + 3 + 2 * 3 + 2);
   EXPECT_EQ(g.tensor(g.loss()).name, "loss.loss");
@@ -47,7 +48,9 @@ TEST(Graph, NamesWeightsAndOutputsAfterTheirOperator) {
 TEST(Graph, ErrorsNameTheOperator) {
   GraphSpec s = spec_of_two_layers();
   s.ops[1].inputs = {"fc1.z"};
-  EXPECT_NE(refusal(s).find("fc2: no tensor `fc1.z` before it; did you mean `fc1.y`?"), std::string::npos) << refusal(s);
+  EXPECT_NE(refusal(s).find("fc2: no tensor `fc1.z` before it; did you mean `fc1.y`?"),
+            std::string::npos)
+      << refusal(s);
   s = spec_of_two_layers();
   std::swap(s.ops[0], s.ops[1]);
   EXPECT_NE(refusal(s).find("fc2: no tensor `fc1.y` before it"), std::string::npos) << refusal(s);
@@ -72,7 +75,9 @@ TEST(Graph, ErrorsNameTheOperator) {
   s.ops[1].tied["weight"] = "fc1.weight";
   EXPECT_NE(refusal(s).find("fc2: weight weight"), std::string::npos) << refusal(s);
   s.ops[1].tied = {{"wieght", "fc1.weight"}};
-  EXPECT_NE(refusal(s).find("fc2: no weight `wieght` to tie; did you mean `weight`?"), std::string::npos) << refusal(s);
+  EXPECT_NE(refusal(s).find("fc2: no weight `wieght` to tie; did you mean `weight`?"),
+            std::string::npos)
+      << refusal(s);
   GraphBuilder g("bad");
   const auto x = g.source("x", {{4, 3}, DType::kF64, {}});
   EXPECT_EQ(g.build(g.add("fc1", Linear{.out_features = {0}}, {x})).error().message,
@@ -104,7 +109,8 @@ TEST(Graph, ATiedWeightBelongsToItsFirstOperatorAndListsAllUses) {
   EXPECT_FALSE(g.find_tensor("head.weight"));
 }
 
-// Losses and gradients of the micro-batches add up to those of the mini-batch, dropout's masks included.
+// Losses and gradients of the micro-batches add up to those of the mini-batch, dropout's masks
+// included.
 void expect_micro_batches_add_up(const Graph& g) {
   const auto once = interpreter::run_unsharded(g, {}, {})[0];
   for (const std::int64_t count : {2, 3, 6}) {
@@ -112,12 +118,14 @@ void expect_micro_batches_add_up(const Graph& g) {
     EXPECT_NEAR(parts.loss, once.loss, 1e-13 * std::abs(once.loss));
     EXPECT_EQ(parts.correct, once.correct);
     for (const auto& [name, gradient] : once.gradients)
-      for (std::size_t i = 0; i < gradient.size(); ++i) ASSERT_NEAR(parts.gradients.at(name)[i], gradient[i], 1e-13) << name;
+      for (std::size_t i = 0; i < gradient.size(); ++i)
+        ASSERT_NEAR(parts.gradients.at(name)[i], gradient[i], 1e-13) << name;
   }
 }
 
 TEST(Graph, MicroBatchesAddUpToTheMiniBatch) {
-  expect_micro_batches_add_up(build_model("transformer-block", {.batch = 6, .dtype = DType::kF64}).value());
+  expect_micro_batches_add_up(
+      build_model("transformer-block", {.batch = 6, .dtype = DType::kF64}).value());
   // Rows of several samples: the masks of a micro-batch still follow the place in the mini-batch.
   GraphBuilder g("rows");
   auto x = g.source("x", {{6, 4, 3}, DType::kF64, {}});
@@ -140,7 +148,8 @@ TEST(Graph, MicroBatchesThatChangeAWeightAreRefused) {
   EXPECT_TRUE(graph.micro_batch(1));
   const auto part = graph.micro_batch(2);
   ASSERT_FALSE(part);
-  EXPECT_EQ(graph.micro_batch(4).error().message, "micro_batches = 4: the batch of 6 must be a multiple of it");
+  EXPECT_EQ(graph.micro_batch(4).error().message,
+            "micro_batches = 4: the batch of 6 must be a multiple of it");
 }
 
 }  // namespace

@@ -59,7 +59,8 @@ TEST(Layout, ComparesHashesPrintsAndComesBackFromJson) {
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(*read, other);
   EXPECT_EQ(hash_of(*read), hash_of(other));
-  EXPECT_EQ(print(on_one_device({2}, DeviceId(3))), "{parts=[[[0, 2)]], partials=1, replicas=1, overlap=copy, devices=[3]}");
+  EXPECT_EQ(print(on_one_device({2}, DeviceId(3))),
+            "{parts=[[[0, 2)]], partials=1, replicas=1, overlap=copy, devices=[3]}");
 }
 
 TEST(Shape, PartsDifferByAtMostOneGranuleLargerOnesFirst) {

@@ -43,7 +43,8 @@ using interpreter::UnshardedOptions;
 using interpreter::UnshardedStep;
 using interpreter::WorkspaceCatalog;
 
-// Sums of a few hundred terms in another order, through some twenty operators: some 1e-14 of rounding.
+// Sums of a few hundred terms in another order, through some twenty operators: some 1e-14 of
+// rounding.
 constexpr double kTolerance = 1e-12;
 
 struct Trial {
@@ -56,8 +57,11 @@ struct Trial {
 
 // What one device makes of the same steps; kept, since many trials share it.
 const std::vector<UnshardedStep>& expected_of(const Graph& graph, const UnshardedOptions& options) {
-  static std::map<std::tuple<std::uint64_t, std::int64_t, int, std::uint32_t, bool>, std::vector<UnshardedStep>> known;
-  const auto [it, is_new] = known.try_emplace({graph.hash(), options.micro_batches, options.steps, options.optimizer_states, options.clip});
+  static std::map<std::tuple<std::uint64_t, std::int64_t, int, std::uint32_t, bool>,
+                  std::vector<UnshardedStep>>
+      known;
+  const auto [it, is_new] = known.try_emplace(
+      {graph.hash(), options.micro_batches, options.steps, options.optimizer_states, options.clip});
   if (is_new) it->second = run_unsharded(graph, TrainingData{}, options);
   return it->second;
 }
@@ -77,10 +81,15 @@ Plan lowered(const Graph& graph, const Trial& t, int devices) {
   return std::move(*plan);
 }
 
-interpreter::Difference difference(const Graph& graph, const Plan& plan, const Trial& t, std::optional<std::uint32_t> removed = {}) {
+interpreter::Difference difference(const Graph& graph, const Plan& plan, const Trial& t,
+                                   std::optional<std::uint32_t> removed = {}) {
   const UnshardedOptions options = unsharded_options(t);
   const auto found = run_plan(graph, plan, TrainingData{},
-                              {.steps = t.steps, .sgd = options.sgd, .turns = t.turns, .lanes = t.lanes, .removed_order = removed});
+                              {.steps = t.steps,
+                               .sgd = options.sgd,
+                               .turns = t.turns,
+                               .lanes = t.lanes,
+                               .removed_order = removed});
   return compare(graph, found, expected_of(graph, options));
 }
 
@@ -103,14 +112,16 @@ Graph model(std::string_view name, std::int64_t batch) {
 }
 
 // Smaller than the zoo, with what the zoo does not have: a tensor that one operator reads twice, a
-// branch that the loss does not see, broadcasting, a weight with three owners, a regrouping reshape.
+// branch that the loss does not see, broadcasting, a weight with three owners, a regrouping
+// reshape.
 Graph oddities(std::int64_t batch, bool has_unseen_branch = true) {
   GraphBuilder g("oddities");
   const auto ids = g.source("ids", {{batch, 4}, DType::kI32, {}}, 5);
   const auto labels = g.source("labels", {{batch, 4}, DType::kI32, {}}, 5);
   const auto offset = g.source("offset", {{batch, 1, 6}, DType::kF64, {}});
   auto x = g.add("embed", Embedding{.vocab = 5, .features = 6, .dtype = DType::kF64}, {ids});
-  const auto twin = g.add("twin", Embedding{.vocab = 5, .features = 6, .dtype = DType::kF64}, {ids}, {{"table", g.tensor("embed.table")}});
+  const auto twin = g.add("twin", Embedding{.vocab = 5, .features = 6, .dtype = DType::kF64}, {ids},
+                          {{"table", g.tensor("embed.table")}});
   x = g.add("twice", Add{}, {x, x});
   x = g.add("sum", Add{}, {x, twin});
   x = g.add("shift", Add{}, {offset, x});
@@ -125,7 +136,8 @@ Graph oddities(std::int64_t batch, bool has_unseen_branch = true) {
   t = g.add("regroup", Reshape{.shape = {0, 3, 8}}, {t});
   t = g.add("squash", Gelu{}, {t});
   t = g.add("ungroup", Reshape{.shape = {0, 4, 6}}, {t});
-  t = g.add("head", Linear{.out_features = {5}, .bias = false}, {t}, {{"weight", g.tensor("embed.table")}});
+  t = g.add("head", Linear{.out_features = {5}, .bias = false}, {t},
+            {{"weight", g.tensor("embed.table")}});
   const auto built = g.build_with_loss(t, labels);
   SOAPSTONE_ASSERT(built, "{}", built.error().message);
   return *built;
@@ -161,31 +173,40 @@ TEST_P(RandomStrategies, GiveTheAnswerOfOneDevice) {
     t.lanes = 1 + static_cast<int>(random() % 2);
     t.turns = random() % 2 == 0 ? Turns::kTotalOrder : Turns::kAnyOrder;
     SCOPED_TRACE(fmt::format("trial {}: {} devices, {} lanes, clip {}, {}: {}", k, devices, t.lanes,
-                             t.options.clip_gradient_norm, t.options.patterns == Patterns::kBoxesOnly ? "boxes" : "patterns",
+                             t.options.clip_gradient_norm,
+                             t.options.patterns == Patterns::kBoxesOnly ? "boxes" : "patterns",
                              describe(graph, t.strategy)));
     expect_unsharded_answer(graph, t, devices);
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, RandomStrategies,
-                         testing::Values(RandomCase{"mlp", 12, 1}, RandomCase{"inception-block", 200, 2},
-                                         RandomCase{"transformer-block", 100, 3}, RandomCase{"oddities", 200, 4}),
+                         testing::Values(RandomCase{"mlp", 12, 1},
+                                         RandomCase{"inception-block", 200, 2},
+                                         RandomCase{"transformer-block", 100, 3},
+                                         RandomCase{"oddities", 200, 4}),
                          [](const auto& c) {
                            std::string name = c.param.model;
                            std::replace(name.begin(), name.end(), '-', '_');
                            return name;
                          });
 
-// The unsharded run is what everything else is held against; its gradients are held against its forward pass.
+// The unsharded run is what everything else is held against; its gradients are held against its
+// forward pass.
 TEST(Unsharded, GradientsAreTheSlopesOfTheLoss) {
   for (const std::string name : {"inception-block", "transformer-block", "oddities"}) {
     GraphSpec spec = graph_named(name, 2).spec();
     for (auto& op : spec.ops)
-      if (op.op.get_if<Dropout>()) op.op = Dropout{.rate = 0};  // the second step would draw another mask
+      if (op.op.get_if<Dropout>())
+        op.op = Dropout{.rate = 0};  // the second step would draw another mask
     const Graph graph = Graph::build(spec).value();
     const double slope = run_unsharded(graph, {}, {})[0].squared_norm;
     // Plain descent by r changes the loss by -r |gradient|² + O(r²).
-    const auto loss_after = [&](double rate) { return run_unsharded(graph, {}, {.steps = 2, .optimizer_states = 0, .sgd = {.learning_rate = rate}})[1].loss; };
+    const auto loss_after = [&](double rate) {
+      return run_unsharded(graph, {},
+                           {.steps = 2, .optimizer_states = 0, .sgd = {.learning_rate = rate}})[1]
+          .loss;
+    };
     const double r = 1e-5 / slope;
     EXPECT_NEAR((loss_after(-r) - loss_after(r)) / (2 * r), slope, 1e-4 * slope) << name;
   }
@@ -194,13 +215,15 @@ TEST(Unsharded, GradientsAreTheSlopesOfTheLoss) {
 TEST(Lower, OneDeviceMovesNothing) {
   for (const std::string name : {"mlp", "inception-block", "transformer-block", "oddities"}) {
     const Graph graph = graph_named(name, 2);
-    const Trial t{.strategy = single_device(graph), .options = {.clip_gradient_norm = true}, .steps = 2};
+    const Trial t{
+        .strategy = single_device(graph), .options = {.clip_gradient_norm = true}, .steps = 2};
     const Plan plan = lowered(graph, t, 1);
     ASSERT_EQ(plan.classes.size(), 1u);
     for (const Task& task : plan.classes[0].tasks) {
       // Only gradients that leave gaps or come short of the tensor are copied into place.
       const bool gradient = task.kind == TaskKind::kTransfer && task.phase != Phase::kForward;
-      EXPECT_TRUE(task.kind != TaskKind::kTransfer || gradient) << task_label(graph, plan, plan.classes[0], task);
+      EXPECT_TRUE(task.kind != TaskKind::kTransfer || gradient)
+          << task_label(graph, plan, plan.classes[0], task);
     }
     expect_unsharded_answer(graph, t, 1);
   }
@@ -239,7 +262,8 @@ TEST(Lower, AWarmLoweringGivesTheSamePlan) {
     for (int k = 0; k < 12; ++k) {
       Strategy next = strategies.back();
       const std::size_t op = random() % next.ops.size();
-      next.ops[op] = interpreter::random_op_strategy(graph.micro_batch(next.micro_batches).value().ops()[op], 6, random);
+      next.ops[op] = interpreter::random_op_strategy(
+          graph.micro_batch(next.micro_batches).value().ops()[op], 6, random);
       strategies.push_back(next);
     }
     for (const Strategy& s : strategies) {
@@ -252,7 +276,8 @@ TEST(Lower, AWarmLoweringGivesTheSamePlan) {
     Strategy bad = strategies[0];
     bad.ops[0].devices[0] = DeviceId(6);
     EXPECT_FALSE(warm.lower(bad));
-    EXPECT_EQ(*warm.lower(strategies[0]), lower(graph, strategies[0], cluster, catalog, {.clip_gradient_norm = true}).value());
+    EXPECT_EQ(*warm.lower(strategies[0]),
+              lower(graph, strategies[0], cluster, catalog, {.clip_gradient_norm = true}).value());
   }
 }
 
@@ -263,7 +288,8 @@ TEST(Lower, WithoutTrainingOnlyTheForwardPassRuns) {
     for (int trial = 0; trial < 6; ++trial) {
       const int micro_batches = 1 + trial % 2;
       const Strategy s = random_strategy(graph, 5, micro_batches, random);
-      const Plan plan = lower(graph, s, cluster_of(5, 2), WorkspaceCatalog{}, {.training = false}).value();
+      const Plan plan =
+          lower(graph, s, cluster_of(5, 2), WorkspaceCatalog{}, {.training = false}).value();
       ASSERT_TRUE(check(graph, plan));
       const Status memory = check_memory(plan, 2);
       EXPECT_TRUE(memory) << memory.error().message;
@@ -280,8 +306,8 @@ TEST(Lower, WithoutTrainingOnlyTheForwardPassRuns) {
   }
 }
 
-// Every transfer between devices matters: without it some loss, gradient or weight is another. Looked for in whole
-// steps of every model, under strategies that cut all that can be cut.
+// Every transfer between devices matters: without it some loss, gradient or weight is another.
+// Looked for in whole steps of every model, under strategies that cut all that can be cut.
 TEST(Lower, EveryTransferThatIsLeftOutShows) {
   std::mt19937_64 random(12);
   int gradient_transfers = 0;
@@ -289,7 +315,8 @@ TEST(Lower, EveryTransferThatIsLeftOutShows) {
     for (int trial = 0; trial < 2; ++trial) {
       const int micro_batches = 1 + trial % 2;
       const Graph graph = graph_named(name, 2 * micro_batches);
-      Trial t{.strategy = random_strategy(graph, 4, micro_batches, random), .options = {.clip_gradient_norm = true}};
+      Trial t{.strategy = random_strategy(graph, 4, micro_batches, random),
+              .options = {.clip_gradient_norm = true}};
       const Plan plan = lowered(graph, t, 4);
       std::map<std::uint32_t, std::string> transfers;  // by order
       for (const auto& c : plan.classes)
@@ -297,11 +324,13 @@ TEST(Lower, EveryTransferThatIsLeftOutShows) {
           if (task.kind != TaskKind::kTransfer) continue;
           const Transfer& transfer = plan.transfers[plan.entry(task, 0)];
           if (transfer.members.size() < 2) continue;
-          if (transfers.emplace(task.order, task_label(graph, plan, c, task)).second) gradient_transfers += task.phase != Phase::kForward;
+          if (transfers.emplace(task.order, task_label(graph, plan, c, task)).second)
+            gradient_transfers += task.phase != Phase::kForward;
         }
       for (const auto& [order, label] : transfers) {
         const auto d = difference(graph, plan, t, order);
-        EXPECT_GT(d.worst, 1e-6) << "order " << order << " " << label << " changes nothing: " << describe(graph, t.strategy);
+        EXPECT_GT(d.worst, 1e-6) << "order " << order << " " << label
+                                 << " changes nothing: " << describe(graph, t.strategy);
       }
     }
   }
@@ -314,7 +343,8 @@ TEST(Lower, RefusesWhatDoesNotFitTheMicroBatch) {
   s.micro_batches = 2;
   const auto plan = lower(graph, s, cluster_of(3), NominalCatalog{});
   ASSERT_FALSE(plan);
-  EXPECT_NE(plan.error().message.find("degree 3 of axis n (2 indices"), std::string::npos) << plan.error().message;
+  EXPECT_NE(plan.error().message.find("degree 3 of axis n (2 indices"), std::string::npos)
+      << plan.error().message;
 }
 
 }  // namespace

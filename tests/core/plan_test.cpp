@@ -33,7 +33,9 @@ Sample sample(int lanes = 1) {
   Graph graph = g.build_with_loss(x, y).value();
   Strategy s = data_parallel(graph, std::vector{DeviceId(0), DeviceId(1)});
   s.ops[1].degrees = {1, 1, 2};
-  Plan plan = lower(graph, s, interpreter::cluster_of(2, lanes), interpreter::WorkspaceCatalog{}, {.clip_gradient_norm = true}).value();
+  Plan plan = lower(graph, s, interpreter::cluster_of(2, lanes), interpreter::WorkspaceCatalog{},
+                    {.clip_gradient_norm = true})
+                  .value();
   return {std::move(graph), std::move(plan)};
 }
 
@@ -48,8 +50,12 @@ Task& find_task(Plan& p, TaskKind kind) {
     if (t.kind == kind) return t;
   SOAPSTONE_ASSERT(false, "no {}", name_of(kind));
 }
-std::uint32_t index_of(const Plan& p, const Task& t) { return static_cast<std::uint32_t>(&t - p.classes[0].tasks.data()); }
-bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+std::uint32_t index_of(const Plan& p, const Task& t) {
+  return static_cast<std::uint32_t>(&t - p.classes[0].tasks.data());
+}
+bool has(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
 
 TEST(Plan, CheckNamesTheRuleThatIsBroken) {
   EXPECT_EQ(refusal([](Plan&) {}), "accepted");
@@ -64,44 +70,75 @@ TEST(Plan, CheckNamesTheRuleThatIsBroken) {
   expect([](Plan& p) { p.classes[1].members = {}; }, "class 1 has no members");
   expect([](Plan& p) { p.classes[0].tasks[1].order = 1000000; }, "comes before an earlier task");
   expect([](Plan& p) { p.classes[0].tasks[3].first_use = 1u << 31; }, "uses are out of range");
-  expect([](Plan& p) { p.classes[0].tasks[3].first_dependency = 1u << 31; p.classes[0].tasks[3].dependency_count = 1; }, "dependencies are out of range");
-  expect([](Plan& p) { for (auto& d : p.classes[0].dependencies) d = 5; }, "depends on task 5, which is not earlier");
+  expect(
+      [](Plan& p) {
+        p.classes[0].tasks[3].first_dependency = 1u << 31;
+        p.classes[0].tasks[3].dependency_count = 1;
+      },
+      "dependencies are out of range");
+  expect(
+      [](Plan& p) {
+        for (auto& d : p.classes[0].dependencies) d = 5;
+      },
+      "depends on task 5, which is not earlier");
   expect([](Plan& p) { p.classes[0].uses[0].buffer = 12345; }, "uses buffer 12345 of");
   expect([](Plan& p) { p.classes[0].uses[0].access = UseAccess::kRead; }, "before it is written");
   expect([](Plan& p) { find_task(p, TaskKind::kLoad).tensor = 999; }, "tensor 999 of");
-  expect([](Plan& p) { find_task(p, TaskKind::kLoad).use_count = 0; }, "load uses 0 buffers: 1 to 1 are accepted");
+  expect([](Plan& p) { find_task(p, TaskKind::kLoad).use_count = 0; },
+         "load uses 0 buffers: 1 to 1 are accepted");
   expect([](Plan& p) { find_task(p, TaskKind::kLoad).micro_batch = 1; }, "micro-batch 1 of 1");
-  expect([](Plan& p) { find_task(p, TaskKind::kCompute).step = 99; }, "computes step 99 of operator 0");
+  expect([](Plan& p) { find_task(p, TaskKind::kCompute).step = 99; },
+         "computes step 99 of operator 0");
   expect([](Plan& p) { find_task(p, TaskKind::kCompute).op = kNoIndex; }, "computes step");
-  expect([](Plan& p) { find_task(p, TaskKind::kCompute).row = kNoIndex - 1; }, "row is out of range");
-  expect([](Plan& p) { p.shards[0].op = 2; p.shards[0].axes.assign(2, {0, 1}); }, "on a shard of operator 2");
+  expect([](Plan& p) { find_task(p, TaskKind::kCompute).row = kNoIndex - 1; },
+         "row is out of range");
+  expect(
+      [](Plan& p) {
+        p.shards[0].op = 2;
+        p.shards[0].axes.assign(2, {0, 1});
+      },
+      "on a shard of operator 2");
   expect([](Plan& p) { p.shards[0].op = 77; }, "shard 0: operator 77 of 3");
   expect([](Plan& p) { p.shards[0].axes.pop_back(); }, "shard 0: 2 axes, fc1 has 3");
   expect([](Plan& p) { p.shards[1].candidate = 9; }, "shard 1: candidate 9 of");
-  expect([](Plan& p) { p.member_table[find_task(p, TaskKind::kTransfer).row] = 999; }, "member table entry 999");
-  expect([](Plan& p) {
-    // Device 1 leaves out its part of the last transfer, which is in place.
-    const auto last = std::find_if(p.classes[1].tasks.rbegin(), p.classes[1].tasks.rend(), [](const Task& t) { return t.kind == TaskKind::kTransfer; });
-    last->kind = TaskKind::kLoad, last->use_count = 1, last->tensor = 0;
-    p.classes[1].uses[last->first_use] = {0, UseAccess::kWrite};
-  }, "devices [0] take part, its members are [0, 1]");
-  expect([](Plan& p) { p.transfers[0].members[1].device = DeviceId(7); }, "transfer 0: device 7 of 2");
+  expect([](Plan& p) { p.member_table[find_task(p, TaskKind::kTransfer).row] = 999; },
+         "member table entry 999");
+  expect(
+      [](Plan& p) {
+        // Device 1 leaves out its part of the last transfer, which is in place.
+        const auto last = std::find_if(p.classes[1].tasks.rbegin(), p.classes[1].tasks.rend(),
+                                       [](const Task& t) { return t.kind == TaskKind::kTransfer; });
+        last->kind = TaskKind::kLoad, last->use_count = 1, last->tensor = 0;
+        p.classes[1].uses[last->first_use] = {0, UseAccess::kWrite};
+      },
+      "devices [0] take part, its members are [0, 1]");
+  expect([](Plan& p) { p.transfers[0].members[1].device = DeviceId(7); },
+         "transfer 0: device 7 of 2");
   expect([](Plan& p) { p.transfers[0].root = 2; }, "root 2 of 2 members");
-  expect([](Plan& p) {
-    for (auto& t : p.transfers)
-      if (t.pattern != Pattern::kBoxes) {
-        t.pattern = Pattern::kAllToAll, t.algorithm = Algorithm::kRing;
-        return;
-      }
-  }, "every pair of members exchanges");
-  expect([](Plan& p) { p.transfers[0].pattern = Pattern::kBoxes; p.transfers[0].messages = {{0, 5, {}}}; }, "a message from 0 to 5 of 2 members");
-  expect([](Plan& p) {
-    auto& t = p.transfers[0];
-    t.pattern = Pattern::kBoxes;
-    Box outside = t.members[0].held;
-    outside[0].end += 100;
-    t.messages = {{0, 1, outside}};
-  }, "is not in what member 0 holds");
+  expect(
+      [](Plan& p) {
+        for (auto& t : p.transfers)
+          if (t.pattern != Pattern::kBoxes) {
+            t.pattern = Pattern::kAllToAll, t.algorithm = Algorithm::kRing;
+            return;
+          }
+      },
+      "every pair of members exchanges");
+  expect(
+      [](Plan& p) {
+        p.transfers[0].pattern = Pattern::kBoxes;
+        p.transfers[0].messages = {{0, 5, {}}};
+      },
+      "a message from 0 to 5 of 2 members");
+  expect(
+      [](Plan& p) {
+        auto& t = p.transfers[0];
+        t.pattern = Pattern::kBoxes;
+        Box outside = t.members[0].held;
+        outside[0].end += 100;
+        t.messages = {{0, 1, outside}};
+      },
+      "is not in what member 0 holds");
   expect([](Plan& p) { p.classes[0].buffers[0].tensor = 500; }, "buffer 0: tensor 500 of");
   expect([](Plan& p) { p.classes[0].buffers[0].size = Bytes(8); }, "buffer 0: 8 bytes for");
   expect([](Plan& p) { p.classes[0].arena = Bytes(64); }, "of an arena of 64");
@@ -123,9 +160,12 @@ TEST(Plan, DocumentsGoThereAndBack) {
 TEST(Plan, LabelsSayWhatATaskDoes) {
   const Sample s = sample();
   std::string labels;
-  for (const Task& t : s.plan.classes[0].tasks) labels += task_label(s.graph, s.plan, s.plan.classes[0], t) + "\n";
-  for (const std::string_view part : {"x load\n", "fc1 forward\n", "fc1.y all-to-all\n", "fc2 backward_weight\n", "fc1.weight gradient all-reduce\n",
-                                      "gradient norm\n", "gradient norm all-reduce\n", "fc2.bias update\n"})
+  for (const Task& t : s.plan.classes[0].tasks)
+    labels += task_label(s.graph, s.plan, s.plan.classes[0], t) + "\n";
+  for (const std::string_view part :
+       {"x load\n", "fc1 forward\n", "fc1.y all-to-all\n", "fc2 backward_weight\n",
+        "fc1.weight gradient all-reduce\n", "gradient norm\n", "gradient norm all-reduce\n",
+        "fc2.bias update\n"})
     EXPECT_TRUE(has(labels, part)) << part << " is not in\n" << labels;
   EXPECT_EQ(place_of(s.plan, DeviceId(1)).class_index, 1u);
   EXPECT_EQ(place_of(s.plan, DeviceId(9)).class_index, kNoIndex);
@@ -136,10 +176,12 @@ TEST(Plan, StagingAndTrafficOfATransferAreThoseOfItsSchedule) {
   t.dtype = DType::kF32;
   t.pattern = Pattern::kAllGather;
   t.algorithm = Algorithm::kRing;
-  for (std::uint32_t d = 0; d < 3; ++d) t.members.push_back({DeviceId(d), {part_of(10, 1, 3, static_cast<int>(d))}, {{0, 10}}});
+  for (std::uint32_t d = 0; d < 3; ++d)
+    t.members.push_back({DeviceId(d), {part_of(10, 1, 3, static_cast<int>(d))}, {{0, 10}}});
   EXPECT_EQ(collective_of(t).counts, (std::vector<std::int64_t>{4, 3, 3}));
   EXPECT_EQ(staging_bytes(t, 0), Bytes(40));
-  EXPECT_EQ(bytes_sent(t, 0), Bytes(4 * (4 + 3)));  // its own piece, then the one that came from member 2
+  EXPECT_EQ(bytes_sent(t, 0),
+            Bytes(4 * (4 + 3)));  // its own piece, then the one that came from member 2
   t.pattern = Pattern::kBoxes;
   t.messages = {{0, 0, {{0, 4}}}, {1, 0, {{4, 7}}}, {0, 2, {{0, 4}}}};
   EXPECT_EQ(staging_bytes(t, 0), Bytes(4 * 7));  // what stays is not packed
@@ -161,7 +203,9 @@ TEST(PlaceBuffers, BlocksAreSharedOnlyInOneOrder) {
   x = g.add("b", Relu{}, {x});
   x = g.add("c", Linear{.out_features = {4}}, {x});
   const Graph graph = g.build_with_loss(x, y).value();
-  const Plan plan = lower(graph, single_device(graph), interpreter::cluster_of(1), NominalCatalog{}, {.training = false}).value();
+  const Plan plan = lower(graph, single_device(graph), interpreter::cluster_of(1), NominalCatalog{},
+                          {.training = false})
+                        .value();
   const auto offset_of = [&](std::string_view tensor) {
     for (const Buffer& b : plan.classes[0].buffers)
       if (b.tensor != kNoIndex && graph.tensors()[b.tensor].name == tensor) return b.offset.value;
@@ -190,7 +234,9 @@ TEST(CheckMemory, FindsRacesAndSharedBytes) {
   }
   // A placement made for one lane does not serve two.
   const Graph graph = build_model("mlp", {.batch = 4, .dtype = DType::kF64}).value();
-  const Plan one = lower(graph, data_parallel(graph, std::vector{DeviceId(0), DeviceId(1)}), interpreter::cluster_of(2, 1), NominalCatalog{}).value();
+  const Plan one = lower(graph, data_parallel(graph, std::vector{DeviceId(0), DeviceId(1)}),
+                         interpreter::cluster_of(2, 1), NominalCatalog{})
+                       .value();
   EXPECT_TRUE(interpreter::check_memory(one, 1));
   EXPECT_FALSE(interpreter::check_memory(one, 2));
 }
@@ -201,7 +247,8 @@ TEST(Plan, AnUnwrittenBufferIsNoticed) {
   const std::uint32_t buffer = s.plan.classes[0].uses_of(load)[0].buffer;
   s.plan.classes[0].tasks.erase(s.plan.classes[0].tasks.begin() + index_of(s.plan, load));
   for (auto& d : s.plan.classes[0].dependencies) d -= d > 0;
-  EXPECT_TRUE(has(check(s.graph, s.plan).error().message, fmt::format("reads buffer {} before it is written", buffer)));
+  EXPECT_TRUE(has(check(s.graph, s.plan).error().message,
+                  fmt::format("reads buffer {} before it is written", buffer)));
 }
 
 }  // namespace

@@ -48,7 +48,8 @@ Pattern only_pattern(const Layout& from, const Layout& to) {
 TEST(Reshard, NamesTheCollectiveThatHasTheSameResult) {
   const auto four = devices({3, 0, 2, 1});
   EXPECT_EQ(only_pattern(vector_in(4, 8, four), copies(8, four)), Pattern::kAllGather);
-  EXPECT_EQ(only_pattern(vector_in(4, 7, four), copies(7, devices({0, 1, 2, 3}))), Pattern::kAllGather);
+  EXPECT_EQ(only_pattern(vector_in(4, 7, four), copies(7, devices({0, 1, 2, 3}))),
+            Pattern::kAllGather);
   EXPECT_EQ(only_pattern(partial_sums(8, four), copies(8, four)), Pattern::kAllReduce);
   EXPECT_EQ(only_pattern(partial_sums(7, four), vector_in(4, 7, four)), Pattern::kReduceScatter);
   EXPECT_EQ(only_pattern(on_one_device({8}, DeviceId(2)), copies(8, four)), Pattern::kBroadcast);
@@ -119,14 +120,15 @@ Layout cut_in_one_way(const Shape& shape, std::vector<DeviceId> on, std::mt19937
   return layout;
 }
 
-// Any layout to any layout: plain copies and chosen collectives give the value, with the least traffic
-// that taking one's own copy allows.
+// Any layout to any layout: plain copies and chosen collectives give the value, with the least
+// traffic that taking one's own copy allows.
 TEST(Reshard, AnyLayoutBecomesAnyOther) {
   std::mt19937_64 random(11);
   std::map<Pattern, int> seen;
   for (int trial = 0; trial < 12000 && !HasFailure(); ++trial) {
     Shape shape;
-    for (std::uint64_t rank = 1 + random() % 3; rank-- > 0;) shape.push_back(1 + static_cast<std::int64_t>(random() % 6));
+    for (std::uint64_t rank = 1 + random() % 3; rank-- > 0;)
+      shape.push_back(1 + static_cast<std::int64_t>(random() % 6));
     const std::uint32_t count = 1 + static_cast<std::uint32_t>(random() % 8);
     Layout from = oracle::random_layout(shape, count, {.covers = random() % 8 != 0}, random);
     Layout to = oracle::random_layout(shape, count, {.covers = false}, random);
@@ -139,7 +141,8 @@ TEST(Reshard, AnyLayoutBecomesAnyOther) {
       from = cut_in_one_way(shape, std::move(from.devices), random);
       to = cut_in_one_way(shape, std::move(to.devices), random);
     }
-    SCOPED_TRACE(fmt::format("trial {}: {}\nfrom {}\nto {}", trial, print(shape), print(from), print(to)));
+    SCOPED_TRACE(
+        fmt::format("trial {}: {}\nfrom {}\nto {}", trial, print(shape), print(from), print(to)));
     oracle::Values whole(static_cast<std::size_t>(elements(shape)));
     for (double& v : whole) v = static_cast<double>(random() % 1000) + 1;
     const auto pieces = oracle::pieces_of(from, shape, whole, random);
@@ -160,26 +163,33 @@ TEST(Reshard, AnyLayoutBecomesAnyOther) {
         if (!std::isnan((*value)[i])) {
           EXPECT_EQ((*value)[i], whole[i]) << "element " << i << "\n" << print(r);
         }
-      EXPECT_EQ(elements_moved(r, from, to), oracle::least_elements_moved(from, to, shape)) << print(r);
+      EXPECT_EQ(elements_moved(r, from, to), oracle::least_elements_moved(from, to, shape))
+          << print(r);
       for (const ReshardGroup& g : r.groups) {
         const bool plain = g.pattern == Pattern::kBoxes || g.pattern == Pattern::kNone;
         EXPECT_TRUE(plain || patterns == Patterns::kChosen) << print(g);
         if (patterns == Patterns::kChosen) ++seen[g.pattern];
         if (g.pattern == Pattern::kNone) continue;
         // The transfer of the group, by boxes and by the schedule of its collective.
-        const Transfer t = transfer_of(g, from, to, DType::kF64, shape.size() == 3 ? channels_last(3) : DimOrder{});
+        const Transfer t = transfer_of(g, from, to, DType::kF64,
+                                       shape.size() == 3 ? channels_last(3) : DimOrder{});
         std::vector<interpreter::Values> held;
         for (const auto& m : t.members)
-          held.push_back(is_empty(m.held) ? interpreter::Values{} : pieces[static_cast<std::size_t>(from.shard_on(m.device))]);
+          held.push_back(is_empty(m.held)
+                             ? interpreter::Values{}
+                             : pieces[static_cast<std::size_t>(from.shard_on(m.device))]);
         const auto arrived = interpreter::transferred(t, held);
         for (std::size_t k = 0; k < t.members.size(); ++k) {
           const auto dst = to.shard_on(t.members[k].device);
-          EXPECT_TRUE(is_empty(t.members[k].wanted) || arrived[k] == (*out)[static_cast<std::size_t>(dst)]) << print(t);
+          EXPECT_TRUE(is_empty(t.members[k].wanted) ||
+                      arrived[k] == (*out)[static_cast<std::size_t>(dst)])
+              << print(t);
         }
       }
     }
   }
-  for (const auto& [pattern, name] : enum_names(Pattern{})) EXPECT_GT(seen[pattern], 20) << name << " hardly occurred";
+  for (const auto& [pattern, name] : enum_names(Pattern{}))
+    EXPECT_GT(seen[pattern], 20) << name << " hardly occurred";
 }
 
 TEST(Reshard, ComesBackFromJsonUnchanged) {

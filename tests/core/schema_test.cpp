@@ -82,14 +82,15 @@ class CommittedSchema : public testing::TestWithParam<SchemaFile> {};
 TEST_P(CommittedSchema, IsWhatTheTypesSay) { expect_committed(GetParam()); }
 
 // One entry per kind of document.
-INSTANTIATE_TEST_SUITE_P(Documents, CommittedSchema,
-                         testing::Values(SchemaFile{"cluster", document_schema_text<Cluster>},
-                                         SchemaFile{"graph", document_schema_text<GraphSpec>},
-                                         SchemaFile{"plan", document_schema_text<Plan>},
-                                         SchemaFile{"ranked", document_schema_text<RankedStrategies>},
-                                         SchemaFile{"strategy", document_schema_text<StrategyDocument>},
-                                         SchemaFile{"trace", document_schema_text<Trace>}),
-                         [](const auto& file) { return file.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Documents, CommittedSchema,
+    testing::Values(SchemaFile{"cluster", document_schema_text<Cluster>},
+                    SchemaFile{"graph", document_schema_text<GraphSpec>},
+                    SchemaFile{"plan", document_schema_text<Plan>},
+                    SchemaFile{"ranked", document_schema_text<RankedStrategies>},
+                    SchemaFile{"strategy", document_schema_text<StrategyDocument>},
+                    SchemaFile{"trace", document_schema_text<Trace>}),
+    [](const auto& file) { return file.param.name; });
 
 }  // namespace
 }  // namespace soapstone::core

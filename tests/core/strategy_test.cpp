@@ -24,13 +24,18 @@ std::string refusal(const Graph& g, const StrategyDocument& doc, std::uint32_t d
   const Status status = check(g, *strategy, devices);
   return status ? "accepted" : status.error().message;
 }
-StrategyDocument with(std::string op, OpStrategyDocument cut) { return {"mlp", "", 1, {{std::move(op), std::move(cut)}}}; }
+StrategyDocument with(std::string op, OpStrategyDocument cut) {
+  return {"mlp", "", 1, {{std::move(op), std::move(cut)}}};
+}
 
 TEST(Strategy, LegalDegreesAreDivisorsFirstThenTheOthers) {
-  EXPECT_EQ(legal_degrees({.name = "n", .extent = 6}, 8), (std::vector<std::int32_t>{1, 2, 3, 6, 4, 5}));
+  EXPECT_EQ(legal_degrees({.name = "n", .extent = 6}, 8),
+            (std::vector<std::int32_t>{1, 2, 3, 6, 4, 5}));
   EXPECT_EQ(legal_degrees({.name = "n", .extent = 6}, 4), (std::vector<std::int32_t>{1, 2, 3, 4}));
-  EXPECT_EQ(legal_degrees({.name = "h", .extent = 12, .granularity = 4}, 8), (std::vector<std::int32_t>{1, 3, 2}));
-  EXPECT_EQ(legal_degrees({.name = "t", .extent = 12, .coupling = Coupling::kUnsplittable}, 8), std::vector<std::int32_t>{1});
+  EXPECT_EQ(legal_degrees({.name = "h", .extent = 12, .granularity = 4}, 8),
+            (std::vector<std::int32_t>{1, 3, 2}));
+  EXPECT_EQ(legal_degrees({.name = "t", .extent = 12, .coupling = Coupling::kUnsplittable}, 8),
+            std::vector<std::int32_t>{1});
 }
 
 TEST(Strategy, DataParallelSplitsTheSamplesOfEveryOperator) {
@@ -40,7 +45,8 @@ TEST(Strategy, DataParallelSplitsTheSamplesOfEveryOperator) {
   ASSERT_TRUE(check(g, s, 4));
   for (std::size_t i = 0; i < s.ops.size(); ++i) {
     const auto& axes = g.ops()[i].definition.axes;
-    for (std::size_t a = 0; a < axes.size(); ++a) EXPECT_EQ(s.ops[i].degrees[a], axes[a].role == AxisRole::kSample ? 3 : 1);
+    for (std::size_t a = 0; a < axes.size(); ++a)
+      EXPECT_EQ(s.ops[i].degrees[a], axes[a].role == AxisRole::kSample ? 3 : 1);
     EXPECT_EQ(s.ops[i].devices, first(3));
   }
 }
@@ -55,17 +61,24 @@ TEST(Strategy, SingleDeviceIsWholeThere) {
 TEST(Strategy, RefusalsNameOperatorAxisValueAndWhatIsAccepted) {
   const Graph g = mlp();
   EXPECT_EQ(refusal(g, with("fc1", {{{"n", 2}}, 1, {0, 1}}), 4), "accepted");
-  EXPECT_EQ(refusal(g, with("fc1", {{{"n", 7}}, 1, {0, 1, 2, 3, 4, 5, 6}}), 8), "fc1: degree 7 of axis n (6 indices, none): 1 to 6 is accepted");
-  EXPECT_EQ(refusal(g, with("loss", {{{"c", 2}}, 1, {0, 1}}), 8), "loss: degree 2 of axis c (10 indices, unsplittable): 1 to 1 is accepted");
-  EXPECT_EQ(refusal(g, with("fc1", {{{"n", 0}}, 1, {0}}), 8), "fc1: degree 0 of axis n (6 indices, none): 1 to 6 is accepted");
+  EXPECT_EQ(refusal(g, with("fc1", {{{"n", 7}}, 1, {0, 1, 2, 3, 4, 5, 6}}), 8),
+            "fc1: degree 7 of axis n (6 indices, none): 1 to 6 is accepted");
+  EXPECT_EQ(refusal(g, with("loss", {{{"c", 2}}, 1, {0, 1}}), 8),
+            "loss: degree 2 of axis c (10 indices, unsplittable): 1 to 1 is accepted");
+  EXPECT_EQ(refusal(g, with("fc1", {{{"n", 0}}, 1, {0}}), 8),
+            "fc1: degree 0 of axis n (6 indices, none): 1 to 6 is accepted");
   EXPECT_EQ(refusal(g, with("fc1", {{{"n", 2}, {"o", 2}}, 2, {0, 1, 2, 3}}), 8),
             "fc1: degrees [2, 2, 1] × 2 replicas want 8 devices, 4 are listed");
-  EXPECT_EQ(refusal(g, with("fc1", {{{"n", 2}}, 1, {0, 4}}), 4), "fc1: device 4: the cluster has devices 0 to 3");
-  EXPECT_EQ(refusal(g, with("fc1", {{{"n", 2}}, 1, {3, 3}}), 4), "fc1: device 3 is listed twice: devices must be distinct");
+  EXPECT_EQ(refusal(g, with("fc1", {{{"n", 2}}, 1, {0, 4}}), 4),
+            "fc1: device 4: the cluster has devices 0 to 3");
+  EXPECT_EQ(refusal(g, with("fc1", {{{"n", 2}}, 1, {3, 3}}), 4),
+            "fc1: device 3 is listed twice: devices must be distinct");
   EXPECT_EQ(refusal(g, with("fc1", {{}, 1, {-1}}), 4), "fc1: device -1: must be at least 0");
   EXPECT_EQ(refusal(g, with("fc1", {{}, 0, {0}}), 4), "fc1: replicas = 0: must be at least 1");
   const auto unknown_op = refusal(g, with("fc", {{}, 1, {0}}), 4);
-  EXPECT_NE(unknown_op.find("graph mlp has no operator `fc`; did you mean `fc1`?"), std::string::npos) << unknown_op;
+  EXPECT_NE(unknown_op.find("graph mlp has no operator `fc`; did you mean `fc1`?"),
+            std::string::npos)
+      << unknown_op;
   const auto unknown_axis = refusal(g, with("fc1", {{{"out", 2}}, 1, {0, 1}}), 4);
   EXPECT_NE(unknown_axis.find("fc1: no axis `out`"), std::string::npos) << unknown_axis;
   StrategyDocument micro{"mlp", "", 4, {}};
@@ -77,12 +90,15 @@ TEST(Strategy, RefusalsNameOperatorAxisValueAndWhatIsAccepted) {
 TEST(Strategy, AStrategyOfAnotherGraphIsRefused) {
   const StrategyDocument doc = to_document(mlp(6), single_device(mlp(6)));
   const auto other = refusal(mlp(8), doc, 1);
-  EXPECT_NE(other.find("the strategy was made for graph mlp (" + hex(mlp(6).hash())), std::string::npos) << other;
+  EXPECT_NE(other.find("the strategy was made for graph mlp (" + hex(mlp(6).hash())),
+            std::string::npos)
+      << other;
   Strategy shorter = single_device(mlp());
   shorter.ops.pop_back();
   const Status status = check(mlp(), shorter, 1);
   ASSERT_FALSE(status);
-  EXPECT_EQ(status.error().message, "a strategy for 5 operators does not belong to graph mlp with 6");
+  EXPECT_EQ(status.error().message,
+            "a strategy for 5 operators does not belong to graph mlp with 6");
 }
 
 TEST(Strategy, DocumentsGoThereAndBack) {
@@ -109,7 +125,8 @@ TEST(Strategy, TheSummaryFoldsEqualNeighbours) {
   Strategy s = data_parallel(g, first(3));
   s.ops[1] = {{1, 2, 1}, 1, {DeviceId(4), DeviceId(0)}};
   s.micro_batches = 2;
-  EXPECT_EQ(summary(g, s), "flatten n=3 on 0-2; fc1 o=2 on 4,0; fc2…loss n=3 on 0-2; micro_batches=2");
+  EXPECT_EQ(summary(g, s),
+            "flatten n=3 on 0-2; fc1 o=2 on 4,0; fc2…loss n=3 on 0-2; micro_batches=2");
 }
 
 }  // namespace

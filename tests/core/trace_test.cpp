@@ -17,7 +17,8 @@ Trace sample() {
   t.steps = 7;
   t.labels = {"fc1 forward", "fc1.y all-gather"};
   t.lanes = {{DeviceId(0), LaneKind::kCompute}, {DeviceId(0), LaneKind::kCommunication}};
-  const auto span = [&](std::uint32_t lane, std::int64_t start, std::int64_t end, std::uint32_t task) {
+  const auto span = [&](std::uint32_t lane, std::int64_t start, std::int64_t end,
+                        std::uint32_t task) {
     t.spans.lane.push_back(lane);
     t.spans.start.emplace_back(start);
     t.spans.end.emplace_back(end);
@@ -55,9 +56,12 @@ TEST(Trace, WhatIsWrongIsNamed) {
     const Status s = check(t);
     return s ? std::string("accepted") : s.error().message;
   };
-  EXPECT_EQ(refusal([](Trace& t) { t.spans.start[1] = 39_ns; }), "span 1: starts at 39 ns before span 0 of its lane ends at 40 ns");
-  EXPECT_EQ(refusal([](Trace& t) { t.spans.end[1] = 59_ns; }), "span 1: ends at 59 ns before it starts at 60 ns");
-  EXPECT_EQ(refusal([](Trace& t) { t.spans.bytes.pop_back(); }), "spans: column bytes has 2 entries, lane has 3");
+  EXPECT_EQ(refusal([](Trace& t) { t.spans.start[1] = 39_ns; }),
+            "span 1: starts at 39 ns before span 0 of its lane ends at 40 ns");
+  EXPECT_EQ(refusal([](Trace& t) { t.spans.end[1] = 59_ns; }),
+            "span 1: ends at 59 ns before it starts at 60 ns");
+  EXPECT_EQ(refusal([](Trace& t) { t.spans.bytes.pop_back(); }),
+            "spans: column bytes has 2 entries, lane has 3");
   EXPECT_EQ(refusal([](Trace& t) { t.spans.lane[2] = 2; }), "span 2: lane 2 of 2");
   EXPECT_EQ(refusal([](Trace& t) { t.spans.label[0] = 2; }), "span 0: label 2 of 2");
 }

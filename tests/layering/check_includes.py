@@ -68,7 +68,6 @@ LIBRARIES = [
     Library("Graphviz", r"graphviz/", {"reports"}, private=True),
     Library("ImGui", r"(im(gui|plot|node)[a-z0-9_]*\.h$|imgui|GLFW/|GL/)", {"explorer_gui/view"}, private=True),
     Library("CLI11", r"CLI/", {"cli"}),
-    Library("spdlog", r"spdlog/", {"cli"}),
     Library("a test library", r"(gtest|gmock|rapidcheck|benchmark)(/|\.h)", set()),
 ]
 

@@ -96,7 +96,8 @@ class AddKernel final : public PreparedKernel {
     });
   }
 
-  void backward(const Space& space, const StepCall& call, int operand, const Block& dx_block) const {
+  void backward(const Space& space, const StepCall& call, int operand,
+                const Block& dx_block) const {
     if (dx_block.data == nullptr) return;
     const Block& dy_block = steps_.gradient(call, "y");
     T* dx = data_of<T>(dx_block);

@@ -6,7 +6,8 @@ std::unique_ptr<PreparedKernel> attention_kokkos(const core::LocalProblem& probl
 
 std::span<const Candidate> attention_candidates() {
   static const Candidate kCandidates[] = {
-      {"attention/kokkos", [](const core::LocalProblem&) { return std::string(); }, attention_kokkos},
+      {"attention/kokkos", [](const core::LocalProblem&) { return std::string(); },
+       attention_kokkos},
   };
   return kCandidates;
 }

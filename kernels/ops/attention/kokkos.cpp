@@ -1,16 +1,17 @@
-// attention: y[n, i, h] = Σ_j p_ij v[n, j, h], p_ij = exp(s_ij - lse_i), s_ij = q_i · k_j / √d, causal:
-// for j ≤ i + (keys - queries) only, in positions of the whole tensors; see core/ops/attention.hpp.
+// attention: y[n, i, h] = Σ_j p_ij v[n, j, h], p_ij = exp(s_ij - lse_i), s_ij = q_i · k_j / √d,
+// causal: for j ≤ i + (keys - queries) only, in positions of the whole tensors; see
+// core/ops/attention.hpp.
 //   dv_j = Σ_i p_ij dy_i, ds_ij = p_ij (dy_i · v_j - y_i · dy_i), dq_i = Σ_j ds_ij k_j / √d,
 //   dk_j = Σ_i ds_ij q_i / √d.
 //
-// Shapes: q, y [n, queries, h, d], k, v [n, keys, h, d], or qkv [n, s, 3, h, d]; lse [n, h, queries].
-// Any order; all overwritten.
+// Shapes: q, y [n, queries, h, d], k, v [n, keys, h, d], or qkv [n, s, 3, h, d]; lse [n, h,
+// queries]. Any order; all overwritten.
 //
 // Scores are computed in tiles of kQueries × kKeys, never as a whole (Dao et al. 2022, arXiv
-// 2205.14135): forward rescales its sums when a larger score appears; backward computes p again from
-// lse. Tiles are kept transposed (a row per key), so that queries, the vector's lanes, have maxima and
-// sums of their own. Forward is parallel over (n, h, query tile), backward over (n, h), whose owner
-// alone adds up dk and dv.
+// 2205.14135): forward rescales its sums when a larger score appears; backward computes p again
+// from lse. Tiles are kept transposed (a row per key), so that queries, the vector's lanes, have
+// maxima and sums of their own. Forward is parallel over (n, h, query tile), backward over (n, h),
+// whose owner alone adds up dk and dv.
 #include <cmath>
 #include <limits>
 
@@ -49,17 +50,19 @@ struct Left {
 };
 
 enum class Into { kZero, kSum };
-// c[m, n] = or += Σ_k a[i, k] b[k, n]; b and c have rows of n elements; m is a multiple of kHigh, n of
-// a block's width.
+// c[m, n] = or += Σ_k a[i, k] b[k, n]; b and c have rows of n elements; m is a multiple of kHigh, n
+// of a block's width.
 template <Into into, class T>
-void product(std::int64_t m, std::int64_t n, std::int64_t count, const Left<T>& a, const T* b, T* c) {
+void product(std::int64_t m, std::int64_t n, std::int64_t count, const Left<T>& a, const T* b,
+             T* c) {
   constexpr std::int64_t kColumns = kWide / static_cast<std::int64_t>(sizeof(T));
   for (std::int64_t j0 = 0; j0 < n; j0 += kColumns)
     for (std::int64_t i0 = 0; i0 < m; i0 += kHigh) {
       T sums[kHigh][kColumns];
       T* to = c + i0 * n + j0;
       for (std::int64_t i = 0; i < kHigh; ++i)
-        for (std::int64_t j = 0; j < kColumns; ++j) sums[i][j] = into == Into::kSum ? to[i * n + j] : T(0);
+        for (std::int64_t j = 0; j < kColumns; ++j)
+          sums[i][j] = into == Into::kSum ? to[i * n + j] : T(0);
       const T* left = a.data + i0 * a.row;
       for (std::int64_t k = 0; k < count; ++k) {
         const T* right = b + k * n + j0;
@@ -91,13 +94,18 @@ Heads<T> heads_of(const Block& block, int which = 0) {
   if (block.data == nullptr) return {};
   const Strided<T> x = strided<T>(block);
   if (x.rank == 4) return {x.data, x.stride[0], x.stride[1], x.stride[2], x.stride[3], x.extent[1]};
-  return {x.data + which * x.stride[2], x.stride[0], x.stride[1], x.stride[3], x.stride[4], x.extent[1]};
+  return {x.data + which * x.stride[2],
+          x.stride[0],
+          x.stride[1],
+          x.stride[3],
+          x.stride[4],
+          x.extent[1]};
 }
 
 // rows[r, f] = factor · x at position first + r, zero beyond `count` rows and d features.
 template <class T>
-void load(const Heads<T>& x, const T* first, std::int64_t count, std::int64_t d, T factor, std::int64_t height,
-          std::int64_t width, T* rows) {
+void load(const Heads<T>& x, const T* first, std::int64_t count, std::int64_t d, T factor,
+          std::int64_t height, std::int64_t width, T* rows) {
   for (std::int64_t r = 0; r < height; ++r) {
     T* to = rows + r * width;
     const T* from = first + r * x.s;
@@ -133,7 +141,8 @@ class AttentionKernel final : public PreparedKernel {
         width_(padded<T>(features_)),
         keys_ahead_(problem.definition->axes[problem.definition->axis("t")].extent -
                     problem.definition->axes[problem.definition->axis("s")].extent) {
-    for (const core::Operand& operand : problem.definition->operands) packed_ |= operand.name == "qkv";
+    for (const core::Operand& operand : problem.definition->operands)
+      packed_ |= operand.name == "qkv";
   }
 
   core::Bytes workspace() const override {
@@ -152,13 +161,18 @@ class AttentionKernel final : public PreparedKernel {
  private:
   static std::int64_t lanes(std::int64_t tasks) { return std::min(tasks, kLanes); }
   std::int64_t query_tiles() const { return (queries_.extent() + kQueries - 1) / kQueries; }
-  std::int64_t forward_elements() const { return width_ * (2 * kQueries + 2 * kKeys) + kKeys * kQueries; }
-  std::int64_t backward_elements() const { return width_ * (5 * kQueries + 3 * kKeys) + 2 * kKeys * kQueries; }
+  std::int64_t forward_elements() const {
+    return width_ * (2 * kQueries + 2 * kKeys) + kKeys * kQueries;
+  }
+  std::int64_t backward_elements() const {
+    return width_ * (5 * kQueries + 3 * kKeys) + 2 * kKeys * kQueries;
+  }
 
   template <class U>
   Heads<U> input(const StepCall& call, int which) const {
     static constexpr std::string_view kNames[] = {"q", "k", "v"};
-    return packed_ ? heads_of<U>(steps_.value(call, "qkv"), which) : heads_of<U>(steps_.value(call, kNames[which]));
+    return packed_ ? heads_of<U>(steps_.value(call, "qkv"), which)
+                   : heads_of<U>(steps_.value(call, kNames[which]));
   }
   Heads<T> input_gradient(const StepCall& call, int which) const {
     static constexpr std::string_view kNames[] = {"q", "k", "v"};
@@ -173,9 +187,9 @@ class AttentionKernel final : public PreparedKernel {
       const Heads<T> g = input_gradient(call, which);
       if (g.data == nullptr) continue;
       const AttentionKernel* self = this;
-      parallel_for(Space(), "soapstone::attention::backward_input_zero", samples_ * heads_, [=](std::int64_t task) {
-        self->clear(g, task / self->heads_, task % self->heads_);
-      });
+      parallel_for(
+          Space(), "soapstone::attention::backward_input_zero", samples_ * heads_,
+          [=](std::int64_t task) { self->clear(g, task / self->heads_, task % self->heads_); });
     }
   }
 
@@ -204,7 +218,8 @@ class AttentionKernel final : public PreparedKernel {
   void mask(const QueryTile& q, std::int64_t first, std::int64_t count, T value, T* scores) const {
     if (!causal_ || first + count <= q.visible_first) return;
     for (std::int64_t j = 0; j < count; ++j) {
-      const std::int64_t blind = std::min(kQueries, first + j - q.visible_first + 1);  // the first so many queries
+      const std::int64_t blind =
+          std::min(kQueries, first + j - q.visible_first + 1);  // the first so many queries
       for (std::int64_t i = 0; i < blind; ++i) scores[j * kQueries + i] = value;
     }
   }
@@ -213,20 +228,22 @@ class AttentionKernel final : public PreparedKernel {
     const auto q = input<T>(call, 0), k = input<T>(call, 1), v = input<T>(call, 2);
     const auto y = heads_of<T>(steps_.value(call, "y"));
     const auto lse = strided<T>(steps_.value(call, "lse"));
-    const std::int64_t tiles = query_tiles(), tasks = samples_ * heads_ * tiles, workers = lanes(tasks);
+    const std::int64_t tiles = query_tiles(), tasks = samples_ * heads_ * tiles,
+                       workers = lanes(tasks);
     auto* workspace = static_cast<T*>(call.workspace);
     const std::int64_t elements = forward_elements();
     const AttentionKernel* self = this;
     parallel_for(Space(), "soapstone::attention::forward", workers, [=](std::int64_t lane) {
       for (std::int64_t task = lane; task < tasks; task += workers)
-        self->forward_tile(q, k, v, y, lse, task / tiles / self->heads_, task / tiles % self->heads_,
-                           self->query_tile(task % tiles), workspace + lane * elements);
+        self->forward_tile(q, k, v, y, lse, task / tiles / self->heads_,
+                           task / tiles % self->heads_, self->query_tile(task % tiles),
+                           workspace + lane * elements);
     });
   }
 
   void forward_tile(const Heads<T>& q, const Heads<T>& k, const Heads<T>& v, const Heads<T>& y,
-                    const Strided<T>& lse, std::int64_t sample, std::int64_t head, const QueryTile& tile,
-                    T* memory) const {
+                    const Strided<T>& lse, std::int64_t sample, std::int64_t head,
+                    const QueryTile& tile, T* memory) const {
     const std::int64_t d = features_, width = width_;
     const auto take = [&](std::int64_t count) { return std::exchange(memory, memory + count); };
     T* scores = take(kKeys * kQueries);
@@ -235,7 +252,8 @@ class AttentionKernel final : public PreparedKernel {
     T* keys = take(kKeys * width);
     T* values = take(kKeys * width);
     T largest[kQueries], total[kQueries], correction[kQueries];
-    load(q, q.at(sample, head, tile.first), tile.count, d, T(1) / std::sqrt(static_cast<T>(d)), kQueries, width, sums);
+    load(q, q.at(sample, head, tile.first), tile.count, d, T(1) / std::sqrt(static_cast<T>(d)),
+         kQueries, width, sums);
     transpose(sums, width, d, columns);
     for (std::int64_t i = 0; i < kQueries * width; ++i) sums[i] = T(0);
     for (std::int64_t i = 0; i < kQueries; ++i) {
@@ -254,7 +272,8 @@ class AttentionKernel final : public PreparedKernel {
       for (std::int64_t j = 0; j < count; ++j) {
         const T* row = scores + j * kQueries;
         SOAPSTONE_SIMD
-        for (std::int64_t i = 0; i < kQueries; ++i) largest[i] = row[i] > largest[i] ? row[i] : largest[i];
+        for (std::int64_t i = 0; i < kQueries; ++i)
+          largest[i] = row[i] > largest[i] ? row[i] : largest[i];
       }
       SOAPSTONE_SIMD
       for (std::int64_t i = 0; i < kQueries; ++i) {
@@ -296,12 +315,14 @@ class AttentionKernel final : public PreparedKernel {
     b.dy = heads_of<T>(steps_.gradient(call, "y"));
     b.lse = strided<T>(steps_.value(call, "lse"));
     b.dq = input_gradient(call, 0), b.dk = input_gradient(call, 1), b.dv = input_gradient(call, 2);
-    const std::int64_t tasks = samples_ * heads_, workers = lanes(tasks), elements = backward_elements();
+    const std::int64_t tasks = samples_ * heads_, workers = lanes(tasks),
+                       elements = backward_elements();
     auto* workspace = static_cast<T*>(call.workspace);
     const AttentionKernel* self = this;
     parallel_for(Space(), "soapstone::attention::backward_input", workers, [=](std::int64_t lane) {
       for (std::int64_t task = lane; task < tasks; task += workers)
-        self->backward_head(b, task / self->heads_, task % self->heads_, workspace + lane * elements);
+        self->backward_head(b, task / self->heads_, task % self->heads_,
+                            workspace + lane * elements);
     });
   }
 
@@ -372,7 +393,8 @@ class AttentionKernel final : public PreparedKernel {
           product<Into::kZero, T>(kKeys, width, kQueries, {ds, kQueries, 1}, q_rows, sums);
           add_rows(b.dk, first, count);
         }
-        if (b.dq.data != nullptr) product<Into::kSum, T>(kQueries, width, count, {ds, 1, kQueries}, keys, dq);
+        if (b.dq.data != nullptr)
+          product<Into::kSum, T>(kQueries, width, count, {ds, 1, kQueries}, keys, dq);
       }
       if (b.dq.data == nullptr) continue;
       for (std::int64_t i = 0; i < tile.count; ++i) {

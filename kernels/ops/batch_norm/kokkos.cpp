@@ -1,11 +1,12 @@
 // batch_norm: y = gamma x̂ + beta, x̂ = (x - mean) rstd, mean = Σ x / count, rstd =
-// 1/√(Σ x² / count - mean² + epsilon); see core/ops/batch_norm.hpp. count = n h w of the whole tensor.
+// 1/√(Σ x² / count - mean² + epsilon); see core/ops/batch_norm.hpp. count = n h w of the whole
+// tensor.
 //   dx = gamma rstd (dy - Σ dy / count - x̂ Σ (dy x̂) / count), dgamma = Σ dy x̂, dbeta = Σ dy.
 //
 // Shapes: x, y, dy, dx [n, c] or [n, c, h, w] in any order; gamma, beta [c]; sums and grad_sums
-// [2, c] f64, the sums of this part until they are all-reduced. All overwritten. Sums are in double;
-// channels-last images sum all channels of a pixel side by side. Words moved per element: statistics
-// 1, normalize 2, backward_statistics 2, backward_input 3.
+// [2, c] f64, the sums of this part until they are all-reduced. All overwritten. Sums are in
+// double; channels-last images sum all channels of a pixel side by side. Words moved per element:
+// statistics 1, normalize 2, backward_statistics 2, backward_input 3.
 #include <cmath>
 
 #include "core/ops/batch_norm.hpp"
@@ -61,16 +62,20 @@ class BatchNormKernel final : public PreparedKernel {
   }
 
  private:
-  struct Statistics { double mean, rstd; };
+  struct Statistics {
+    double mean, rstd;
+  };
   // Of a channel, from the complete sums.
-  static Statistics statistics_of(const Strided<double>& sums, std::int64_t c, double count, double epsilon) {
+  static Statistics statistics_of(const Strided<double>& sums, std::int64_t c, double count,
+                                  double epsilon) {
     const double mean = sums(0, c) / count;
     const double variance = std::max(0.0, sums(1, c) / count - mean * mean);
     return {mean, 1 / std::sqrt(variance + epsilon)};
   }
 
   SumNest<3> sum_nest(const Block& x, const Block& dy) const {
-    return make_sum_nest<3>(extents_, {strides_of(x), strides_of(dy), channel_strides(extents_.size())},
+    return make_sum_nest<3>(extents_,
+                            {strides_of(x), strides_of(dy), channel_strides(extents_.size())},
                             [](std::size_t d) { return d != kChannelDim; });
   }
 
@@ -134,7 +139,8 @@ class BatchNormKernel final : public PreparedKernel {
             const auto x_step = step_of(contiguous, x_run), dy_step = step_of(contiguous, dy_run);
             double mean[SumNest<3>::kColumns];
             const std::int64_t channels = nest.columns ? tile.count : 1;
-            for (std::int64_t j = 0; j < channels; ++j) mean[j] = sums(0, tile.offset[2] + j) / count;
+            for (std::int64_t j = 0; j < channels; ++j)
+              mean[j] = sums(0, tile.offset[2] + j) / count;
             for (std::int64_t r = 0; r < tile.rows; ++r) {
               const T* at = x + tile.offset[0] + r * x_row;
               const T* gradient = dy + tile.offset[1] + r * dy_row;
@@ -170,7 +176,8 @@ class BatchNormKernel final : public PreparedKernel {
     const Space space;
     const Block &x_block = steps_.value(call, "x"), &y_block = steps_.value(call, "y");
     if (y_block.data == nullptr) return;
-    // y = (x - mean) factor + beta: the difference first, so that nothing cancels behind the rounding.
+    // y = (x - mean) factor + beta: the difference first, so that nothing cancels behind the
+    // rounding.
     auto* table = static_cast<T*>(call.workspace);  // [3][c]
     const std::int64_t channels = channels_;
     const auto sums = strided<double>(steps_.value(call, "sums"));
@@ -200,7 +207,8 @@ class BatchNormKernel final : public PreparedKernel {
           if (channel_run == 0) {
             const T m = *mean, f = *factor, b = *shift;
             SOAPSTONE_SIMD
-            for (std::int64_t j = 0; j < tile.count; ++j) to[j * y_step] = (from[j * x_step] - m) * f + b;
+            for (std::int64_t j = 0; j < tile.count; ++j)
+              to[j * y_step] = (from[j * x_step] - m) * f + b;
           } else {
             SOAPSTONE_SIMD
             for (std::int64_t j = 0; j < tile.count; ++j)
@@ -223,16 +231,18 @@ class BatchNormKernel final : public PreparedKernel {
     const auto grad_sums = strided<double>(steps_.value(call, "grad_sums"));
     const T* gamma = data_of<T>(steps_.value(call, "gamma"));
     const double count = count_, epsilon = epsilon_;
-    parallel_for(space, "soapstone::batch_norm::backward_input_factors", channels, [=](std::int64_t c) {
-      const Statistics s = statistics_of(sums, c, count, epsilon);
-      const double factor = static_cast<double>(gamma[c]) * s.rstd;
-      table[c] = static_cast<T>(s.mean);
-      table[channels + c] = static_cast<T>(factor);
-      table[2 * channels + c] = static_cast<T>(factor * s.rstd * grad_sums(1, c) / count);
-      table[3 * channels + c] = static_cast<T>(factor * grad_sums(0, c) / count);
-    });
-    const auto nest = make_nest<4>(extents_, {strides_of(dx_block), strides_of(x_block),
-                                              strides_of(dy_block), channel_strides(extents_.size())});
+    parallel_for(
+        space, "soapstone::batch_norm::backward_input_factors", channels, [=](std::int64_t c) {
+          const Statistics s = statistics_of(sums, c, count, epsilon);
+          const double factor = static_cast<double>(gamma[c]) * s.rstd;
+          table[c] = static_cast<T>(s.mean);
+          table[channels + c] = static_cast<T>(factor);
+          table[2 * channels + c] = static_cast<T>(factor * s.rstd * grad_sums(1, c) / count);
+          table[3 * channels + c] = static_cast<T>(factor * grad_sums(0, c) / count);
+        });
+    const auto nest =
+        make_nest<4>(extents_, {strides_of(dx_block), strides_of(x_block), strides_of(dy_block),
+                                channel_strides(extents_.size())});
     T* dx = data_of<T>(dx_block);
     const T* x = data_of<T>(x_block);
     const T* dy = data_of<T>(dy_block);
@@ -257,8 +267,8 @@ class BatchNormKernel final : public PreparedKernel {
           } else {
             SOAPSTONE_SIMD
             for (std::int64_t j = 0; j < tile.count; ++j)
-              to[j * dx_step] =
-                  gradient[j * dy_step] * factor[j] - (at[j * x_step] - mean[j]) * slope[j] - shift[j];
+              to[j * dx_step] = gradient[j * dy_step] * factor[j] -
+                                (at[j * x_step] - mean[j]) * slope[j] - shift[j];
           }
         }
       });
@@ -277,8 +287,8 @@ class BatchNormKernel final : public PreparedKernel {
 
   StepTable steps_;
   double epsilon_;
-  double count_ = 1;      // elements of a channel in the whole tensor
-  core::Shape extents_;   // of this part of x
+  double count_ = 1;     // elements of a channel in the whole tensor
+  core::Shape extents_;  // of this part of x
   std::int64_t channels_ = 0;
 };
 

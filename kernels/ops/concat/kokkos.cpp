@@ -13,7 +13,8 @@ namespace {
 class ConcatKernel final : public PreparedKernel {
  public:
   explicit ConcatKernel(const core::LocalProblem& problem)
-      : steps_(*problem.definition), dim_(static_cast<std::size_t>(problem.op.get_if<core::Concat>()->dim)) {
+      : steps_(*problem.definition),
+        dim_(static_cast<std::size_t>(problem.op.get_if<core::Concat>()->dim)) {
     std::int64_t start = 0;
     for (const int k : problem.definition->operands_of(core::OperandRole::kInput)) {
       const core::Operand& input = problem.definition->operands[k];

@@ -17,13 +17,14 @@ namespace {
 
 using namespace detail;
 
-constexpr std::int64_t kPiece = 252;  // elements masked at a time; with up to 3 before them, 64 groups of 4
-constexpr std::int64_t kLanes = 16;   // Philox calls side by side; more are made than wanted
+constexpr std::int64_t kPiece =
+    252;  // elements masked at a time; with up to 3 before them, 64 groups of 4
+constexpr std::int64_t kLanes = 16;  // Philox calls side by side; more are made than wanted
 
-// The random words of elements first + k · step for k in [0, count), count <= kPiece; `memory` holds
-// kPiece + 4.
-const std::uint32_t* draw(const RandomStream& stream, std::uint64_t first, std::uint64_t step, std::int64_t count,
-                          std::uint32_t* memory) {
+// The random words of elements first + k · step for k in [0, count), count <= kPiece; `memory`
+// holds kPiece + 4.
+const std::uint32_t* draw(const RandomStream& stream, std::uint64_t first, std::uint64_t step,
+                          std::int64_t count, std::uint32_t* memory) {
   if (step == 1) {
     const std::int64_t skip = static_cast<std::int64_t>(first % 4), groups = (skip + count + 3) / 4;
     for (std::int64_t g = 0; g < groups; g += kLanes) {
@@ -84,7 +85,8 @@ class DropoutKernel final : public PreparedKernel {
                               static_cast<std::uint32_t>(call.random.step)};
     // word · 2^-32 < rate, in integers.
     const double rate = call.random.is_evaluation ? 0 : rate_;
-    const auto threshold = static_cast<std::uint32_t>(std::min(std::ceil(rate * 0x1p32), 0x1p32 - 1));
+    const auto threshold =
+        static_cast<std::uint32_t>(std::min(std::ceil(rate * 0x1p32), 0x1p32 - 1));
     const T scale = static_cast<T>(1 / (1 - rate));
     T* to = data_of<T>(to_block);
     const T* from = data_of<T>(from_block);
@@ -104,7 +106,8 @@ class DropoutKernel final : public PreparedKernel {
             // Not words[j] >= threshold ? scale : 0, which becomes a branch that is mispredicted.
             SOAPSTONE_SIMD
             for (std::int64_t j = 0; j < count; ++j)
-              t[j] = f[j] * (scale * static_cast<T>(static_cast<std::int32_t>(words[j] >= threshold)));
+              t[j] =
+                  f[j] * (scale * static_cast<T>(static_cast<std::int32_t>(words[j] >= threshold)));
           } else {
             for (std::int64_t j = 0; j < count; ++j)
               t[j * to_step] = f[j * from_step] * (words[j] >= threshold ? scale : T(0));

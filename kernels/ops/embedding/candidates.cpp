@@ -6,7 +6,8 @@ std::unique_ptr<PreparedKernel> embedding_kokkos(const core::LocalProblem& probl
 
 std::span<const Candidate> embedding_candidates() {
   static const Candidate kCandidates[] = {
-      {"embedding/kokkos", [](const core::LocalProblem&) { return std::string(); }, embedding_kokkos},
+      {"embedding/kokkos", [](const core::LocalProblem&) { return std::string(); },
+       embedding_kokkos},
   };
   return kCandidates;
 }

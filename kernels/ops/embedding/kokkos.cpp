@@ -25,7 +25,8 @@ class EmbeddingKernel final : public PreparedKernel {
 
   // The lists: the first position of every row and the next one of every position.
   core::Bytes workspace() const override {
-    return core::Bytes((vocab_.extent() + positions_) * static_cast<std::int64_t>(sizeof(std::int32_t)));
+    return core::Bytes((vocab_.extent() + positions_) *
+                       static_cast<std::int64_t>(sizeof(std::int32_t)));
   }
 
   void execute(const StepCall& call) const override {
@@ -42,21 +43,22 @@ class EmbeddingKernel final : public PreparedKernel {
     const auto ids = rows_of<const std::int32_t>(steps_.value(call, "ids"), Trailing::kNone);
     const core::Interval vocab = vocab_;
     if_contiguous(y.step == 1 && table.step == 1, [&](auto contiguous) {
-      parallel_for_chunks(
-          Space(), "soapstone::embedding::forward", y.count, rows_at_a_time(y.columns),
-          [=](std::int64_t begin, std::int64_t end) {
-            const auto to_step = step_of(contiguous, y.step), from_step = step_of(contiguous, table.step);
-            for (std::int64_t r = begin; r < end; ++r) {
-              T* to = y.row(r);
-              const std::int64_t id = *ids.row(r);
-              if (id >= vocab.begin && id < vocab.end) {
-                const T* from = table.row(id - vocab.begin);
-                for (std::int64_t j = 0; j < y.columns; ++j) to[j * to_step] = from[j * from_step];
-              } else {
-                for (std::int64_t j = 0; j < y.columns; ++j) to[j * to_step] = T(0);
-              }
-            }
-          });
+      parallel_for_chunks(Space(), "soapstone::embedding::forward", y.count,
+                          rows_at_a_time(y.columns), [=](std::int64_t begin, std::int64_t end) {
+                            const auto to_step = step_of(contiguous, y.step),
+                                       from_step = step_of(contiguous, table.step);
+                            for (std::int64_t r = begin; r < end; ++r) {
+                              T* to = y.row(r);
+                              const std::int64_t id = *ids.row(r);
+                              if (id >= vocab.begin && id < vocab.end) {
+                                const T* from = table.row(id - vocab.begin);
+                                for (std::int64_t j = 0; j < y.columns; ++j)
+                                  to[j * to_step] = from[j * from_step];
+                              } else {
+                                for (std::int64_t j = 0; j < y.columns; ++j) to[j * to_step] = T(0);
+                              }
+                            }
+                          });
     });
   }
 
@@ -83,14 +85,16 @@ class EmbeddingKernel final : public PreparedKernel {
       }
     });
     // Frequent ids make some rows long: rows are handed out as threads become free.
-    using Dynamic = Kokkos::RangePolicy<Space, Kokkos::IndexType<std::int64_t>, Kokkos::Schedule<Kokkos::Dynamic>>;
+    using Dynamic = Kokkos::RangePolicy<Space, Kokkos::IndexType<std::int64_t>,
+                                        Kokkos::Schedule<Kokkos::Dynamic>>;
     const std::int64_t grain = rows_at_a_time(dtable.columns);
     if_contiguous(dtable.step == 1 && dy.step == 1, [&](auto contiguous) {
       Kokkos::parallel_for(
           label_text("soapstone::embedding::backward_weight"),
           Dynamic(space, 0, (vocab.extent() + grain - 1) / grain, Kokkos::ChunkSize(1)),
           [=](std::int64_t chunk) {
-            const auto to_step = step_of(contiguous, dtable.step), from_step = step_of(contiguous, dy.step);
+            const auto to_step = step_of(contiguous, dtable.step),
+                       from_step = step_of(contiguous, dy.step);
             const std::int64_t end = std::min(vocab.extent(), (chunk + 1) * grain);
             for (std::int64_t v = chunk * grain; v < end; ++v) {
               T* to = dtable.row(v);
@@ -99,7 +103,8 @@ class EmbeddingKernel final : public PreparedKernel {
                 for (std::int64_t j = 0; j < dtable.columns; ++j) to[j * to_step] = T(0);
               } else if (next[head] == kEnd) {
                 const T* from = dy.row(head);
-                for (std::int64_t j = 0; j < dtable.columns; ++j) to[j * to_step] = from[j * from_step];
+                for (std::int64_t j = 0; j < dtable.columns; ++j)
+                  to[j * to_step] = from[j * from_step];
               } else {
                 for (std::int64_t j0 = 0; j0 < dtable.columns; j0 += kColumns) {
                   const std::int64_t count = std::min(kColumns, dtable.columns - j0);
@@ -109,7 +114,8 @@ class EmbeddingKernel final : public PreparedKernel {
                     SOAPSTONE_SIMD
                     for (std::int64_t j = 0; j < count; ++j) sums[j] += from[j * from_step];
                   }
-                  for (std::int64_t j = 0; j < count; ++j) to[(j0 + j) * to_step] = static_cast<T>(sums[j]);
+                  for (std::int64_t j = 0; j < count; ++j)
+                    to[(j0 + j) * to_step] = static_cast<T>(sums[j]);
                 }
               }
             }
@@ -123,7 +129,7 @@ class EmbeddingKernel final : public PreparedKernel {
   }
 
   StepTable steps_;
-  core::Interval vocab_;         // rows of the table that are here
+  core::Interval vocab_;        // rows of the table that are here
   std::int64_t positions_ = 0;  // ids that are here
 };
 

@@ -31,7 +31,8 @@ class GeluKernel final : public PreparedKernel {
 
  private:
   static void forward(const Space& space, const Block& x_block, const Block& y_block) {
-    const auto nest = make_nest<2>(core::extents(y_block.box), {strides_of(y_block), strides_of(x_block)});
+    const auto nest =
+        make_nest<2>(core::extents(y_block.box), {strides_of(y_block), strides_of(x_block)});
     T* y = data_of<T>(y_block);
     const T* x = data_of<T>(x_block);
     if_contiguous(nest.contiguous(), [&](auto contiguous) {
@@ -52,8 +53,9 @@ class GeluKernel final : public PreparedKernel {
   static void backward(const Space& space, const Block& x_block, const Block& dy_block,
                        const Block& dx_block) {
     if (dx_block.data == nullptr) return;
-    const auto nest = make_nest<3>(core::extents(dx_block.box),
-                                   {strides_of(dx_block), strides_of(x_block), strides_of(dy_block)});
+    const auto nest =
+        make_nest<3>(core::extents(dx_block.box),
+                     {strides_of(dx_block), strides_of(x_block), strides_of(dy_block)});
     T* dx = data_of<T>(dx_block);
     const T* x = data_of<T>(x_block);
     const T* dy = data_of<T>(dy_block);

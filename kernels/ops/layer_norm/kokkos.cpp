@@ -3,9 +3,9 @@
 //   dx = rstd (g - mean(g) - x̂ mean(g x̂)), dgamma = Σ_rows dy x̂, dbeta = Σ_rows dy.
 //
 // Shapes: x, y, dy, dx [n, …, c]; statistics [n, …, 2] = (mean, rstd); gamma, beta [c]. Any order;
-// all overwritten. Parallel over rows, a row being read again from cache; the variance is that of the
-// differences from the mean. The sums over rows are in double. Words moved per element: forward 2,
-// backward_input 3, backward_weight 2.
+// all overwritten. Parallel over rows, a row being read again from cache; the variance is that of
+// the differences from the mean. The sums over rows are in double. Words moved per element: forward
+// 2, backward_input 3, backward_weight 2.
 #include <cmath>
 
 #include "core/ops/layer_norm.hpp"
@@ -86,33 +86,33 @@ class LayerNormKernel final : public PreparedKernel {
     const auto statistics = rows_of<T>(steps_.value(call, "statistics"));
     const T* gamma = data_of<T>(steps_.value(call, "gamma"));
     if_contiguous(x.step == 1 && dy.step == 1 && dx.step == 1, [&](auto contiguous) {
-      parallel_for_chunks(
-          Space(), "soapstone::layer_norm::backward_input", x.count, rows_at_a_time(x.columns),
-          [=](std::int64_t begin, std::int64_t end) {
-            const std::int64_t c = x.columns;
-            const auto x_step = step_of(contiguous, x.step), dy_step = step_of(contiguous, dy.step),
-                       dx_step = step_of(contiguous, dx.step);
-            for (std::int64_t r = begin; r < end; ++r) {
-              const T* at = x.row(r);
-              const T* gradient = dy.row(r);
-              T* to = dx.row(r);
-              const T* s = statistics.row(r);
-              const T mean = s[0], rstd = s[statistics.step];
-              T sum = 0, along = 0;  // Σ g, Σ g (x - mean)
-              SOAPSTONE_SIMD_SUM(sum, along)
-              for (std::int64_t j = 0; j < c; ++j) {
-                const T g = gradient[j * dy_step] * gamma[j];
-                sum += g;
-                along += g * (at[j * x_step] - mean);
-              }
-              const T shift = sum / static_cast<T>(c);
-              const T slope = along * rstd * rstd / static_cast<T>(c);
-              SOAPSTONE_SIMD
-              for (std::int64_t j = 0; j < c; ++j)
-                to[j * dx_step] = rstd * (gradient[j * dy_step] * gamma[j] - shift -
-                                          (at[j * x_step] - mean) * slope);
-            }
-          });
+      parallel_for_chunks(Space(), "soapstone::layer_norm::backward_input", x.count,
+                          rows_at_a_time(x.columns), [=](std::int64_t begin, std::int64_t end) {
+                            const std::int64_t c = x.columns;
+                            const auto x_step = step_of(contiguous, x.step),
+                                       dy_step = step_of(contiguous, dy.step),
+                                       dx_step = step_of(contiguous, dx.step);
+                            for (std::int64_t r = begin; r < end; ++r) {
+                              const T* at = x.row(r);
+                              const T* gradient = dy.row(r);
+                              T* to = dx.row(r);
+                              const T* s = statistics.row(r);
+                              const T mean = s[0], rstd = s[statistics.step];
+                              T sum = 0, along = 0;  // Σ g, Σ g (x - mean)
+                              SOAPSTONE_SIMD_SUM(sum, along)
+                              for (std::int64_t j = 0; j < c; ++j) {
+                                const T g = gradient[j * dy_step] * gamma[j];
+                                sum += g;
+                                along += g * (at[j * x_step] - mean);
+                              }
+                              const T shift = sum / static_cast<T>(c);
+                              const T slope = along * rstd * rstd / static_cast<T>(c);
+                              SOAPSTONE_SIMD
+                              for (std::int64_t j = 0; j < c; ++j)
+                                to[j * dx_step] = rstd * (gradient[j * dy_step] * gamma[j] - shift -
+                                                          (at[j * x_step] - mean) * slope);
+                            }
+                          });
     });
   }
 

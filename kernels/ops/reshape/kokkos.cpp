@@ -2,8 +2,8 @@
 // core/ops/reshape.hpp.
 //
 // x and y in any order (a channels-last image flattened to features is a transposition); overwrites
-// y or dx. f32, f64 and i32. Both are cut into dimensions that they have in common, and the copy runs
-// over memory of what it writes; where they have none in common it computes every index.
+// y or dx. f32, f64 and i32. Both are cut into dimensions that they have in common, and the copy
+// runs over memory of what it writes; where they have none in common it computes every index.
 #include <cstring>
 #include <optional>
 #include <vector>
@@ -23,7 +23,8 @@ struct Group {
 };
 
 // The row-major range that a box holds of a group of dimensions, if it is one.
-std::optional<core::Interval> range_of(const core::Shape& shape, const core::Box& box, const Group& g) {
+std::optional<core::Interval> range_of(const core::Shape& shape, const core::Box& box,
+                                       const Group& g) {
   core::Interval range{0, 1};
   bool longer = false;
   for (std::size_t d = g.first; d < g.last; ++d) {
@@ -35,16 +36,21 @@ std::optional<core::Interval> range_of(const core::Shape& shape, const core::Box
   return range;
 }
 
-// Whether the boxes hold the same elements in the same row-major order: so it is where both hold the
-// same range of every group of dimensions with equal products.
-bool is_local_reshape(const core::Shape& a, const core::Box& a_box, const core::Shape& b, const core::Box& b_box) {
+// Whether the boxes hold the same elements in the same row-major order: so it is where both hold
+// the same range of every group of dimensions with equal products.
+bool is_local_reshape(const core::Shape& a, const core::Box& a_box, const core::Shape& b,
+                      const core::Box& b_box) {
   Group ga{0, 0}, gb{0, 0};
   while (ga.first < a.size() || gb.first < b.size()) {
-    std::int64_t pa = ga.last < a.size() ? a[ga.last++] : 1, pb = gb.last < b.size() ? b[gb.last++] : 1;
+    std::int64_t pa = ga.last < a.size() ? a[ga.last++] : 1,
+                 pb = gb.last < b.size() ? b[gb.last++] : 1;
     while (pa != pb) {
-      if (pa < pb && ga.last < a.size()) pa *= a[ga.last++];
-      else if (pb < pa && gb.last < b.size()) pb *= b[gb.last++];
-      else return false;
+      if (pa < pb && ga.last < a.size())
+        pa *= a[ga.last++];
+      else if (pb < pa && gb.last < b.size())
+        pb *= b[gb.last++];
+      else
+        return false;
     }
     const auto ra = range_of(a, a_box, ga), rb = range_of(b, b_box, gb);
     if (!ra || !rb || *ra != *rb) return false;
@@ -70,7 +76,8 @@ std::optional<Common> common_dimensions(const Block& a, const Block& b) {
     while (left_b == 1 && k < eb.size()) left_b = eb[k++];
     if (left_a == 1 && left_b == 1) return common;
     const std::int64_t f = std::min(left_a, left_b);
-    if (left_a % f != 0 || left_b % f != 0 || common.extents.size() == core::kMaxRank) return std::nullopt;
+    if (left_a % f != 0 || left_b % f != 0 || common.extents.size() == core::kMaxRank)
+      return std::nullopt;
     left_a /= f;
     left_b /= f;
     common.extents.push_back(f);
@@ -79,10 +86,11 @@ std::optional<Common> common_dimensions(const Block& a, const Block& b) {
   }
 }
 
-// Transposes matrices: the innermost level is contiguous in `to`, level `other` in `from`. In blocks
-// that read and write whole cache lines, several lines of a page at a time.
+// Transposes matrices: the innermost level is contiguous in `to`, level `other` in `from`. In
+// blocks that read and write whole cache lines, several lines of a page at a time.
 template <class T>
-void transpose(const Space& space, const char* label, const Nest<2>& nest, int other, T* to, const T* from) {
+void transpose(const Space& space, const char* label, const Nest<2>& nest, int other, T* to,
+               const T* from) {
   constexpr std::int64_t kWide = 64 / sizeof(T), kHigh = 4 * kWide;
   const std::int64_t columns = nest.extent[0], rows = nest.extent[other];
   const std::int64_t from_step = nest.stride[0][1], to_step = nest.stride[other][0];
@@ -95,24 +103,26 @@ void transpose(const Space& space, const char* label, const Nest<2>& nest, int o
     ++outer.depth;
   }
   const std::int64_t down = (rows + kHigh - 1) / kHigh, across = (columns + kWide - 1) / kWide;
-  parallel_for_chunks(space, label, outer.size() * down * across, 8, [=](std::int64_t begin, std::int64_t end) {
-    T block[kHigh][kWide];
-    for (std::int64_t t = begin; t < end; ++t) {
-      const std::int64_t column = t % across * kWide, width = std::min(kWide, columns - column);
-      const std::int64_t row = t / across % down * kHigh, height = std::min(kHigh, rows - row);
-      std::int64_t offset[2] = {row * to_step + column, row + column * from_step};
-      outer.locate(t / (across * down), 0, offset);
-      T* target = to + offset[0];
-      const T* source = from + offset[1];
-      for (std::int64_t j = 0; j < width; ++j)
-        for (std::int64_t i = 0; i < height; ++i) block[i][j] = source[j * from_step + i];
-      if (width == kWide)
-        for (std::int64_t i = 0; i < height; ++i) std::memcpy(target + i * to_step, block[i], sizeof block[i]);
-      else
-        for (std::int64_t i = 0; i < height; ++i)
-          for (std::int64_t j = 0; j < width; ++j) target[i * to_step + j] = block[i][j];
-    }
-  });
+  parallel_for_chunks(
+      space, label, outer.size() * down * across, 8, [=](std::int64_t begin, std::int64_t end) {
+        T block[kHigh][kWide];
+        for (std::int64_t t = begin; t < end; ++t) {
+          const std::int64_t column = t % across * kWide, width = std::min(kWide, columns - column);
+          const std::int64_t row = t / across % down * kHigh, height = std::min(kHigh, rows - row);
+          std::int64_t offset[2] = {row * to_step + column, row + column * from_step};
+          outer.locate(t / (across * down), 0, offset);
+          T* target = to + offset[0];
+          const T* source = from + offset[1];
+          for (std::int64_t j = 0; j < width; ++j)
+            for (std::int64_t i = 0; i < height; ++i) block[i][j] = source[j * from_step + i];
+          if (width == kWide)
+            for (std::int64_t i = 0; i < height; ++i)
+              std::memcpy(target + i * to_step, block[i], sizeof block[i]);
+          else
+            for (std::int64_t i = 0; i < height; ++i)
+              for (std::int64_t j = 0; j < width; ++j) target[i * to_step + j] = block[i][j];
+        }
+      });
 }
 
 template <class T>
@@ -135,8 +145,9 @@ void copy_nest(const Space& space, const char* label, const Nest<2>& nest, T* to
 
 // Every index for itself.
 template <class T>
-void copy_by_index(const Space& space, const char* label, const Strided<T>& to, const core::Shape& to_shape,
-                   const Strided<T>& from, const core::Shape& from_shape) {
+void copy_by_index(const Space& space, const char* label, const Strided<T>& to,
+                   const core::Shape& to_shape, const Strided<T>& from,
+                   const core::Shape& from_shape) {
   parallel_for(space, label, to.size, [=](std::int64_t position) {
     std::int64_t to_offset = 0, index = 0, stride = 1;
     for (int d = to.rank - 1; d >= 0; --d) {
@@ -164,8 +175,8 @@ class ReshapeKernel final : public PreparedKernel {
     x_shape_ = definition.operands[x].desc.shape;
     y_shape_ = definition.operands[y].desc.shape;
     const core::Box x_box = problem.box(x), y_box = problem.box(y);
-    SOAPSTONE_ASSERT(core::elements(x_box) == core::elements(y_box), "x has box {} but y has box {}",
-                     core::print(x_box), core::print(y_box));
+    SOAPSTONE_ASSERT(core::elements(x_box) == core::elements(y_box),
+                     "x has box {} but y has box {}", core::print(x_box), core::print(y_box));
     is_local_ = core::elements(x_box) > 0 && is_local_reshape(x_shape_, x_box, y_shape_, y_box);
   }
 

@@ -6,7 +6,8 @@ std::unique_ptr<PreparedKernel> softmax_cross_entropy_kokkos(const core::LocalPr
 
 std::span<const Candidate> softmax_cross_entropy_candidates() {
   static const Candidate kCandidates[] = {
-      {"softmax_cross_entropy/kokkos", [](const core::LocalProblem&) { return std::string(); }, softmax_cross_entropy_kokkos},
+      {"softmax_cross_entropy/kokkos", [](const core::LocalProblem&) { return std::string(); },
+       softmax_cross_entropy_kokkos},
   };
   return kCandidates;
 }

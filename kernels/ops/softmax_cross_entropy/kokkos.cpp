@@ -5,7 +5,8 @@
 // overwritten, loss and correct with the share of this part's rows. lse = max + log Σ exp(logits -
 // max). Loss and correct are added up in double, by pieces of rows that do not depend on threads.
 // Forward reads every logit once from memory, backward reads and writes it.
-// A label kNoLabel adds nothing; another one outside [0, c) makes the loss and the row's gradient NaN.
+// A label kNoLabel adds nothing; another one outside [0, c) makes the loss and the row's gradient
+// NaN.
 #include <cmath>
 #include <limits>
 
@@ -51,7 +52,8 @@ class SoftmaxCrossEntropyKernel final : public PreparedKernel {
 
   void forward(const StepCall& call) const {
     const Space space;
-    const Block &loss_block = steps_.value(call, "loss"), &correct_block = steps_.value(call, "correct");
+    const Block &loss_block = steps_.value(call, "loss"),
+                &correct_block = steps_.value(call, "correct");
     T* loss = static_cast<T*>(loss_block.data);
     T* correct = static_cast<T*>(correct_block.data);
     const std::int64_t pieces = this->pieces();
@@ -59,41 +61,44 @@ class SoftmaxCrossEntropyKernel final : public PreparedKernel {
     auto* sums = static_cast<double*>(call.workspace);  // [pieces][2]
     if (rows_ > 0) {
       const auto x = rows_of<T>(steps_.value(call, "logits"));
-      const auto labels = rows_of<const std::int32_t>(steps_.value(call, "labels"), Trailing::kNone);
+      const auto labels =
+          rows_of<const std::int32_t>(steps_.value(call, "labels"), Trailing::kNone);
       const auto lse = rows_of<T>(steps_.value(call, "lse"), Trailing::kNone);
       const std::int64_t per_piece = rows_per_piece();
       if_contiguous(x.step == 1, [&](auto contiguous) {
-        parallel_for_chunks(
-            space, "soapstone::softmax_cross_entropy::forward", x.count, per_piece,
-            [=](std::int64_t begin, std::int64_t end) {
-              const auto step = step_of(contiguous, x.step);
-              double piece_loss = 0, piece_correct = 0;
-              for (std::int64_t r = begin; r < end; ++r) {
-                const T* row = x.row(r);
-                T largest = row[0];
-                SOAPSTONE_SIMD_MAX(largest)
-                for (std::int64_t j = 0; j < x.columns; ++j)
-                  largest = row[j * step] > largest ? row[j * step] : largest;
-                T sum = 0;
-                SOAPSTONE_SIMD_SUM(sum)
-                for (std::int64_t j = 0; j < x.columns; ++j) sum += exponential(row[j * step] - largest);
-                const T total = largest + std::log(sum);
-                *lse.row(r) = total;
-                const std::int64_t label = *labels.row(r);
-                if (label == core::kNoLabel) continue;
-                if (label < 0 || label >= x.columns) {
-                  piece_loss += std::numeric_limits<double>::quiet_NaN();
-                  continue;
-                }
-                const T logit = row[label * step];
-                piece_loss += static_cast<double>(total) - static_cast<double>(logit);
-                bool first = logit == largest;  // the first of equals is the answer
-                for (std::int64_t j = 0; first && j < label; ++j) first = row[j * step] != largest;
-                piece_correct += first ? 1 : 0;
-              }
-              sums[2 * (begin / per_piece)] = piece_loss;
-              sums[2 * (begin / per_piece) + 1] = piece_correct;
-            });
+        parallel_for_chunks(space, "soapstone::softmax_cross_entropy::forward", x.count, per_piece,
+                            [=](std::int64_t begin, std::int64_t end) {
+                              const auto step = step_of(contiguous, x.step);
+                              double piece_loss = 0, piece_correct = 0;
+                              for (std::int64_t r = begin; r < end; ++r) {
+                                const T* row = x.row(r);
+                                T largest = row[0];
+                                SOAPSTONE_SIMD_MAX(largest)
+                                for (std::int64_t j = 0; j < x.columns; ++j)
+                                  largest = row[j * step] > largest ? row[j * step] : largest;
+                                T sum = 0;
+                                SOAPSTONE_SIMD_SUM(sum)
+                                for (std::int64_t j = 0; j < x.columns; ++j)
+                                  sum += exponential(row[j * step] - largest);
+                                const T total = largest + std::log(sum);
+                                *lse.row(r) = total;
+                                const std::int64_t label = *labels.row(r);
+                                if (label == core::kNoLabel) continue;
+                                if (label < 0 || label >= x.columns) {
+                                  piece_loss += std::numeric_limits<double>::quiet_NaN();
+                                  continue;
+                                }
+                                const T logit = row[label * step];
+                                piece_loss +=
+                                    static_cast<double>(total) - static_cast<double>(logit);
+                                bool first = logit == largest;  // the first of equals is the answer
+                                for (std::int64_t j = 0; first && j < label; ++j)
+                                  first = row[j * step] != largest;
+                                piece_correct += first ? 1 : 0;
+                              }
+                              sums[2 * (begin / per_piece)] = piece_loss;
+                              sums[2 * (begin / per_piece) + 1] = piece_correct;
+                            });
       });
     }
     parallel_for(space, "soapstone::softmax_cross_entropy::forward_sum", 1, [=](std::int64_t) {
@@ -132,7 +137,8 @@ class SoftmaxCrossEntropyKernel final : public PreparedKernel {
               SOAPSTONE_SIMD
               for (std::int64_t j = 0; j < x.columns; ++j)
                 to[j * dx_step] = exponential(row[j * step] - total) * scale;
-              if (known) to[label * dx_step] = (exponential(row[label * step] - total) - T(1)) * scale;
+              if (known)
+                to[label * dx_step] = (exponential(row[label * step] - total) - T(1)) * scale;
             }
           });
     });

@@ -23,9 +23,7 @@ namespace {
 const std::vector<std::uint32_t> kMemberCounts = {1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 16};
 
 // Everything that a failing case needs to be made again.
-std::string label(const Collective& c) {
-  return print(c);
-}
+std::string label(const Collective& c) { return print(c); }
 
 // Every pattern, algorithm, number of members and a table of counts: even,
 // uneven, some zero, all but one zero, all zero, fewer elements than members.
@@ -530,19 +528,19 @@ TEST(CollectiveSchedule, ARingOfThreeReadsAsOnPaper) {
       make_schedule(Pattern::kReduceScatter, Algorithm::kRing, std::vector<std::int64_t>{2, 3, 4});
   ASSERT_EQ(s.steps_of(0).size(), 2u);
   const ScheduleStep first{.round = 0,
-                   .member = MemberId(0),
-                   .send_to = MemberId(1),
-                   .receive_from = MemberId(2),
-                   .reduce = true,
-                   .send = {5, 9},
-                   .receive = {2, 5}};
+                           .member = MemberId(0),
+                           .send_to = MemberId(1),
+                           .receive_from = MemberId(2),
+                           .reduce = true,
+                           .send = {5, 9},
+                           .receive = {2, 5}};
   const ScheduleStep second{.round = 1,
-                    .member = MemberId(0),
-                    .send_to = MemberId(1),
-                    .receive_from = MemberId(2),
-                    .reduce = true,
-                    .send = {2, 5},
-                    .receive = {0, 2}};
+                            .member = MemberId(0),
+                            .send_to = MemberId(1),
+                            .receive_from = MemberId(2),
+                            .reduce = true,
+                            .send = {2, 5},
+                            .receive = {0, 2}};
   EXPECT_EQ(s.steps_of(0)[0], first);
   EXPECT_EQ(s.steps_of(0)[1], second);
   EXPECT_EQ(

@@ -50,7 +50,8 @@ struct Machine {
   const TrainingData& data;
   const RunOptions& options;
   std::vector<DeviceState> devices;
-  std::vector<std::vector<TaskPlace>> actions;  // what happens at once: a task, or all parts of a transfer
+  std::vector<std::vector<TaskPlace>>
+      actions;  // what happens at once: a task, or all parts of a transfer
   std::map<std::uint32_t, Values> sources;
   int step_number = 0;
   PlanStep step;
@@ -59,7 +60,8 @@ struct Machine {
   Machine(const core::Graph& g, const core::Plan& p, const TrainingData& d, const RunOptions& o)
       : whole(g), graph(g.micro_batch(p.micro_batches).value()), plan(p), data(d), options(o) {
     for (std::uint32_t t = 0; t < whole.tensors().size(); ++t)
-      if (whole.tensors()[t].role == core::TensorRole::kSource) sources[t] = data.source(whole, core::TensorId(t));
+      if (whole.tensors()[t].role == core::TensorRole::kSource)
+        sources[t] = data.source(whole, core::TensorId(t));
     for (const core::DeviceClass& c : plan.classes)
       for (std::uint32_t m = 0; m < c.members.size(); ++m) {
         DeviceState s;
@@ -67,10 +69,12 @@ struct Machine {
         s.program = &c;
         s.member = m;
         s.buffers.resize(c.buffers.size());
-        s.owner.assign(static_cast<std::size_t>(std::max<std::int64_t>(0, c.arena.value) / kSlot), core::kNoIndex);
+        s.owner.assign(static_cast<std::size_t>(std::max<std::int64_t>(0, c.arena.value) / kSlot),
+                       core::kNoIndex);
         s.lanes.resize(static_cast<std::size_t>(options.lanes));
         for (std::uint32_t i = 0; i < c.tasks.size(); ++i)
-          s.lanes[c.tasks[i].kind == core::TaskKind::kTransfer ? s.lanes.size() - 1 : 0].push_back(i);
+          s.lanes[c.tasks[i].kind == core::TaskKind::kTransfer ? s.lanes.size() - 1 : 0].push_back(
+              i);
         devices.push_back(std::move(s));
       }
     fill_kept_buffers();
@@ -93,7 +97,8 @@ struct Machine {
   }
 
   void collect_actions() {
-    std::map<std::pair<std::uint32_t, std::uint32_t>, std::vector<TaskPlace>> transfers;  // (order, transfer)
+    std::map<std::pair<std::uint32_t, std::uint32_t>, std::vector<TaskPlace>>
+        transfers;  // (order, transfer)
     std::vector<std::pair<std::uint32_t, std::vector<TaskPlace>>> ordered;
     for (std::uint32_t d = 0; d < devices.size(); ++d)
       for (std::uint32_t i = 0; i < devices[d].program->tasks.size(); ++i) {
@@ -108,20 +113,27 @@ struct Machine {
       const core::Transfer& transfer = plan.transfers[key.second];
       const auto place = [&](const TaskPlace& p) {
         return std::find_if(transfer.members.begin(), transfer.members.end(),
-                            [&](const auto& m) { return m.device == devices[p.device].device; }) - transfer.members.begin();
+                            [&](const auto& m) { return m.device == devices[p.device].device; }) -
+               transfer.members.begin();
       };
-      std::sort(parts.begin(), parts.end(), [&](const auto& a, const auto& b) { return place(a) < place(b); });
-      SOAPSTONE_ASSERT(parts.size() == transfer.members.size(), "transfer {} at order {} has {} of {} parts", key.second,
-                       key.first, parts.size(), transfer.members.size());
+      std::sort(parts.begin(), parts.end(),
+                [&](const auto& a, const auto& b) { return place(a) < place(b); });
+      SOAPSTONE_ASSERT(parts.size() == transfer.members.size(),
+                       "transfer {} at order {} has {} of {} parts", key.second, key.first,
+                       parts.size(), transfer.members.size());
       ordered.push_back({key.first, parts});
     }
-    std::stable_sort(ordered.begin(), ordered.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::stable_sort(ordered.begin(), ordered.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
     for (auto& [order, parts] : ordered) actions.push_back(std::move(parts));
   }
 
-  const core::Task& task(const TaskPlace& p) const { return devices[p.device].program->tasks[p.task]; }
+  const core::Task& task(const TaskPlace& p) const {
+    return devices[p.device].program->tasks[p.task];
+  }
   std::string name(const DeviceState& s, const core::Task& t) const {
-    return fmt::format("device {} order {} ({})", s.device.value, t.order, core::task_label(whole, plan, *s.program, t));
+    return fmt::format("device {} order {} ({})", s.device.value, t.order,
+                       core::task_label(whole, plan, *s.program, t));
   }
 
   // --- buffers ---------------------------------------------------------------------------------
@@ -130,9 +142,10 @@ struct Machine {
   void for_each_slot(DeviceState& s, std::uint32_t b, const Visit& visit) {
     const core::Buffer& buffer = s.program->buffers[b];
     if (buffer.offset.value < 0) return;
-    SOAPSTONE_ASSERT((buffer.offset + buffer.size).value <= s.program->arena.value, "device {}: buffer {} ends beyond the arena",
-                     s.device.value, b);
-    for (std::int64_t i = buffer.offset.value / kSlot; i < (buffer.offset + buffer.size).value / kSlot; ++i)
+    SOAPSTONE_ASSERT((buffer.offset + buffer.size).value <= s.program->arena.value,
+                     "device {}: buffer {} ends beyond the arena", s.device.value, b);
+    for (std::int64_t i = buffer.offset.value / kSlot;
+         i < (buffer.offset + buffer.size).value / kSlot; ++i)
       visit(s.owner[static_cast<std::size_t>(i)]);
   }
 
@@ -140,18 +153,21 @@ struct Machine {
     Held& held = s.buffers[b];
     SOAPSTONE_ASSERT(held.written, "{}: buffer {} is read before it is written", name(s, t), b);
     for_each_slot(s, b, [&](std::uint32_t& owner) {
-      SOAPSTONE_ASSERT(owner == b, "{}: the bytes of buffer {} were taken by buffer {}", name(s, t), b, owner);
+      SOAPSTONE_ASSERT(owner == b, "{}: the bytes of buffer {} were taken by buffer {}", name(s, t),
+                       b, owner);
     });
-    for (const double v : held.values) SOAPSTONE_ASSERT(!std::isnan(v), "{}: buffer {} holds NaN", name(s, t), b);
+    for (const double v : held.values)
+      SOAPSTONE_ASSERT(!std::isnan(v), "{}: buffer {} holds NaN", name(s, t), b);
     return held;
   }
 
   Held& write(DeviceState& s, std::uint32_t b, const core::Box& box) {
     const core::Buffer& buffer = s.program->buffers[b];
-    SOAPSTONE_ASSERT((core::size_of(buffer.dtype) * core::elements(box)) == buffer.size, "device {}: box {} in buffer {} of {} bytes",
-                     s.device.value, core::print(box), b, buffer.size.value);
-    SOAPSTONE_ASSERT(s.member > 0 || box == buffer.box, "device {}: box {} in buffer {} of box {}", s.device.value,
-                     core::print(box), b, core::print(buffer.box));
+    SOAPSTONE_ASSERT((core::size_of(buffer.dtype) * core::elements(box)) == buffer.size,
+                     "device {}: box {} in buffer {} of {} bytes", s.device.value, core::print(box),
+                     b, buffer.size.value);
+    SOAPSTONE_ASSERT(s.member > 0 || box == buffer.box, "device {}: box {} in buffer {} of box {}",
+                     s.device.value, core::print(box), b, core::print(buffer.box));
     Held& held = s.buffers[b];
     held.box = box;
     held.values.assign(static_cast<std::size_t>(core::elements(box)), kUnwritten);
@@ -168,7 +184,8 @@ struct Machine {
     core::Box in_mini_batch = box;
     in_mini_batch[0].begin += t.micro_batch * graph.batch();
     in_mini_batch[0].end += t.micro_batch * graph.batch();
-    write(s, b, box).values = cut(whole.tensors()[t.tensor].desc.shape, sources.at(t.tensor), in_mini_batch);
+    write(s, b, box).values =
+        cut(whole.tensors()[t.tensor].desc.shape, sources.at(t.tensor), in_mini_batch);
   }
 
   void compute(DeviceState& s, const core::Task& t) {
@@ -176,40 +193,51 @@ struct Machine {
     const core::OpNode& node = graph.ops()[t.op];
     SOAPSTONE_ASSERT(shard.op == t.op, "{}: the shard is of operator {}", name(s, t), shard.op);
     const core::LocalProblem problem{node.op, &node.definition, shard.axes};
-    SOAPSTONE_ASSERT(shard.signature == problem.signature(), "{}: another part's signature", name(s, t));
+    SOAPSTONE_ASSERT(shard.signature == problem.signature(), "{}: another part's signature",
+                     name(s, t));
     const core::Step& definition = node.definition.steps[t.step];
     const auto uses = s.program->uses_of(t);
-    SOAPSTONE_ASSERT(uses.size() == definition.reads.size() + definition.writes.size(), "{}: {} uses", name(s, t), uses.size());
+    SOAPSTONE_ASSERT(uses.size() == definition.reads.size() + definition.writes.size(),
+                     "{}: {} uses", name(s, t), uses.size());
     // What kernels may scribble on.
     for (std::uint32_t b = 0; b < s.buffers.size(); ++b)
-      if (s.program->buffers[b].kind == core::BufferKind::kWorkspace) for_each_slot(s, b, [&](std::uint32_t& owner) { owner = b; });
+      if (s.program->buffers[b].kind == core::BufferKind::kWorkspace)
+        for_each_slot(s, b, [&](std::uint32_t& owner) { owner = b; });
 
     std::vector<reference::View> views;
     std::vector<Values> dropped(uses.size());
     for (std::size_t k = 0; k < uses.size(); ++k) {
       const bool reads = k < definition.reads.size();
-      const core::Ref& ref = reads ? definition.reads[k] : definition.writes[k - definition.reads.size()];
+      const core::Ref& ref =
+          reads ? definition.reads[k] : definition.writes[k - definition.reads.size()];
       const core::Operand& operand = node.definition.operands[ref.operand];
       const core::Box box = reference::present_box(problem, ref.operand);
       if (uses[k].buffer == core::kNoIndex) {
-        const bool unwanted = !reads && ref.gradient && operand.role != core::OperandRole::kInternal &&
+        const bool unwanted = !reads && ref.gradient &&
+                              operand.role != core::OperandRole::kInternal &&
                               !graph.tensor(node.tensors[ref.operand]).needs_gradient;
-        SOAPSTONE_ASSERT(core::is_empty(box) || unwanted, "{}: no buffer for {} {}", name(s, t), operand.name, core::print(box));
+        SOAPSTONE_ASSERT(core::is_empty(box) || unwanted, "{}: no buffer for {} {}", name(s, t),
+                         operand.name, core::print(box));
         dropped[k].resize(static_cast<std::size_t>(core::elements(box)));
         views.push_back({box, dropped[k].data()});
         continue;
       }
-      SOAPSTONE_ASSERT(uses[k].access == (reads ? core::UseAccess::kRead : core::UseAccess::kWrite), "{}: access of {}", name(s, t), operand.name);
+      SOAPSTONE_ASSERT(uses[k].access == (reads ? core::UseAccess::kRead : core::UseAccess::kWrite),
+                       "{}: access of {}", name(s, t), operand.name);
       Held& held = reads ? read(s, uses[k].buffer, t) : write(s, uses[k].buffer, box);
-      SOAPSTONE_ASSERT(held.box == box, "{}: {} is {} but the buffer holds {}", name(s, t), operand.name, core::print(box), core::print(held.box));
+      SOAPSTONE_ASSERT(held.box == box, "{}: {} is {} but the buffer holds {}", name(s, t),
+                       operand.name, core::print(box), core::print(held.box));
       views.push_back({box, held.values.data()});
     }
-    // Rows of the first operand, which are samples unless a reshape before has merged dimensions into them.
+    // Rows of the first operand, which are samples unless a reshape before has merged dimensions
+    // into them.
     const std::int64_t rows_before = t.micro_batch * node.definition.operands[0].desc.shape[0];
-    reference::run_step(problem, t.step, views, {data.seed, static_cast<std::uint64_t>(step_number), t.op, rows_before});
+    reference::run_step(problem, t.step, views,
+                        {data.seed, static_cast<std::uint64_t>(step_number), t.op, rows_before});
     for (std::size_t w = 0; w < definition.writes.size(); ++w) {
       const core::TensorId written = node.tensors[definition.writes[w].operand];
-      const bool is_loss = written == graph.loss(), is_correct = graph.correct() && written == *graph.correct();
+      const bool is_loss = written == graph.loss(),
+                 is_correct = graph.correct() && written == *graph.correct();
       if (definition.writes[w].gradient || !(is_loss || is_correct)) continue;
       // Parts add up; copies are equal.
       std::vector<core::Interval> part{{t.micro_batch, is_loss}};
@@ -218,7 +246,8 @@ struct Machine {
       const double value = *views[definition.reads.size() + w].data;
       const auto [known, is_new] = losses.emplace(part, value);
       if (is_new) (is_loss ? step.loss : step.correct) += value;
-      SOAPSTONE_ASSERT(std::abs(known->second - value) <= 1e-9 * std::abs(value), "{}: copies of the loss differ", name(s, t));
+      SOAPSTONE_ASSERT(std::abs(known->second - value) <= 1e-9 * std::abs(value),
+                       "{}: copies of the loss differ", name(s, t));
     }
   }
 
@@ -226,7 +255,8 @@ struct Machine {
     const auto uses = s.program->uses_of(t);
     const Held& from = read(s, uses[0].buffer, t);
     Held& to = read(s, uses[1].buffer, t);
-    SOAPSTONE_ASSERT(from.box == to.box && uses[1].access == core::UseAccess::kReadWrite && uses[0].buffer != uses[1].buffer,
+    SOAPSTONE_ASSERT(from.box == to.box && uses[1].access == core::UseAccess::kReadWrite &&
+                         uses[0].buffer != uses[1].buffer,
                      "{}: {} onto {}", name(s, t), core::print(from.box), core::print(to.box));
     for (std::size_t i = 0; i < to.values.size(); ++i) to.values[i] += from.values[i];
   }
@@ -242,12 +272,15 @@ struct Machine {
   void update(DeviceState& s, const core::Task& t) {
     const auto uses = s.program->uses_of(t);
     const std::size_t states = plan.optimizer_states;
-    SOAPSTONE_ASSERT(uses.size() == 2 + states || uses.size() == 3 + states, "{}: {} uses", name(s, t), uses.size());
+    SOAPSTONE_ASSERT(uses.size() == 2 + states || uses.size() == 3 + states, "{}: {} uses",
+                     name(s, t), uses.size());
     Held& weight = read(s, uses[0].buffer, t);
     const Held& gradient = read(s, uses[1].buffer, t);
-    SOAPSTONE_ASSERT(weight.box == gradient.box, "{}: weight {} and gradient {}", name(s, t), core::print(weight.box), core::print(gradient.box));
+    SOAPSTONE_ASSERT(weight.box == gradient.box, "{}: weight {} and gradient {}", name(s, t),
+                     core::print(weight.box), core::print(gradient.box));
     Held* state = states > 0 ? &read(s, uses[2].buffer, t) : nullptr;
-    SOAPSTONE_ASSERT(state == nullptr || state->box == weight.box, "{}: state {}", name(s, t), core::print(state->box));
+    SOAPSTONE_ASSERT(state == nullptr || state->box == weight.box, "{}: state {}", name(s, t),
+                     core::print(state->box));
     double factor = 1;
     if (uses.size() == 3 + states) {
       step.squared_norms.push_back(read(s, uses.back().buffer, t).values[0]);
@@ -256,33 +289,41 @@ struct Machine {
     const std::string& tensor = whole.tensors()[t.tensor].name;
     step.gradients[tensor].push_back({s.device, gradient.box, gradient.values});
     for (std::size_t i = 0; i < weight.values.size(); ++i)
-      options.sgd.update(weight.values[i], factor * gradient.values[i], state == nullptr ? nullptr : &state->values[i]);
+      options.sgd.update(weight.values[i], factor * gradient.values[i],
+                         state == nullptr ? nullptr : &state->values[i]);
     if (state != nullptr) step.states[tensor].push_back({s.device, state->box, state->values});
   }
 
   void transfer(const std::vector<TaskPlace>& parts) {
     const core::Task& first = task(parts[0]);
-    const core::Transfer& transfer = plan.transfers[plan.entry(first, devices[parts[0].device].member)];
+    const core::Transfer& transfer =
+        plan.transfers[plan.entry(first, devices[parts[0].device].member)];
     std::vector<Values> held, wanted(parts.size());
     for (std::size_t k = 0; k < parts.size(); ++k) {
       DeviceState& s = devices[parts[k].device];
       const core::Task& t = task(parts[k]);
       const core::TransferMember& member = transfer.members[k];
-      SOAPSTONE_ASSERT(member.device == s.device, "{}: member {} of the transfer is device {}", name(s, t), k, member.device.value);
+      SOAPSTONE_ASSERT(member.device == s.device, "{}: member {} of the transfer is device {}",
+                       name(s, t), k, member.device.value);
       const auto uses = s.program->uses_of(t);
       SOAPSTONE_ASSERT(uses.size() == 3, "{}: {} uses", name(s, t), uses.size());
-      SOAPSTONE_ASSERT((uses[0].buffer == core::kNoIndex) == core::is_empty(member.held), "{}: held {}", name(s, t), core::print(member.held));
-      SOAPSTONE_ASSERT((uses[1].buffer == core::kNoIndex) == core::is_empty(member.wanted), "{}: wanted {}", name(s, t), core::print(member.wanted));
+      SOAPSTONE_ASSERT((uses[0].buffer == core::kNoIndex) == core::is_empty(member.held),
+                       "{}: held {}", name(s, t), core::print(member.held));
+      SOAPSTONE_ASSERT((uses[1].buffer == core::kNoIndex) == core::is_empty(member.wanted),
+                       "{}: wanted {}", name(s, t), core::print(member.wanted));
       held.emplace_back();
       if (uses[0].buffer != core::kNoIndex) {
         const Held& h = read(s, uses[0].buffer, t);
-        SOAPSTONE_ASSERT(h.box == member.held, "{}: holds {}, the transfer says {}", name(s, t), core::print(h.box), core::print(member.held));
+        SOAPSTONE_ASSERT(h.box == member.held, "{}: holds {}, the transfer says {}", name(s, t),
+                         core::print(h.box), core::print(member.held));
         held.back() = h.values;
       }
       const core::Bytes staging = core::staging_bytes(transfer, static_cast<std::uint32_t>(k));
-      SOAPSTONE_ASSERT((uses[2].buffer == core::kNoIndex) == (staging.value == 0), "{}: staging of {} bytes", name(s, t), staging.value);
+      SOAPSTONE_ASSERT((uses[2].buffer == core::kNoIndex) == (staging.value == 0),
+                       "{}: staging of {} bytes", name(s, t), staging.value);
       if (uses[2].buffer != core::kNoIndex) {
-        SOAPSTONE_ASSERT(s.program->buffers[uses[2].buffer].size >= staging, "{}: staging is too small", name(s, t));
+        SOAPSTONE_ASSERT(s.program->buffers[uses[2].buffer].size >= staging,
+                         "{}: staging is too small", name(s, t));
         for_each_slot(s, uses[2].buffer, [&](std::uint32_t& owner) { owner = uses[2].buffer; });
       }
     }
@@ -293,7 +334,8 @@ struct Machine {
     for (std::size_t k = 0; k < parts.size(); ++k) {
       DeviceState& s = devices[parts[k].device];
       const auto uses = s.program->uses_of(task(parts[k]));
-      if (uses[1].buffer != core::kNoIndex) write(s, uses[1].buffer, transfer.members[k].wanted).values = std::move(wanted[k]);
+      if (uses[1].buffer != core::kNoIndex)
+        write(s, uses[1].buffer, transfer.members[k].wanted).values = std::move(wanted[k]);
     }
   }
 
@@ -301,12 +343,24 @@ struct Machine {
     DeviceState& s = devices[action[0].device];
     const core::Task& t = task(action[0]);
     switch (t.kind) {
-      case core::TaskKind::kLoad: load(s, t); break;
-      case core::TaskKind::kCompute: compute(s, t); break;
-      case core::TaskKind::kTransfer: transfer(action); break;
-      case core::TaskKind::kAccumulate: accumulate(s, t); break;
-      case core::TaskKind::kNorm: norm(s, t); break;
-      case core::TaskKind::kUpdate: update(s, t); break;
+      case core::TaskKind::kLoad:
+        load(s, t);
+        break;
+      case core::TaskKind::kCompute:
+        compute(s, t);
+        break;
+      case core::TaskKind::kTransfer:
+        transfer(action);
+        break;
+      case core::TaskKind::kAccumulate:
+        accumulate(s, t);
+        break;
+      case core::TaskKind::kNorm:
+        norm(s, t);
+        break;
+      case core::TaskKind::kUpdate:
+        update(s, t);
+        break;
     }
     for (const TaskPlace& p : action) {
       DeviceState& d = devices[p.device];
@@ -324,7 +378,8 @@ struct Machine {
       for (std::size_t l = 0; l < s.lanes.size(); ++l)
         is_next |= s.next[l] < s.lanes[l].size() && s.lanes[l][s.next[l]] == p.task;
       const auto dependencies = s.program->dependencies_of(t);
-      return is_next && std::all_of(dependencies.begin(), dependencies.end(), [&](auto d) { return s.done[d]; });
+      return is_next && std::all_of(dependencies.begin(), dependencies.end(),
+                                    [&](auto d) { return s.done[d]; });
     });
   }
 
@@ -352,7 +407,8 @@ struct Machine {
         ready.clear();
         for (std::uint32_t k = 0; k < left.size(); ++k)
           if (is_ready(actions[left[k]])) ready.push_back(k);
-        SOAPSTONE_ASSERT(!ready.empty(), "deadlock: {} tasks and transfers wait for each other", left.size());
+        SOAPSTONE_ASSERT(!ready.empty(), "deadlock: {} tasks and transfers wait for each other",
+                         left.size());
         const std::uint32_t k = ready[random() % ready.size()];
         const std::uint32_t chosen = left[k];
         left.erase(left.begin() + k);
@@ -362,15 +418,16 @@ struct Machine {
     for (DeviceState& s : devices)
       for (std::uint32_t b = 0; b < s.buffers.size(); ++b)
         if (s.program->buffers[b].kind == core::BufferKind::kWeight)
-          step.weights[whole.tensors()[s.program->buffers[b].tensor].name].push_back({s.device, s.buffers[b].box, s.buffers[b].values});
+          step.weights[whole.tensors()[s.program->buffers[b].tensor].name].push_back(
+              {s.device, s.buffers[b].box, s.buffers[b].values});
     return step;
   }
 };
 
 }  // namespace
 
-std::vector<PlanStep> run_plan(const core::Graph& graph, const core::Plan& plan, const TrainingData& data,
-                               const RunOptions& options) {
+std::vector<PlanStep> run_plan(const core::Graph& graph, const core::Plan& plan,
+                               const TrainingData& data, const RunOptions& options) {
   Machine machine(graph, plan, data, options);
   std::vector<PlanStep> steps;
   for (int k = 0; k < options.steps; ++k) steps.push_back(machine.run_step(k));
@@ -390,21 +447,27 @@ core::Status check_memory(const core::Plan& plan, int lanes) {
         for (std::uint32_t k = 0; k < j; ++k)
           if (before[j][k]) before[i][k] = true;
       };
-      if (const auto last = last_of_lane.find(lane); last != last_of_lane.end()) after(last->second);
+      if (const auto last = last_of_lane.find(lane); last != last_of_lane.end())
+        after(last->second);
       last_of_lane[lane] = i;
       for (const auto d : c.dependencies_of(c.tasks[i])) after(d);
     }
-    struct Use { std::uint32_t task; bool writes; };
+    struct Use {
+      std::uint32_t task;
+      bool writes;
+    };
     std::vector<std::vector<Use>> uses(c.buffers.size());
     for (std::uint32_t i = 0; i < count; ++i)
       for (const auto& use : c.uses_of(c.tasks[i]))
-        if (use.buffer != core::kNoIndex) uses[use.buffer].push_back({i, use.access != core::UseAccess::kRead});
+        if (use.buffer != core::kNoIndex)
+          uses[use.buffer].push_back({i, use.access != core::UseAccess::kRead});
     const auto device = c.members[0].value;
     for (std::uint32_t b = 0; b < uses.size(); ++b)
       for (const Use& u : uses[b])
         for (const Use& v : uses[b])
           if (u.task < v.task && (u.writes || v.writes) && !before[v.task][u.task])
-            return core::fail("device {}: tasks {} and {} race for buffer {}", device, u.task, v.task, b);
+            return core::fail("device {}: tasks {} and {} race for buffer {}", device, u.task,
+                              v.task, b);
     const auto all_before = [&](const std::vector<Use>& a, const std::vector<Use>& b) {
       for (const Use& u : a)
         for (const Use& v : b)
@@ -420,8 +483,10 @@ core::Status check_memory(const core::Plan& plan, int lanes) {
         const core::Buffer &x = c.buffers[a], &y = c.buffers[b];
         if (x.offset.value < 0 || y.offset.value < 0) continue;
         if (x.offset + x.size <= y.offset || y.offset + y.size <= x.offset) continue;
-        if (lives_always(a) || lives_always(b) || !(all_before(uses[a], uses[b]) || all_before(uses[b], uses[a])))
-          return core::fail("device {}: buffers {} and {} share bytes and live at the same time", device, b, a);
+        if (lives_always(a) || lives_always(b) ||
+            !(all_before(uses[a], uses[b]) || all_before(uses[b], uses[a])))
+          return core::fail("device {}: buffers {} and {} share bytes and live at the same time",
+                            device, b, a);
       }
   }
   return {};
@@ -461,25 +526,29 @@ void compare_pieces(const core::Graph& graph, const std::string& kind, const Pie
         covered[at] = true;
         const double difference = std::abs(piece.values[i] - values[at]);
         if (difference == 0) continue;
-        note(difference / scale, fmt::format("{} of {} element {} on device {}: {} instead of {}", kind, name, at,
-                                             piece.device.value, piece.values[i], values[at]));
+        note(difference / scale,
+             fmt::format("{} of {} element {} on device {}: {} instead of {}", kind, name, at,
+                         piece.device.value, piece.values[i], values[at]));
       }
     }
     for (std::size_t i = 0; i < covered.size(); ++i)
-      if (!covered[i]) note(infinity, fmt::format("{} of {} element {} is on no device", kind, name, i));
+      if (!covered[i])
+        note(infinity, fmt::format("{} of {} element {} is on no device", kind, name, i));
   }
 }
 
 }  // namespace
 
-Difference compare(const core::Graph& graph, const std::vector<PlanStep>& plan, const std::vector<UnshardedStep>& expected) {
+Difference compare(const core::Graph& graph, const std::vector<PlanStep>& plan,
+                   const std::vector<UnshardedStep>& expected) {
   Difference out;
   SOAPSTONE_ASSERT(plan.size() == expected.size(), "{} steps and {}", plan.size(), expected.size());
   for (std::size_t k = 0; k < plan.size(); ++k) {
     const auto note = [&](std::string what, double a, double b) {
       const double difference = a == b ? 0 : std::abs(a - b) / std::max(std::abs(b), 1e-30);
       if (!(difference <= out.worst))
-        out = {std::isnan(difference) ? std::numeric_limits<double>::infinity() : difference, fmt::format("{}: {} instead of {}", what, a, b)};
+        out = {std::isnan(difference) ? std::numeric_limits<double>::infinity() : difference,
+               fmt::format("{}: {} instead of {}", what, a, b)};
     };
     note("loss", plan[k].loss, expected[k].loss);
     note("correct", plan[k].correct, expected[k].correct);

@@ -1,7 +1,7 @@
 // Executes a core::Plan of any number of devices in one process, in double precision and as the
-// format says it, with everything checked that a kernel or a network would not notice: reads of what
-// was never written, bytes of the arena that another buffer has taken since, boxes that do not fit.
-// Depends on core and the operators' references only. What is wrong with the plan throws
+// format says it, with everything checked that a kernel or a network would not notice: reads of
+// what was never written, bytes of the arena that another buffer has taken since, boxes that do not
+// fit. Depends on core and the operators' references only. What is wrong with the plan throws
 // core::InvariantError naming device and task.
 #pragma once
 
@@ -49,11 +49,12 @@ struct PlanStep {
   Pieces states;                      // likewise, the first state
 };
 
-std::vector<PlanStep> run_plan(const core::Graph& graph, const core::Plan& plan, const TrainingData& data,
-                               const RunOptions& options = {});
+std::vector<PlanStep> run_plan(const core::Graph& graph, const core::Plan& plan,
+                               const TrainingData& data, const RunOptions& options = {});
 
 // Errors that no single run shows: two tasks of a device that touch the same buffer, or two buffers
-// that share bytes, without one happening before the other by dependencies or by the order of a lane.
+// that share bytes, without one happening before the other by dependencies or by the order of a
+// lane.
 core::Status check_memory(const core::Plan& plan, int lanes);
 
 // The worst relative difference, per tensor max|a - b| ÷ max(max|b|, 1e-3 × the largest |b| of its
@@ -63,6 +64,7 @@ struct Difference {
   double worst = 0;
   std::string where;
 };
-Difference compare(const core::Graph& graph, const std::vector<PlanStep>& plan, const std::vector<UnshardedStep>& expected);
+Difference compare(const core::Graph& graph, const std::vector<PlanStep>& plan,
+                   const std::vector<UnshardedStep>& expected);
 
 }  // namespace soapstone::interpreter

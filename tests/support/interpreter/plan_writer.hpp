@@ -17,13 +17,16 @@ class PlanWriter {
   using Device = std::uint32_t;
   using BufferId = std::uint32_t;
   // kNoIndex where the box is empty.
-  BufferId buffer(Device device, core::BufferKind kind, core::TensorId tensor, const core::Box& box);
+  BufferId buffer(Device device, core::BufferKind kind, core::TensorId tensor,
+                  const core::Box& box);
 
   void load(Device device, core::TensorId tensor, BufferId into);
   // One step on one device: buffers of the step's reads, then of its writes.
-  void compute(Device device, core::OpId op, std::string_view step, std::vector<core::Interval> axes, std::vector<BufferId> buffers);
+  void compute(Device device, core::OpId op, std::string_view step,
+               std::vector<core::Interval> axes, std::vector<BufferId> buffers);
   // Member k is device k; `order` and staging follow from the tensor and the transfer.
-  void transfer(core::Transfer transfer, core::TensorId tensor, core::Phase phase, std::vector<BufferId> held, std::vector<BufferId> wanted);
+  void transfer(core::Transfer transfer, core::TensorId tensor, core::Phase phase,
+                std::vector<BufferId> held, std::vector<BufferId> wanted);
   // Weight, gradient, states.
   void update(Device device, core::TensorId tensor, std::vector<BufferId> buffers);
   // Tasks from here on come later in the total order than those before.
@@ -33,7 +36,8 @@ class PlanWriter {
   core::Plan take(int lanes);
 
  private:
-  core::Task& add(Device device, core::TaskKind kind, core::Phase phase, std::vector<core::BufferUse> uses);
+  core::Task& add(Device device, core::TaskKind kind, core::Phase phase,
+                  std::vector<core::BufferUse> uses);
 
   const core::Graph& graph_;
   core::Plan plan_;
@@ -43,7 +47,9 @@ class PlanWriter {
 // Dependencies that follow from the order of the tasks and what they use.
 void depend_by_uses(core::DeviceClass& program);
 
-// The same tasks in another order: by `key`, then as they were. All parts of a transfer must have one key.
-core::Plan reordered(const core::Plan& plan, const std::function<int(const core::Task&, core::DeviceId)>& key, int lanes);
+// The same tasks in another order: by `key`, then as they were. All parts of a transfer must have
+// one key.
+core::Plan reordered(const core::Plan& plan,
+                     const std::function<int(const core::Task&, core::DeviceId)>& key, int lanes);
 
 }  // namespace soapstone::interpreter

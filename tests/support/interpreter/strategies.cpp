@@ -28,11 +28,15 @@ core::Cluster cluster_of(int devices, int lanes) {
   return core::Cluster::build(spec).value();
 }
 
-core::KernelChoice WorkspaceCatalog::choose(const core::LocalProblem& problem, const core::DeviceKind&) const {
-  return {std::string(problem.op.name()) + "/test", core::Bytes(static_cast<std::int64_t>(problem.signature() % 7) * 100), {}};
+core::KernelChoice WorkspaceCatalog::choose(const core::LocalProblem& problem,
+                                            const core::DeviceKind&) const {
+  return {std::string(problem.op.name()) + "/test",
+          core::Bytes(static_cast<std::int64_t>(problem.signature() % 7) * 100),
+          {}};
 }
 
-core::OpStrategy random_op_strategy(const core::OpNode& node, int devices, std::mt19937_64& random) {
+core::OpStrategy random_op_strategy(const core::OpNode& node, int devices,
+                                    std::mt19937_64& random) {
   const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random() % n); };
   core::OpStrategy s;
   const auto& axes = node.definition.axes;
@@ -46,8 +50,10 @@ core::OpStrategy random_op_strategy(const core::OpNode& node, int devices, std::
     s.degrees[a] = legal[below(legal.size())];
     left /= s.degrees[a];
   }
-  if (below(3) == 0) s.replicas = 1 + static_cast<std::int32_t>(below(static_cast<std::size_t>(left)));
-  const auto count = static_cast<std::size_t>(std::accumulate(s.degrees.begin(), s.degrees.end(), s.replicas, std::multiplies<>()));
+  if (below(3) == 0)
+    s.replicas = 1 + static_cast<std::int32_t>(below(static_cast<std::size_t>(left)));
+  const auto count = static_cast<std::size_t>(
+      std::accumulate(s.degrees.begin(), s.degrees.end(), s.replicas, std::multiplies<>()));
   std::vector<std::uint32_t> all(static_cast<std::size_t>(devices));
   std::iota(all.begin(), all.end(), 0u);
   if (below(2) == 0) std::shuffle(all.begin(), all.end(), random);
@@ -55,7 +61,8 @@ core::OpStrategy random_op_strategy(const core::OpNode& node, int devices, std::
   return s;
 }
 
-core::Strategy random_strategy(const core::Graph& graph, int devices, int micro_batches, std::mt19937_64& random) {
+core::Strategy random_strategy(const core::Graph& graph, int devices, int micro_batches,
+                               std::mt19937_64& random) {
   const core::Graph micro = graph.micro_batch(micro_batches).value();
   core::Strategy strategy;
   strategy.micro_batches = micro_batches;
@@ -68,7 +75,8 @@ core::Strategy random_strategy(const core::Graph& graph, int devices, int micro_
       const auto& axes = micro.ops()[earlier].definition.axes;
       for (std::size_t a = 0; a < axes.size(); ++a)
         for (std::size_t b = 0; b < node.definition.axes.size(); ++b)
-          if (axes[a].name == node.definition.axes[b].name) like.degrees[b] = strategy.ops[earlier].degrees[a];
+          if (axes[a].name == node.definition.axes[b].name)
+            like.degrees[b] = strategy.ops[earlier].degrees[a];
       if (core::check(node, like, static_cast<std::uint32_t>(devices))) s = like;
     }
     strategy.ops.push_back(std::move(s));

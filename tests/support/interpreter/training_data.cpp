@@ -32,7 +32,9 @@ Values TrainingData::source(const core::Graph& graph, core::TensorId id) const {
   Values out;
   for (std::int64_t i = 0; i < core::elements(t.desc.shape); ++i) {
     const double u = uniform(seed, t.name, kSource, static_cast<std::uint64_t>(i));
-    out.push_back(t.desc.dtype == core::DType::kI32 ? std::floor((u + 1) / 2 * static_cast<double>(classes)) : u);
+    out.push_back(t.desc.dtype == core::DType::kI32
+                      ? std::floor((u + 1) / 2 * static_cast<double>(classes))
+                      : u);
   }
   return out;
 }
@@ -41,14 +43,17 @@ Values TrainingData::weight(const core::Graph& graph, core::TensorId id) const {
   const core::Tensor& t = graph.tensor(id);
   const std::int64_t count = core::elements(t.desc.shape);
   // Keeps activations near 1 through many layers.
-  const double scale = t.desc.shape.size() < 2 ? 0.3 : 1.5 / std::sqrt(static_cast<double>(count / t.desc.shape[0]));
+  const double scale =
+      t.desc.shape.size() < 2 ? 0.3 : 1.5 / std::sqrt(static_cast<double>(count / t.desc.shape[0]));
   const double centre = t.init.kind == core::InitKind::kOnes ? 1 : 0;
   Values out;
-  for (std::int64_t i = 0; i < count; ++i) out.push_back(centre + scale * uniform(seed, t.name, kWeight, static_cast<std::uint64_t>(i)));
+  for (std::int64_t i = 0; i < count; ++i)
+    out.push_back(centre + scale * uniform(seed, t.name, kWeight, static_cast<std::uint64_t>(i)));
   return out;
 }
 
-Values TrainingData::optimizer_state(const core::Graph& graph, core::TensorId id, std::uint32_t state) const {
+Values TrainingData::optimizer_state(const core::Graph& graph, core::TensorId id,
+                                     std::uint32_t state) const {
   const core::Tensor& t = graph.tensor(id);
   Values out;
   for (std::int64_t i = 0; i < core::elements(t.desc.shape); ++i)

@@ -19,7 +19,8 @@ struct TrainingData {
   Values source(const core::Graph& graph, core::TensorId tensor) const;
   Values weight(const core::Graph& graph, core::TensorId tensor) const;
   // Not zeros, so that a lost or misplaced state shows in the first step.
-  Values optimizer_state(const core::Graph& graph, core::TensorId tensor, std::uint32_t state) const;
+  Values optimizer_state(const core::Graph& graph, core::TensorId tensor,
+                         std::uint32_t state) const;
 };
 
 // The part `box` of a whole tensor, row-major.

@@ -8,8 +8,9 @@
 
 namespace soapstone::interpreter {
 
-// What each member wants, from what each holds (in their boxes, row-major). Collectives are done both
-// ways and must agree; every wanted element must come from somewhere, and where nothing is summed, once.
+// What each member wants, from what each holds (in their boxes, row-major). Collectives are done
+// both ways and must agree; every wanted element must come from somewhere, and where nothing is
+// summed, once.
 std::vector<Values> transferred(const core::Transfer& transfer, const std::vector<Values>& held);
 
 // The same if nothing moved: what a member holds of what it wants, else zeros.

@@ -32,11 +32,13 @@ struct OneDevice {
     for (std::uint32_t t = 0; t < whole.tensors().size(); ++t) {
       if (whole.tensors()[t].role != core::TensorRole::kWeight) continue;
       weights[t] = data.weight(whole, core::TensorId(t));
-      if (options.optimizer_states > 0) states[t] = data.optimizer_state(whole, core::TensorId(t), 0);
+      if (options.optimizer_states > 0)
+        states[t] = data.optimizer_state(whole, core::TensorId(t), 0);
     }
   }
 
-  void run_micro_batch(std::int64_t index, int step_number, std::map<std::uint32_t, Values>& weight_gradients) {
+  void run_micro_batch(std::int64_t index, int step_number,
+                       std::map<std::uint32_t, Values>& weight_gradients) {
     std::map<std::uint32_t, Values> values = weights, gradients;
     std::map<std::pair<std::uint32_t, core::Ref>, Values> internals;
     for (std::uint32_t t = 0; t < graph.tensors().size(); ++t) {
@@ -51,13 +53,18 @@ struct OneDevice {
       for (const auto& axis : node.definition.axes) problem.axes.push_back({0, axis.extent});
       for (std::size_t s = 0; s < node.definition.steps.size(); ++s) {
         const core::Step& definition = node.definition.steps[s];
-        if (!definition.only_if_split.empty() || (definition.phase == core::Phase::kForward) != forward) continue;
+        if (!definition.only_if_split.empty() ||
+            (definition.phase == core::Phase::kForward) != forward)
+          continue;
         std::vector<Values> written;
         std::vector<reference::View> views;
         for (const core::Ref& r : definition.reads) {
-          const bool internal = node.definition.operands[r.operand].role == core::OperandRole::kInternal;
+          const bool internal =
+              node.definition.operands[r.operand].role == core::OperandRole::kInternal;
           const std::uint32_t t = node.tensors[r.operand].value;
-          Values& from = internal ? internals.at({op, r}) : r.gradient ? gradients.at(t) : values.at(t);
+          Values& from = internal     ? internals.at({op, r})
+                         : r.gradient ? gradients.at(t)
+                                      : values.at(t);
           views.push_back({problem.box(r.operand), from.data()});
         }
         for (const core::Ref& w : definition.writes)
@@ -65,7 +72,8 @@ struct OneDevice {
         for (std::size_t w = 0; w < written.size(); ++w)
           views.push_back({problem.box(definition.writes[w].operand), written[w].data()});
         const std::int64_t rows_before = index * node.definition.operands[0].desc.shape[0];
-        reference::run_step(problem, static_cast<int>(s), views, {data.seed, static_cast<std::uint64_t>(step_number), op, rows_before});
+        reference::run_step(problem, static_cast<int>(s), views,
+                            {data.seed, static_cast<std::uint64_t>(step_number), op, rows_before});
         for (std::size_t w = 0; w < written.size(); ++w) {
           const core::Ref& ref = definition.writes[w];
           const core::Operand& operand = node.definition.operands[ref.operand];
@@ -75,7 +83,8 @@ struct OneDevice {
           } else if (!ref.gradient) {
             values[t] = std::move(written[w]);
           } else if (operand.differentiable) {
-            Values& sum = operand.role == core::OperandRole::kWeight ? weight_gradients[t] : gradients[t];
+            Values& sum =
+                operand.role == core::OperandRole::kWeight ? weight_gradients[t] : gradients[t];
             sum.resize(written[w].size(), 0);
             for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += written[w][i];
           }
@@ -89,7 +98,8 @@ struct OneDevice {
     for (std::uint32_t op = static_cast<std::uint32_t>(graph.ops().size()); op-- > 0;) {
       bool reached = false;
       for (const core::TensorId t : graph.ops()[op].tensors) {
-        const bool made_here = t.valid() && graph.tensor(t).role == core::TensorRole::kActivation && graph.tensor(t).producer.op.value == op;
+        const bool made_here = t.valid() && graph.tensor(t).role == core::TensorRole::kActivation &&
+                               graph.tensor(t).producer.op.value == op;
         reached |= made_here && (t == graph.loss() || gradients.contains(t.value));
       }
       if (reached) run(op, false);
@@ -99,14 +109,16 @@ struct OneDevice {
   UnshardedStep run_step(int step_number) {
     step = {};
     std::map<std::uint32_t, Values> gradients;
-    for (std::int64_t m = 0; m < options.micro_batches; ++m) run_micro_batch(m, step_number, gradients);
+    for (std::int64_t m = 0; m < options.micro_batches; ++m)
+      run_micro_batch(m, step_number, gradients);
     for (const auto& [t, g] : gradients)
       for (const double v : g) step.squared_norm += v * v;
     const double factor = options.clip ? options.sgd.clip_factor(step.squared_norm) : 1;
     for (const auto& [t, g] : gradients) {
       const auto state = states.find(t);
       for (std::size_t i = 0; i < g.size(); ++i)
-        options.sgd.update(weights[t][i], factor * g[i], state == states.end() ? nullptr : &state->second[i]);
+        options.sgd.update(weights[t][i], factor * g[i],
+                           state == states.end() ? nullptr : &state->second[i]);
       step.gradients[whole.tensors()[t].name] = g;
     }
     for (const auto& [t, w] : weights) step.weights[whole.tensors()[t].name] = w;

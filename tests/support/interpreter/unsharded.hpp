@@ -1,5 +1,5 @@
-// Training on one device straight from the graph, without strategy, layouts or plan: what every plan
-// must agree with.
+// Training on one device straight from the graph, without strategy, layouts or plan: what every
+// plan must agree with.
 #pragma once
 
 #include <map>

@@ -33,7 +33,8 @@ std::vector<Element> touched_by(const Operand& operand, const Point& point) {
     const core::DimMap& map = operand.dims[d];
     const std::int64_t extent = operand.desc.shape[d];
     std::vector<std::int64_t> list;
-    const std::int64_t first = map.axis < 0 ? 0 : point[static_cast<std::size_t>(map.axis)] * map.stride + map.offset;
+    const std::int64_t first =
+        map.axis < 0 ? 0 : point[static_cast<std::size_t>(map.axis)] * map.stride + map.offset;
     const std::int64_t count = map.axis < 0 ? extent : map.extent;
     for (std::int64_t i = first; i < first + count; ++i)
       if (i >= 0 && i < extent) list.push_back(i);
@@ -55,7 +56,8 @@ bool exists_on(const Operand& operand, const std::vector<std::vector<std::int64_
 }
 
 // Axes outside `kept` are held at one index: points that differ in them only are one point.
-std::vector<std::vector<std::int64_t>> only(std::vector<std::vector<std::int64_t>> points, AxisSet kept) {
+std::vector<std::vector<std::int64_t>> only(std::vector<std::vector<std::int64_t>> points,
+                                            AxisSet kept) {
   for (std::size_t a = 0; a < points.size(); ++a)
     if (!kept.has(static_cast<int>(a))) points[a] = {0};
   return points;
@@ -68,7 +70,8 @@ core::Box hull(const core::Shape& shape, const std::set<Element>& elements) {
     for (std::size_t d = shape.size(); d-- > 0;) {
       const std::int64_t i = e % shape[d];
       e /= shape[d];
-      box[d] = first ? core::Interval{i, i + 1} : core::Interval{std::min(box[d].begin, i), std::max(box[d].end, i + 1)};
+      box[d] = first ? core::Interval{i, i + 1}
+                     : core::Interval{std::min(box[d].begin, i), std::max(box[d].end, i + 1)};
     }
     first = false;
   }
@@ -99,7 +102,9 @@ std::int64_t value_of(const Point& point) {
 
 }  // namespace
 
-std::vector<std::vector<std::int64_t>> points_of(const core::OpDefinition& definition, const core::OpStrategy& strategy, std::size_t index) {
+std::vector<std::vector<std::int64_t>> points_of(const core::OpDefinition& definition,
+                                                 const core::OpStrategy& strategy,
+                                                 std::size_t index) {
   std::vector<std::vector<std::int64_t>> points(definition.axes.size());
   // Which part of every axis: devices are counted up, replicas fastest, then the last axis.
   std::vector<std::size_t> part(definition.axes.size() + 1, 0);
@@ -114,19 +119,23 @@ std::vector<std::vector<std::int64_t>> points_of(const core::OpDefinition& defin
   }
   for (std::size_t a = 0; a < definition.axes.size(); ++a) {
     const core::Axis& axis = definition.axes[a];
-    // Deal granules out like cards to know how many each part has; then parts lie one after the other.
+    // Deal granules out like cards to know how many each part has; then parts lie one after the
+    // other.
     std::vector<std::int64_t> granules(static_cast<std::size_t>(strategy.degrees[a]), 0);
-    for (std::int64_t g = 0; g * axis.granularity < axis.extent; ++g) ++granules[static_cast<std::size_t>(g) % granules.size()];
+    for (std::int64_t g = 0; g * axis.granularity < axis.extent; ++g)
+      ++granules[static_cast<std::size_t>(g) % granules.size()];
     std::int64_t granule = 0;
     for (std::size_t p = 0; p <= part[a]; ++p)
       for (std::int64_t k = 0; k < granules[p]; ++k, ++granule)
-        for (std::int64_t i = granule * axis.granularity; p == part[a] && i < std::min(axis.extent, (granule + 1) * axis.granularity); ++i)
+        for (std::int64_t i = granule * axis.granularity;
+             p == part[a] && i < std::min(axis.extent, (granule + 1) * axis.granularity); ++i)
           points[a].push_back(i);
   }
   return points;
 }
 
-std::set<Element> touched(const core::OpDefinition& definition, int operand_index, const core::OpStrategy& strategy, std::size_t index) {
+std::set<Element> touched(const core::OpDefinition& definition, int operand_index,
+                          const core::OpStrategy& strategy, std::size_t index) {
   const Operand& operand = definition.operands[static_cast<std::size_t>(operand_index)];
   const auto points = points_of(definition, strategy, index);
   std::set<Element> out;
@@ -137,7 +146,8 @@ std::set<Element> touched(const core::OpDefinition& definition, int operand_inde
   return out;
 }
 
-Contributions contributions(const core::OpDefinition& definition, int operand_index, const core::OpStrategy& strategy, AxisSet reduces) {
+Contributions contributions(const core::OpDefinition& definition, int operand_index,
+                            const core::OpStrategy& strategy, AxisSet reduces) {
   const Operand& operand = definition.operands[static_cast<std::size_t>(operand_index)];
   std::map<Element, std::map<std::set<Point>, Devices>> by_points;
   for (std::size_t i = 0; i < strategy.devices.size(); ++i) {
@@ -166,32 +176,45 @@ Contributions contributions_of(const core::Layout& layout, const core::Shape& sh
   return out;
 }
 
-core::Status check_read(const core::OpDefinition& definition, int operand_index, const core::OpStrategy& strategy) {
+core::Status check_read(const core::OpDefinition& definition, int operand_index,
+                        const core::OpStrategy& strategy) {
   const Operand& operand = definition.operands[static_cast<std::size_t>(operand_index)];
-  const core::Layout layout = core::operand_layout(definition, operand_index, strategy, core::Access::kRead);
+  const core::Layout layout =
+      core::operand_layout(definition, operand_index, strategy, core::Access::kRead);
   if (layout.partials != 1 || layout.overlap != core::Overlap::kCopy)
-    return core::fail("{}: what is read is a value, not a sum: {}", operand.name, core::print(layout));
+    return core::fail("{}: what is read is a value, not a sum: {}", operand.name,
+                      core::print(layout));
   std::size_t holders = 0;
   for (std::size_t i = 0; i < strategy.devices.size(); ++i) {
     const bool exists = exists_on(operand, points_of(definition, strategy, i));
     const std::int64_t shard = layout.shard_on(strategy.devices[i]);
-    if ((shard >= 0) != exists) return core::fail("{}: device {} has it: {}, layout {}", operand.name, strategy.devices[i].value, exists, core::print(layout));
+    if ((shard >= 0) != exists)
+      return core::fail("{}: device {} has it: {}, layout {}", operand.name,
+                        strategy.devices[i].value, exists, core::print(layout));
     if (!exists) continue;
     ++holders;
     const core::Box box = layout.box(static_cast<std::size_t>(shard));
-    const core::Box wanted = hull(operand.desc.shape, touched(definition, operand_index, strategy, i));
-    if (box != wanted || core::operand_box(operand, core::axis_intervals(definition, strategy, i)) != wanted)
-      return core::fail("{}: device {} touches {}, the layout says {}", operand.name, strategy.devices[i].value, core::print(wanted), core::print(box));
+    const core::Box wanted =
+        hull(operand.desc.shape, touched(definition, operand_index, strategy, i));
+    if (box != wanted ||
+        core::operand_box(operand, core::axis_intervals(definition, strategy, i)) != wanted)
+      return core::fail("{}: device {} touches {}, the layout says {}", operand.name,
+                        strategy.devices[i].value, core::print(wanted), core::print(box));
   }
-  if (holders != layout.size()) return core::fail("{}: {} devices hold it, the layout has {}", operand.name, holders, layout.size());
+  if (holders != layout.size())
+    return core::fail("{}: {} devices hold it, the layout has {}", operand.name, holders,
+                      layout.size());
   return {};
 }
 
-core::Status check_written(const core::OpDefinition& definition, int operand_index, const core::OpStrategy& strategy, AxisSet reduces) {
+core::Status check_written(const core::OpDefinition& definition, int operand_index,
+                           const core::OpStrategy& strategy, AxisSet reduces) {
   const Operand& operand = definition.operands[static_cast<std::size_t>(operand_index)];
   const core::Shape& shape = operand.desc.shape;
-  const core::Layout layout = core::operand_layout(definition, operand_index, strategy, core::Access::kWritten, reduces);
-  // Every point's number, summed over the points that touch an element: on one device, and per device.
+  const core::Layout layout =
+      core::operand_layout(definition, operand_index, strategy, core::Access::kWritten, reduces);
+  // Every point's number, summed over the points that touch an element: on one device, and per
+  // device.
   const AxisSet summed = operand.followed() | reduces;
   std::map<Element, std::int64_t> whole, total;
   std::vector<std::vector<std::int64_t>> everything;
@@ -207,14 +230,18 @@ core::Status check_written(const core::OpDefinition& definition, int operand_ind
     const auto points = points_of(definition, strategy, i);
     if (!exists_on(operand, points)) continue;
     const std::int64_t shard = layout.shard_on(strategy.devices[i]);
-    if (shard < 0) return core::fail("{}: device {} writes it and is not in {}", operand.name, strategy.devices[i].value, core::print(layout));
+    if (shard < 0)
+      return core::fail("{}: device {} writes it and is not in {}", operand.name,
+                        strategy.devices[i].value, core::print(layout));
     const auto box = elements_of(shape, layout.box(static_cast<std::size_t>(shard)));
     auto& part = parts[static_cast<std::size_t>(shard)];
     for (const Element e : box) part[e] = 0;
     std::string outside;
     for_each_choice(only(points, summed), [&](const Point& p) {
       for (const Element e : touched_by(operand, p)) {
-        if (!box.contains(e)) outside = fmt::format("{}: device {} writes element {} outside its box", operand.name, strategy.devices[i].value, e);
+        if (!box.contains(e))
+          outside = fmt::format("{}: device {} writes element {} outside its box", operand.name,
+                                strategy.devices[i].value, e);
         part[e] += value_of(p);
       }
     });
@@ -222,26 +249,34 @@ core::Status check_written(const core::OpDefinition& definition, int operand_ind
   }
   const auto replicas = static_cast<std::size_t>(layout.replicas);
   for (std::size_t s = 0; s < parts.size(); ++s) {
-    if (parts[s] != parts[s - s % replicas]) return core::fail("{}: replicas {} and {} differ: {}", operand.name, s, s - s % replicas, core::print(layout));
+    if (parts[s] != parts[s - s % replicas])
+      return core::fail("{}: replicas {} and {} differ: {}", operand.name, s, s - s % replicas,
+                        core::print(layout));
     if (s % replicas == 0)
       for (const auto& [e, v] : parts[s]) total[e] += v;
   }
   for (const auto& [e, v] : whole)
     if (!total.contains(e) || total[e] != v)
-      return core::fail("{}: element {} sums to {} instead of {}: {}", operand.name, e, total.contains(e) ? total[e] : -1, v, core::print(layout));
+      return core::fail("{}: element {} sums to {} instead of {}: {}", operand.name, e,
+                        total.contains(e) ? total[e] : -1, v, core::print(layout));
   // Who must be summed. A box may hold more than is touched (strides), which adds zeros.
   const Contributions wanted = contributions(definition, operand_index, strategy, reduces);
   const Contributions found = contributions_of(layout, shape);
   for (const auto& [e, groups] : wanted) {
     const auto at = found.find(e);
-    if (at == found.end() || !std::includes(at->second.begin(), at->second.end(), groups.begin(), groups.end()))
-      return core::fail("{}: element {} has other contributions than {}", operand.name, e, core::print(layout));
+    if (at == found.end() ||
+        !std::includes(at->second.begin(), at->second.end(), groups.begin(), groups.end()))
+      return core::fail("{}: element {} has other contributions than {}", operand.name, e,
+                        core::print(layout));
     if (at->second.size() > 1 && layout.partials == 1 && layout.overlap != core::Overlap::kSum)
-      return core::fail("{}: element {} has {} contributions but the layout is no sum: {}", operand.name, e, groups.size(), core::print(layout));
+      return core::fail("{}: element {} has {} contributions but the layout is no sum: {}",
+                        operand.name, e, groups.size(), core::print(layout));
     for (const Devices& extra : at->second) {
       if (groups.contains(extra)) continue;
       for (const core::DeviceId d : extra)
-        if (parts[static_cast<std::size_t>(layout.shard_on(d))].at(e) != 0) return core::fail("{}: element {} is written by others than it should be", operand.name, e);
+        if (parts[static_cast<std::size_t>(layout.shard_on(d))].at(e) != 0)
+          return core::fail("{}: element {} is written by others than it should be", operand.name,
+                            e);
     }
   }
   return {};
@@ -251,8 +286,10 @@ core::Status check_all(const core::OpDefinition& definition, const core::OpStrat
   const AxisSet split = core::split_axes(strategy);
   for (const core::Step& step : definition.steps) {
     if (!core::step_is_used(step, split)) continue;
-    for (const core::Ref& r : step.reads) SOAPSTONE_TRY(check_read(definition, r.operand, strategy));
-    for (const core::Ref& w : step.writes) SOAPSTONE_TRY(check_written(definition, w.operand, strategy, step.reduces));
+    for (const core::Ref& r : step.reads)
+      SOAPSTONE_TRY(check_read(definition, r.operand, strategy));
+    for (const core::Ref& w : step.writes)
+      SOAPSTONE_TRY(check_written(definition, w.operand, strategy, step.reduces));
   }
   return {};
 }

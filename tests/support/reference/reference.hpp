@@ -34,7 +34,8 @@ struct RandomKey {
   std::uint64_t seed = 0;
   std::uint64_t step = 0;
   std::uint32_t op = 0;
-  std::int64_t sample_offset = 0;  // added to the first dimension's index to get that in the mini-batch
+  std::int64_t sample_offset =
+      0;  // added to the first dimension's index to get that in the mini-batch
 };
 
 // Whether this part has the operand: a bias exists on the first part of a split reduction only.

@@ -32,8 +32,7 @@ void softmax_cross_entropy_step(const StepCall& c) {
       for (std::int64_t k = 0; k < classes.end; ++k) {
         const std::int64_t last[] = {k};
         c.gradient("logits").at(joined(row, last)) =
-            label == core::kNoLabel ? 0
-                                    : (std::exp(logit(k) - lse) - (k == label ? 1 : 0)) / count;
+            label == core::kNoLabel ? 0 : (std::exp(logit(k) - lse) - (k == label ? 1 : 0)) / count;
       }
     } else {
       c.unknown_step();
