@@ -243,6 +243,8 @@ struct TrainOutput {
 struct BenchEntry {
   std::string strategy;
   std::int64_t predicted_step_time_ns = 0, measured_step_time_ns = 0;
+  std::vector<std::int64_t>
+      rounds_ns;              // median step of each round, ascending; theirs is the measured one
   double measured_share = 0;  // of the predicted computing time, what comes from measurements
   friend bool operator==(const BenchEntry&, const BenchEntry&) = default;
   template <class Self, class Visit>
@@ -250,6 +252,7 @@ struct BenchEntry {
     visit("strategy", self.strategy);
     visit("predicted_step_time_ns", self.predicted_step_time_ns);
     visit("measured_step_time_ns", self.measured_step_time_ns);
+    visit("rounds_ns", self.rounds_ns);
     visit("measured_share", self.measured_share);
   }
 };

@@ -1,4 +1,6 @@
 // soapstone bench MODEL
+#include <algorithm>
+
 #include <fmt/core.h>
 
 #include "cli/command.hpp"
@@ -27,6 +29,7 @@ struct Options {
   CostArguments costs;
   std::int64_t strategies = 12;
   std::int64_t steps = 40;
+  std::int64_t rounds = 3;
   std::uint64_t seed = 1;
 };
 
@@ -67,30 +70,47 @@ core::Status bench(const Invocation& invocation, const Options& options) {
   const core::Status finished = run_on_ranks(*communicator, [&]() -> core::Status {
     std::optional<ProgressBar> bar;
     if (first) bar.emplace("bench");
-    std::vector<simulator::StrategyTimes> times;
+    std::vector<core::Strategy> strategies;
     for (std::int64_t i = 0; i < options.strategies; ++i) {
-      const core::Strategy strategy = space.random(rng);
+      strategies.push_back(space.random(rng));
       SOAPSTONE_ASSIGN(const core::Plan plan,
-                       core::lower(graph, strategy, cluster, *costs.catalog));
+                       core::lower(graph, strategies.back(), cluster, *costs.catalog));
       SOAPSTONE_ASSIGN(const core::Trace predicted,
                        simulator::simulate(graph, plan, cluster, costs.model()));
-      runtime::TrainOptions train;
-      train.steps = options.steps;
-      train.seed = options.seed;
-      SOAPSTONE_ASSIGN(
-          const runtime::TrainReport report,
-          runtime::train(*communicator, {graph, strategy, cluster, *costs.catalog, *data.train},
-                         train));
       BenchEntry entry;
-      entry.strategy = core::summary(graph, strategy);
+      entry.strategy = core::summary(graph, strategies.back());
       entry.predicted_step_time_ns = predicted.step_time.value;
-      entry.measured_step_time_ns = report.median_step_time.value;
       entry.measured_share = measured_share(predicted);
-      times.push_back({fmt::format("#{}", i + 1), predicted.step_time, report.median_step_time});
       out.strategies.push_back(std::move(entry));
-      if (bar)
-        bar->show(static_cast<double>(i + 1) / static_cast<double>(options.strategies),
-                  fmt::format("{} of {} strategies", i + 1, options.strategies));
+    }
+    // Rounds lie far apart in time: what disturbs the machine for a while does not disturb all
+    // measurements of one strategy.
+    runtime::TrainOptions train;
+    train.steps = options.steps;
+    train.seed = options.seed;
+    std::vector<std::vector<core::Nanoseconds>> measured(strategies.size());
+    const auto runs = static_cast<double>(options.rounds * options.strategies);
+    double run = 0;
+    for (std::int64_t round = 1; round <= options.rounds; ++round)
+      for (std::size_t i = 0; i < strategies.size(); ++i) {
+        SOAPSTONE_ASSIGN(
+            const runtime::TrainReport report,
+            runtime::train(*communicator,
+                           {graph, strategies[i], cluster, *costs.catalog, *data.train}, train));
+        measured[i].push_back(report.median_step_time);
+        if (bar)
+          bar->show(++run / runs, fmt::format("round {} of {}: {} of {} strategies", round,
+                                              options.rounds, i + 1, options.strategies));
+      }
+    std::vector<simulator::StrategyTimes> times;
+    for (std::size_t i = 0; i < strategies.size(); ++i) {
+      auto& all = measured[i];
+      std::sort(all.begin(), all.end());
+      BenchEntry& entry = out.strategies[i];
+      entry.measured_step_time_ns = all[all.size() / 2].value;
+      for (const core::Nanoseconds t : all) entry.rounds_ns.push_back(t.value);
+      times.push_back({fmt::format("#{}", i + 1), core::Nanoseconds(entry.predicted_step_time_ns),
+                       all[all.size() / 2]});
     }
     out.accuracy = simulator::accuracy(times);
     return {};
@@ -110,9 +130,10 @@ core::Status bench(const Invocation& invocation, const Options& options) {
          e.strategy});
   }
   fmt::print(
-      "{} with a batch of {} on {}, {} rank(s) of {} thread(s), {} steps each on synthetic data, "
-      "seed {}\n",
-      out.model, out.batch, out.cluster, out.ranks, out.threads, out.steps, out.seed);
+      "{} with a batch of {} on {}, {} rank(s) of {} thread(s), median of {} rounds of {} steps "
+      "on synthetic data, seed {}\n",
+      out.model, out.batch, out.cluster, out.ranks, out.threads, options.rounds, out.steps,
+      out.seed);
   fmt::print("{}{}", table(rows), simulator::text(out.accuracy));
   return {};
 }
@@ -127,6 +148,9 @@ Action declare(CLI::App& app) {
       ->capture_default_str();
   app.add_option("--steps", o->steps, "Training steps of each")
       ->check(CLI::Range(6, 1000000))
+      ->capture_default_str();
+  app.add_option("--rounds", o->rounds, "So often all are run; the median counts")
+      ->check(CLI::Range(1, 100))
       ->capture_default_str();
   app.add_option("--seed", o->seed, "Of the strategies, weights and data")->capture_default_str();
   return [o](const Invocation& invocation) { return bench(invocation, *o); };

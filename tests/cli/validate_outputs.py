@@ -31,7 +31,7 @@ KERNELS = [
     "train mlp --batch 8 --steps 20 --lr 1e30",
     "verify mlp --batch 8 --steps 2 --random 2",
 ]
-RANKS = ["bench mlp --batch 8 --strategies 2 --steps 6 --ranks 2"]
+RANKS = ["bench mlp --batch 8 --strategies 2 --steps 6 --rounds 2 --ranks 2"]
 
 
 def schemas(folder):
