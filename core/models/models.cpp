@@ -195,7 +195,7 @@ constexpr Entry kEntries[] = {
     {{"fashion-cnn", "conv 1-32, pool, conv 32-64, pool, fc 128, fc 10 on 28×28 images", 128,
       "fashion-mnist"},
      fashion_cnn},
-    {{"inception-block", "a small Inception module with batch_norm, for checks", 6, "synthetic"},
+    {{"inception-block", "a small Inception module with batch_norm, for checks", 32, "synthetic"},
      inception_block},
     {{"transformer-block", "two small transformer layers with a tied head, for checks", 6,
       "synthetic"},
