@@ -123,7 +123,7 @@ core::Status measure_local_cluster(const Invocation& invocation, int ranks,
     }
     show(0.2, "updates");
     for (const core::DType t : {core::DType::kF32, core::DType::kF64})
-      for (const int states : {0, 1})
+      for (const int states : {0, 1, 2})
         for (std::int64_t n = 1 << 8; n <= 1 << 22; n *= 8)
           curves.push_back(
               {simulator::CurveKey::update(kind, per_host, states, t),

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "kernels/detail/block_access.hpp"
 
@@ -11,54 +12,105 @@ namespace {
 
 constexpr std::int64_t kChunk = 8192;
 
+// step(i) for every element.
+template <class Step>
+void for_elements(const char* label, std::int64_t count, const Step& step) {
+  detail::parallel_for_chunks(detail::Space(), label, count, kChunk,
+                              [=](std::int64_t begin, std::int64_t end) {
+                                for (std::int64_t i = begin; i < end; ++i) step(i);
+                              });
+}
+
 template <class T>
-void sgd(T* w, const T* grad, T* buffer, std::int64_t count, const SgdUpdate& update) {
+void sgd(T* w, const T* grad, T* buffer, std::int64_t count, const OptimizerUpdate& update) {
+  constexpr const char* kLabel = "soapstone::optimizer::sgd";
   const T rate = static_cast<T>(update.learning_rate), decay = static_cast<T>(update.weight_decay);
   const T mu = static_cast<T>(update.momentum), scale = static_cast<T>(update.gradient_scale);
-  const detail::Space space;
-  const auto each = [&](auto&& step) {
-    detail::parallel_for_chunks(space, "soapstone::optimizer::sgd", count, kChunk,
-                                [=](std::int64_t begin, std::int64_t end) {
-                                  for (std::int64_t i = begin; i < end; ++i) step(i);
-                                });
-  };
   if (update.momentum == 0)
-    each([=](std::int64_t i) { w[i] -= rate * (scale * grad[i] + decay * w[i]); });
-  else if (update.first_step)
-    each([=, keep = update.nesterov ? T(1) + mu : T(1)](std::int64_t i) {
+    for_elements(kLabel, count,
+                 [=](std::int64_t i) { w[i] -= rate * (scale * grad[i] + decay * w[i]); });
+  else if (update.step == 0)  // the buffer holds nothing yet
+    for_elements(kLabel, count, [=, keep = update.nesterov ? T(1) + mu : T(1)](std::int64_t i) {
       const T g = scale * grad[i] + decay * w[i];
       buffer[i] = g;
       w[i] -= rate * (keep * g);
     });
   else if (update.nesterov)
-    each([=](std::int64_t i) {
+    for_elements(kLabel, count, [=](std::int64_t i) {
       const T g = scale * grad[i] + decay * w[i];
       const T b = mu * buffer[i] + g;
       buffer[i] = b;
       w[i] -= rate * (g + mu * b);
     });
   else
-    each([=](std::int64_t i) {
+    for_elements(kLabel, count, [=](std::int64_t i) {
       const T b = mu * buffer[i] + (scale * grad[i] + decay * w[i]);
       buffer[i] = b;
       w[i] -= rate * b;
     });
 }
 
+template <class T>
+void adamw(T* w, const T* grad, T* m, T* v, std::int64_t count, const OptimizerUpdate& update) {
+  const auto t = static_cast<double>(update.step + 1);
+  const T keep = static_cast<T>(1 - update.learning_rate * update.weight_decay);
+  const T rate = static_cast<T>(update.learning_rate / (1 - std::pow(update.beta1, t)));
+  const T correction = static_cast<T>(1 / std::sqrt(1 - std::pow(update.beta2, t)));
+  const T b1 = static_cast<T>(update.beta1), b2 = static_cast<T>(update.beta2);
+  const T c1 = static_cast<T>(1 - update.beta1), c2 = static_cast<T>(1 - update.beta2);
+  const T scale = static_cast<T>(update.gradient_scale);
+  const T epsilon = static_cast<T>(update.epsilon);
+  for_elements("soapstone::optimizer::adamw", count, [=](std::int64_t i) {
+    const T g = scale * grad[i];
+    const T first = b1 * m[i] + c1 * g, second = b2 * v[i] + c2 * g * g;
+    m[i] = first;
+    v[i] = second;
+    w[i] = keep * w[i] - rate * first / (std::sqrt(second) * correction + epsilon);
+  });
+}
+
+template <class T>
+void adagrad(T* w, const T* grad, T* sum, std::int64_t count, const OptimizerUpdate& update) {
+  const T rate = static_cast<T>(update.learning_rate), decay = static_cast<T>(update.weight_decay);
+  const T scale = static_cast<T>(update.gradient_scale);
+  const T epsilon = static_cast<T>(update.epsilon);
+  for_elements("soapstone::optimizer::adagrad", count, [=](std::int64_t i) {
+    const T g = scale * grad[i] + decay * w[i];
+    const T squares = sum[i] + g * g;
+    sum[i] = squares;
+    w[i] -= rate * g / (std::sqrt(squares) + epsilon);
+  });
+}
+
 }  // namespace
 
-void sgd_update(const Block& weight, const Block& gradient, const Block& momentum_buffer,
-                const SgdUpdate& update) {
+void update_weight(const Block& weight, const Block& gradient, std::span<const Block> states,
+                   const OptimizerUpdate& update) {
+  SOAPSTONE_ASSERT(
+      static_cast<int>(states.size()) == core::optimizer_states(update.kind, update.momentum),
+      "{} state tensors, {} wants {}", states.size(), core::name_of(update.kind),
+      core::optimizer_states(update.kind, update.momentum));
   SOAPSTONE_ASSERT(detail::same_layout(weight, gradient),
                    "weight {} and gradient {} lie differently", core::print(weight.box),
                    core::print(gradient.box));
-  SOAPSTONE_ASSERT(update.momentum == 0 || detail::same_layout(weight, momentum_buffer),
-                   "weight {} and momentum buffer {} lie differently", core::print(weight.box),
-                   core::print(momentum_buffer.box));
+  for (const Block& s : states)
+    SOAPSTONE_ASSERT(detail::same_layout(weight, s), "weight {} and state {} lie differently",
+                     core::print(weight.box), core::print(s.box));
   detail::dispatch_floating(weight.dtype, [&](auto zero) {
     using T = decltype(zero);
-    T* buffer = update.momentum == 0 ? nullptr : detail::data_of<T>(momentum_buffer);
-    sgd<T>(detail::data_of<T>(weight), detail::data_of<T>(gradient), buffer, weight.size(), update);
+    T* w = detail::data_of<T>(weight);
+    const T* g = detail::data_of<T>(gradient);
+    const auto state = [&](std::size_t k) {
+      return k < states.size() ? detail::data_of<T>(states[k]) : nullptr;
+    };
+    switch (update.kind) {
+      case core::OptimizerKind::kSgd:
+        return sgd<T>(w, g, state(0), weight.size(), update);
+      case core::OptimizerKind::kAdamW:
+        return adamw<T>(w, g, state(0), state(1), weight.size(), update);
+      case core::OptimizerKind::kAdagrad:
+        return adagrad<T>(w, g, state(0), weight.size(), update);
+    }
   });
 }
 

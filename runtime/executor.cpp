@@ -342,13 +342,13 @@ struct Executor::Impl {
       }
       case TaskKind::kUpdate: {
         if (observer) observer(t.tensor, own[0], own[1]);
-        kernels::SgdUpdate update = settings.update;
+        kernels::OptimizerUpdate update = settings.update;
         if (own.size() > 2 + t.states && settings.clip_norm > 0) {
           // As torch.nn.utils.clip_grad_norm_.
           const double total = std::sqrt(scalar(own.back()));
           update.gradient_scale *= std::min(1.0, settings.clip_norm / (total + 1e-6));
         }
-        kernels::sgd_update(own[0], own[1], t.states > 0 ? own[2] : Block{}, update);
+        kernels::update_weight(own[0], own[1], own.subspan(2, t.states), update);
         break;
       }
       case TaskKind::kTransfer:

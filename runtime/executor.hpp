@@ -38,7 +38,7 @@ struct WeightPart {
 // What differs from step to step.
 struct StepSettings {
   std::uint64_t step = 0;                    // keys random numbers
-  kernels::SgdUpdate update;                 // its gradient_scale is multiplied by the clipping
+  kernels::OptimizerUpdate update;           // its gradient_scale is multiplied by the clipping
   double clip_norm = 0;                      // plans with norms only; 0: gradients stay as they are
   std::span<const std::byte* const> loaded;  // one per load, in the order of Executor::loads()
 };

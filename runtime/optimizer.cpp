@@ -14,6 +14,9 @@ core::Status check(const OptimizerSettings& s) {
     return refuse("learning_rate", s.learning_rate, "more than 0");
   if (!(s.momentum >= 0 && s.momentum < 1))
     return refuse("momentum", s.momentum, "from 0 to less than 1");
+  if (!(s.beta1 >= 0 && s.beta1 < 1)) return refuse("beta1", s.beta1, "from 0 to less than 1");
+  if (!(s.beta2 >= 0 && s.beta2 < 1)) return refuse("beta2", s.beta2, "from 0 to less than 1");
+  if (!(s.epsilon > 0)) return refuse("epsilon", s.epsilon, "more than 0");
   if (!(s.weight_decay >= 0)) return refuse("weight_decay", s.weight_decay, "at least 0");
   if (s.nesterov && s.momentum == 0)
     return refuse("momentum", s.momentum, "more than 0 with nesterov");
@@ -48,13 +51,30 @@ double learning_rate(const OptimizerSettings& s, std::int64_t step, std::int64_t
   return s.learning_rate;
 }
 
-kernels::SgdUpdate update_of(const OptimizerSettings& s, std::int64_t step, std::int64_t steps) {
-  return {.learning_rate = learning_rate(s, step, steps),
-          .momentum = s.momentum,
+kernels::OptimizerUpdate update_of(const OptimizerSettings& s, std::int64_t step,
+                                   std::int64_t steps) {
+  return {.kind = s.kind,
+          .learning_rate = learning_rate(s, step, steps),
           .weight_decay = s.weight_decay,
+          .momentum = s.momentum,
           .nesterov = s.nesterov,
-          .first_step = step == 0,
+          .beta1 = s.beta1,
+          .beta2 = s.beta2,
+          .epsilon = s.epsilon,
+          .step = step,
           .gradient_scale = 1};
+}
+
+double usual_learning_rate(core::OptimizerKind kind) {
+  switch (kind) {
+    case core::OptimizerKind::kSgd:
+      return 0.05;
+    case core::OptimizerKind::kAdamW:
+      return 1e-3;
+    case core::OptimizerKind::kAdagrad:
+      return 1e-2;
+  }
+  return 0.05;
 }
 
 }  // namespace soapstone::runtime

@@ -14,13 +14,16 @@ SOAPSTONE_ENUM_NAMES(LearningRateSchedule, {LearningRateSchedule::kConstant, "co
                      {LearningRateSchedule::kStep, "step"},
                      {LearningRateSchedule::kCosine, "cosine"})
 
-// Stochastic gradient descent; see kernels::SgdUpdate for the formula.
+// See kernels::OptimizerUpdate for the formulas.
 struct OptimizerSettings {
+  core::OptimizerKind kind = core::OptimizerKind::kSgd;
   double learning_rate = 0.05;
-  double momentum = 0.9;
+  double momentum = 0.9;  // sgd
   double weight_decay = 0;
-  bool nesterov = false;
-  double clip_gradient_norm = 0;  // 0: not clipped
+  bool nesterov = false;              // sgd
+  double beta1 = 0.9, beta2 = 0.999;  // adamw
+  double epsilon = 1e-8;              // adamw, adagrad
+  double clip_gradient_norm = 0;      // 0: not clipped
 
   LearningRateSchedule schedule = LearningRateSchedule::kConstant;
   std::int64_t warm_up_steps =
@@ -32,10 +35,14 @@ struct OptimizerSettings {
   friend bool operator==(const OptimizerSettings&, const OptimizerSettings&) = default;
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
+    visit("kind", self.kind);
     visit("learning_rate", self.learning_rate);
     visit("momentum", self.momentum);
     visit("weight_decay", self.weight_decay);
     visit("nesterov", self.nesterov);
+    visit("beta1", self.beta1);
+    visit("beta2", self.beta2);
+    visit("epsilon", self.epsilon);
     visit("clip_gradient_norm", self.clip_gradient_norm);
     visit("schedule", self.schedule);
     visit("warm_up_steps", self.warm_up_steps);
@@ -48,13 +55,18 @@ struct OptimizerSettings {
 core::Status check(const OptimizerSettings& settings);
 
 // State tensors per weight.
-inline int optimizer_states(const OptimizerSettings& s) { return s.momentum > 0 ? 1 : 0; }
+inline int optimizer_states(const OptimizerSettings& s) {
+  return core::optimizer_states(s.kind, s.momentum);
+}
+
+// What each is used with when nobody says otherwise.
+double usual_learning_rate(core::OptimizerKind kind);
 
 // Of a step, counted from 0, in a run of `steps`.
 double learning_rate(const OptimizerSettings& settings, std::int64_t step, std::int64_t steps);
 
-// The update of that step. Only the very first one finds no momentum.
-kernels::SgdUpdate update_of(const OptimizerSettings& settings, std::int64_t step,
-                             std::int64_t steps);
+// The update of that step.
+kernels::OptimizerUpdate update_of(const OptimizerSettings& settings, std::int64_t step,
+                                   std::int64_t steps);
 
 }  // namespace soapstone::runtime

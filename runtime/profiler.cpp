@@ -194,7 +194,7 @@ Measurement measure_step(Communicator& communicator, const core::LocalProblem& p
 
 Measurement measure_update(Communicator& communicator, std::int64_t elements, int state_tensors,
                            core::DType dtype, const MeasureOptions& options) {
-  SOAPSTONE_ASSERT(elements >= 1 && (state_tensors == 0 || state_tensors == 1),
+  SOAPSTONE_ASSERT(elements >= 1 && state_tensors >= 0 && state_tensors <= 2,
                    "{} elements, {} state tensors", elements, state_tensors);
   std::vector<Arena> memory;
   std::vector<Block> blocks;
@@ -203,10 +203,14 @@ Measurement measure_update(Communicator& communicator, std::int64_t elements, in
     blocks.push_back({memory.back().data(), dtype, core::Box{core::Interval{0, elements}}, {}});
     fill(blocks.back());
   }
+  const kernels::OptimizerUpdate how{
+      .kind = state_tensors == 2 ? core::OptimizerKind::kAdamW : core::OptimizerKind::kSgd,
+      .learning_rate = 1e-6,
+      .momentum = state_tensors > 0 ? 0.9 : 0.0,
+      .step = 1};
   return quietest(communicator, options, [&] {
     return repeat(options, [&] {
-      kernels::sgd_update(blocks[0], blocks[1], state_tensors > 0 ? blocks[2] : Block{},
-                          {.learning_rate = 1e-6, .momentum = state_tensors > 0 ? 0.9 : 0.0});
+      kernels::update_weight(blocks[0], blocks[1], std::span(blocks).subspan(2), how);
     });
   });
 }

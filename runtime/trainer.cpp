@@ -156,6 +156,10 @@ class Trainer {
           "midway; "
           "accepted: {}",
           options_.resume.string(), c.seed, options_.seed, c.seed);
+    if (c.optimizer.kind != options_.optimizer.kind)
+      return core::refuse("{}: trained with {}, this run has {}: what they keep per weight differs",
+                          options_.resume.string(), core::name_of(c.optimizer.kind),
+                          core::name_of(options_.optimizer.kind));
     if (c.data != p_.train.name())
       return core::refuse("{}: trained on {}, this run has {}", options_.resume.string(), c.data,
                           p_.train.name());

@@ -7,6 +7,7 @@
 #include "cli/command.hpp"
 #include "cli/common.hpp"
 #include "cli/costs.hpp"
+#include "cli/optimizer.hpp"
 #include "cli/output.hpp"
 #include "core/document.hpp"
 #include "core/ranked_strategies.hpp"
@@ -33,6 +34,7 @@ struct Options {
   std::int32_t micro_batches = 1;
   std::size_t top = 10;
   bool clip = false;
+  OptimizerChoice optimizer;
 };
 
 std::atomic<bool> interrupted{false};
@@ -55,6 +57,7 @@ core::Status search_strategies(const Invocation& invocation, const Options& opti
                           .catalog = costs.catalog.get()};
   problem.micro_batches = options.micro_batches;
   problem.lower.clip_gradient_norm = options.clip;
+  problem.lower.optimizer_states = options.optimizer.states();
   if (!options.memory_limit.empty()) {
     const auto limit = core::parse_quantity<core::Bytes>(options.memory_limit);
     if (!limit) return core::usage_error("--memory-limit: {}", limit.error().message);
@@ -145,6 +148,7 @@ Action declare(CLI::App& app) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--pins", o->pins, "Strategy file; the operators that it names stay as it says");
+  declare_optimizer(app, o->optimizer);
   app.add_flag("--clip", o->clip, "Count the exchange that clipping by the global norm needs");
   app.add_option("--top", o->top, "How many strategies to keep")
       ->check(CLI::PositiveNumber)

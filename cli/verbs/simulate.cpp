@@ -7,6 +7,7 @@
 #include "cli/common.hpp"
 #include "cli/costs.hpp"
 #include "cli/documents.hpp"
+#include "cli/optimizer.hpp"
 #include "cli/output.hpp"
 #include "core/document.hpp"
 #include "core/lower.hpp"
@@ -23,6 +24,7 @@ struct Options {
   std::string strategy = "data-parallel";
   std::string trace, plan;
   bool clip = false;
+  OptimizerChoice optimizer;
 };
 
 core::Status simulate_step(const Invocation& invocation, const Options& options) {
@@ -32,8 +34,10 @@ core::Status simulate_step(const Invocation& invocation, const Options& options)
   SOAPSTONE_ASSIGN(const core::Cluster cluster, load_cluster(options.cluster));
   SOAPSTONE_ASSIGN(const Costs costs, open_costs(cluster, options.costs));
   SOAPSTONE_ASSIGN(const core::Strategy strategy, load_strategy(graph, cluster, options.strategy));
-  SOAPSTONE_ASSIGN(const core::Plan plan, core::lower(graph, strategy, cluster, *costs.catalog,
-                                                      {.clip_gradient_norm = options.clip}));
+  SOAPSTONE_ASSIGN(const core::Plan plan,
+                   core::lower(graph, strategy, cluster, *costs.catalog,
+                               {.optimizer_states = options.optimizer.states(),
+                                .clip_gradient_norm = options.clip}));
   SOAPSTONE_ASSIGN(const core::Trace trace,
                    simulator::simulate(graph, plan, cluster, costs.model()));
   if (!options.plan.empty()) SOAPSTONE_TRY(core::save_document(options.plan, plan));
@@ -72,6 +76,7 @@ Action declare(CLI::App& app) {
   declare_cluster(app, o->cluster);
   declare_costs(app, o->costs);
   declare_strategy(app, o->strategy);
+  declare_optimizer(app, o->optimizer);
   app.add_flag("--clip", o->clip, "With clipping by the global gradient norm");
   app.add_option("--trace", o->trace, "Write the predicted trace here");
   app.add_option("--plan", o->plan, "Write the plan here");

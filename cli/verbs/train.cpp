@@ -8,6 +8,7 @@
 #include "cli/common.hpp"
 #include "cli/costs.hpp"
 #include "cli/documents.hpp"
+#include "cli/optimizer.hpp"
 #include "cli/output.hpp"
 #include "cli/ranks.hpp"
 #include "core/document.hpp"
@@ -33,7 +34,7 @@ struct Options {
   bool no_evaluate = false;
   std::string trace;
   std::uint32_t trace_steps = 50;
-  std::string schedule = "constant";
+  OptimizerArguments optimizer;
   runtime::TrainOptions train;
 };
 
@@ -43,14 +44,7 @@ std::optional<double> finite(double x) {
 }
 
 core::Status train_model(const Invocation& invocation, Options options) {
-  const auto schedule = core::enum_from_name<runtime::LearningRateSchedule>(options.schedule);
-  if (!schedule) {
-    static constexpr std::string_view kSchedules[] = {"constant", "step", "cosine"};
-    return core::usage_error("--lr-schedule `{}`: {}", options.schedule,
-                             core::accepted_names(options.schedule, kSchedules));
-  }
-  options.train.optimizer.schedule = *schedule;
-  SOAPSTONE_TRY(runtime::check(options.train.optimizer));
+  SOAPSTONE_ASSIGN(options.train.optimizer, settings_of(options.optimizer));
   SOAPSTONE_ASSIGN(const core::Graph graph, build_graph(options.model));
 
   if (options.cluster.name == "local" && options.cluster.ranks == 0)
@@ -185,21 +179,7 @@ Action declare(CLI::App& app) {
       ->check(CLI::NonNegativeNumber);
   app.add_option("--seed", o->train.seed, "Of weights, order of samples, dropout, synthetic data")
       ->capture_default_str();
-  auto& opt = o->train.optimizer;
-  app.add_option("--lr", opt.learning_rate, "Learning rate")->capture_default_str();
-  app.add_option("--momentum", opt.momentum, "Of SGD")->capture_default_str();
-  app.add_option("--weight-decay", opt.weight_decay, "Of SGD")->capture_default_str();
-  app.add_flag("--nesterov", opt.nesterov, "Nesterov's momentum");
-  app.add_option("--clip-norm", opt.clip_gradient_norm,
-                 "Clip gradients by this global norm; 0: not")
-      ->capture_default_str();
-  app.add_option("--lr-schedule", o->schedule, "constant, step or cosine")->capture_default_str();
-  app.add_option("--warm-up", opt.warm_up_steps, "Steps of linear warm-up")->capture_default_str();
-  app.add_option("--decay-every", opt.decay_every_steps, "step: steps between decays")
-      ->capture_default_str();
-  app.add_option("--decay", opt.decay, "step: factor")->capture_default_str();
-  app.add_option("--final-lr", opt.final_learning_rate, "cosine: learning rate of the last step")
-      ->capture_default_str();
+  declare_optimizer(app, o->optimizer);
   app.add_flag("--no-evaluate", o->no_evaluate, "Do not evaluate after every epoch");
   app.add_option("--metrics", o->train.metrics, "Write metrics here as JSON lines");
   app.add_option("--checkpoint", o->train.checkpoint,

@@ -10,6 +10,7 @@
 #include "cli/common.hpp"
 #include "cli/costs.hpp"
 #include "cli/documents.hpp"
+#include "cli/optimizer.hpp"
 #include "cli/output.hpp"
 #include "cli/ranks.hpp"
 #include "core/suggest.hpp"
@@ -34,8 +35,7 @@ struct Options {
   std::string backend = "local";
   std::string data = "synthetic";
   double tolerance = 1e-9;
-  double learning_rate = 0.05;
-  double clip = 0;
+  OptimizerArguments optimizer;
 };
 
 core::Status verify_strategies(const Invocation& invocation, Options options) {
@@ -77,8 +77,7 @@ core::Status verify_strategies(const Invocation& invocation, Options options) {
   runtime::VerifyOptions how;
   how.steps = options.steps;
   how.seed = options.seed;
-  how.optimizer.learning_rate = options.learning_rate;
-  how.optimizer.clip_gradient_norm = options.clip;
+  SOAPSTONE_ASSIGN(how.optimizer, settings_of(options.optimizer));
   core::Result<std::vector<runtime::Verdict>> verdicts;
   const core::Status finished = run_on_ranks(*communicator, [&]() -> core::Status {
     ProgressBar bar("verify");
@@ -161,10 +160,7 @@ Action declare(CLI::App& app) {
       ->capture_default_str();
   app.add_option("--backend", o->backend, "local (one process) or mpi")->capture_default_str();
   app.add_option("--data", o->data, "synthetic or fashion-mnist")->capture_default_str();
-  app.add_option("--learning-rate", o->learning_rate, "Of SGD with momentum 0.9")
-      ->capture_default_str();
-  app.add_option("--clip-norm", o->clip, "Clip gradients by this global norm; 0: not")
-      ->capture_default_str();
+  declare_optimizer(app, o->optimizer);
   app.add_option("--tolerance", o->tolerance, "Worst relative difference that is accepted")
       ->capture_default_str();
   return [o](const Invocation& invocation) { return verify_strategies(invocation, *o); };

@@ -43,6 +43,18 @@ int rows(const std::filesystem::path& file, const char* query) {
   return count;
 }
 
+void change(const std::filesystem::path& file, const char* statement) {
+  sqlite3* db = nullptr;
+  ASSERT_EQ(sqlite3_open_v2(file.c_str(), &db, SQLITE_OPEN_READWRITE, nullptr), SQLITE_OK);
+  EXPECT_EQ(sqlite3_exec(db, statement, nullptr, nullptr, nullptr), SQLITE_OK);
+  sqlite3_close(db);
+}
+
+std::vector<std::string> with(std::vector<std::string> words, const std::string& word) {
+  words.push_back(word);
+  return words;
+}
+
 TEST_F(Ranks, TrainPredictAndCompare) {
   const Outcome train = run({"train", "mlp", "--batch", "16", "--steps", "3", "--ranks", "2",
                              "--metrics", "metrics.jsonl", "--trace", "measured.json", "--json"});
@@ -197,6 +209,22 @@ TEST_F(Ranks, ProfileGoesOnAfterItWasKilled) {
   EXPECT_EQ(json["known_before"], kept);
   EXPECT_LT(json["measured"], json["needed"]);
   EXPECT_EQ(json["measured"].get<int>() + kept, json["needed"].get<int>());
+}
+
+TEST_F(Ranks, ProfileMeasuresAgainWhatABusyMachineMeasured) {
+  const std::vector<std::string> command{"profile", "mlp",        "--batch", "8",      "--ranks",
+                                         "1",       "--strategy", "single",  "--time", "1ms"};
+  const auto first = document(run(with(command, "--json")));
+  const auto database = cache() / "costs.sqlite";
+  change(database, "UPDATE costs SET median_ns = 20 * median_ns");
+  const Outcome faster = run(with(command, "--json"));
+  EXPECT_EQ(document(faster)["measured"], first["needed"]);
+  EXPECT_LT(document(faster)["time_ratio"].get<double>(), 0.5);
+  EXPECT_THAT(faster.err, HasSubstr("all are measured again"));
+  change(database, "UPDATE costs SET median_ns = 1 + median_ns / 20");
+  const Outcome slower = run(with(command, "--json"));
+  EXPECT_EQ(document(slower)["measured"], 0);
+  EXPECT_THAT(slower.err, HasSubstr("is this machine busy?"));
 }
 
 }  // namespace

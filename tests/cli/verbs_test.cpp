@@ -235,8 +235,9 @@ TEST_F(Verbs, TrainWithLossesThatAreNoNumber) {
 }
 
 TEST_F(Verbs, MeasureCostsOnce) {
-  const std::vector<std::string> command{"profile", "mlp",        "--batch", "8",      "--ranks",
-                                         "1",       "--strategy", "single",  "--time", "1ms"};
+  const std::vector<std::string> command{"profile", "mlp", "--batch",    "8",
+                                         "--ranks", "1",   "--strategy", "single",
+                                         "--time",  "1ms", "--known",    "keep"};
   const auto unmeasured =
       document({"simulate", "mlp", "--batch", "8", "--ranks", "1"}, "soapstone.prediction/1");
   EXPECT_EQ(unmeasured["measured_share"], 0);

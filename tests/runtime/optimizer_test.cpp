@@ -40,11 +40,18 @@ TEST(OptimizerSettings, values_that_make_no_sense_are_refused_with_what_is_accep
             "final_learning_rate = 1: accepted: from 0 to learning_rate");
 }
 
-TEST(OptimizerSettings, only_the_first_step_finds_no_momentum) {
-  EXPECT_TRUE(update_of({}, 0, 10).first_step);
-  EXPECT_FALSE(update_of({}, 1, 10).first_step);
+TEST(OptimizerSettings, states_per_weight_follow_from_the_kind) {
   EXPECT_EQ(optimizer_states({.momentum = 0}), 0);
   EXPECT_EQ(optimizer_states({.momentum = 0.5}), 1);
+  EXPECT_EQ(optimizer_states({.kind = core::OptimizerKind::kAdamW}), 2);
+  EXPECT_EQ(optimizer_states({.kind = core::OptimizerKind::kAdagrad}), 1);
+}
+
+TEST(OptimizerSettings, the_update_knows_its_step) {
+  const auto update = update_of({.kind = core::OptimizerKind::kAdamW, .weight_decay = 0.5}, 7, 10);
+  EXPECT_EQ(update.kind, core::OptimizerKind::kAdamW);
+  EXPECT_EQ(update.step, 7);
+  EXPECT_EQ(update.weight_decay, 0.5);
 }
 
 }  // namespace

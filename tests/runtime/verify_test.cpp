@@ -104,6 +104,22 @@ TEST(VerifyOf, clipped_gradients_equal_those_of_one_device) {
   for (const Verdict& v : *verdicts) EXPECT_LE(v.worst_relative_difference, 1e-9) << core::print(v);
 }
 
+TEST(VerifyOf, every_optimizer_equals_one_device) {
+  for (const auto kind : {core::OptimizerKind::kAdamW, core::OptimizerKind::kAdagrad}) {
+    Bench bench("transformer-block", 3);
+    VerifyOptions options = few_steps();
+    options.optimizer = {.kind = kind, .learning_rate = 0.01, .weight_decay = 0.1};
+    std::mt19937_64 random(12);
+    std::vector<core::Strategy> strategies;
+    for (int k = 0; k < 4; ++k)
+      strategies.push_back(interpreter::random_strategy(bench.graph, 3, 1, random));
+    const auto verdicts = bench.run(strategies, options);
+    ASSERT_TRUE(verdicts) << verdicts.error().message;
+    for (const Verdict& v : *verdicts)
+      EXPECT_LE(v.worst_relative_difference, 1e-9) << core::name_of(kind) << core::print(v);
+  }
+}
+
 TEST(VerifyOf, the_loss_falls) {
   Bench bench("mlp", 2, 32);
   VerifyOptions options = few_steps();
