@@ -66,6 +66,12 @@ core::Result<core::Strategy> strategy_from(const core::Graph& graph, const core:
   return strategy;
 }
 
+std::string option_name(std::string_view parameter) {
+  std::string name(parameter);
+  std::replace(name.begin(), name.end(), '_', '-');
+  return name;
+}
+
 core::Error in_file(const std::string& file, const core::Error& error) {
   return {fmt::format("{}: {}", file, error.message), error.kind};
 }
@@ -78,6 +84,14 @@ void declare_model(CLI::App& app, ModelArguments& model, Presence presence) {
   if (presence == Presence::kRequired) name->required();
   app.add_option("--batch", model.batch, "Samples per step; default: the model's");
   declare_dtype(app, model);
+  for (const core::ModelParameter& p : core::model_parameters())
+    app.add_option_function<double>(
+           "--" + option_name(p.name),
+           [&model, name = std::string(p.name)](const double& value) {
+             model.parameters[name] = value;
+           },
+           fmt::format("Models that have it: {}", p.description))
+        ->group("Hyper-parameters (soapstone models MODEL lists a model's own)");
 }
 
 void declare_dtype(CLI::App& app, ModelArguments& model) {
@@ -96,6 +110,9 @@ void declare_dtype(CLI::App& app, ModelArguments& model) {
 core::Result<core::Graph> build_graph(const ModelArguments& model) {
   if (model.batch < 0) return core::usage_error("--batch {}: at least 1 is accepted", model.batch);
   if (model.name.ends_with(".json")) {
+    if (!model.parameters.empty())
+      return core::usage_error("--{}: {} is a document; hyper-parameters go with models of the zoo",
+                               option_name(model.parameters.begin()->first), model.name);
     SOAPSTONE_ASSIGN(core::GraphSpec spec, core::load_document<core::GraphSpec>(model.name));
     for (const core::SourceSpec& source : spec.sources)
       if (model.dtype && source.desc.dtype != core::DType::kI32 &&
@@ -109,8 +126,9 @@ core::Result<core::Graph> build_graph(const ModelArguments& model) {
     if (!graph) return tl::unexpected(in_file(model.name, graph.error()));
     return graph;
   }
-  return core::build_model(
-      model.name, {.batch = model.batch, .dtype = model.dtype.value_or(core::DType::kF32)});
+  return core::build_model(model.name, {.batch = model.batch,
+                                        .dtype = model.dtype.value_or(core::DType::kF32),
+                                        .parameters = model.parameters});
 }
 
 void declare_cluster(CLI::App& app, ClusterArguments& cluster) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,9 +20,10 @@ namespace soapstone::cli {
 enum class Presence { kOptional, kRequired };
 
 struct ModelArguments {
-  std::string name;                  // of the zoo, or a soapstone.graph document
-  std::int64_t batch = 0;            // 0: the model's default
-  std::optional<core::DType> dtype;  // none: f32, or what the document says
+  std::string name;                          // of the zoo, or a soapstone.graph document
+  std::int64_t batch = 0;                    // 0: the model's default
+  std::optional<core::DType> dtype;          // none: f32, or what the document says
+  std::map<std::string, double> parameters;  // of a model of the zoo, that differ from its defaults
 };
 void declare_model(CLI::App& app, ModelArguments& model, Presence presence = Presence::kRequired);
 // Any other number type than f32 or f64 is a usage error.

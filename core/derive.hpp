@@ -30,8 +30,9 @@ enum class Access : std::uint8_t { kRead, kWritten };
 Layout operand_layout(const OpDefinition& definition, int operand, const OpStrategy& strategy,
                       Access access, AxisSet reduces = {});
 
-// Whether the step is used under a strategy that splits `split`.
-constexpr bool step_is_used(const Step& step, AxisSet split) {
+// Whether the step is used under a strategy that splits `split`, in training or in evaluation.
+constexpr bool step_is_used(const Step& step, AxisSet split, StepUse run = StepUse::kTraining) {
+  if (step.use != StepUse::kAlways && step.use != run) return false;
   if (!step.only_if_split.empty() && (step.only_if_split & split).empty()) return false;
   return (step.only_if_whole & split).empty();
 }

@@ -68,7 +68,7 @@ Result<Graph> Graph::build(GraphSpec spec) {
         g.tensors_[t.value].uses.push_back(ref);
         any_gradient |= operand.differentiable && g.tensor(t).needs_gradient;
       } else if (operand.role == OperandRole::kWeight) {
-        any_gradient = true;
+        any_gradient |= operand.differentiable;
         TensorId t;
         if (const auto tie = node.tied.find(operand.name); tie != node.tied.end()) {
           SOAPSTONE_ASSIGN(t, find(node.name, tie->second));
@@ -81,7 +81,7 @@ Result<Graph> Graph::build(GraphSpec spec) {
                                           operand.desc,
                                           ref,
                                           {},
-                                          true,
+                                          operand.differentiable,
                                           operand.init}));
         }
         g.tensors_[t.value].uses.push_back(ref);
@@ -152,7 +152,9 @@ std::optional<TensorId> Graph::find_tensor(std::string_view name) const {
 std::int64_t Graph::parameter_count() const {
   std::int64_t count = 0;
   for (const auto& t : tensors_)
-    if (t.role == TensorRole::kWeight) count += elements(t.desc.shape);
+    if (t.role == TensorRole::kWeight &&
+        op(t.producer.op).definition.operands[t.producer.operand].differentiable)
+      count += elements(t.desc.shape);
   return count;
 }
 

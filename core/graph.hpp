@@ -121,7 +121,7 @@ class Graph {
 
   std::optional<OpId> find_op(std::string_view name) const;
   std::optional<TensorId> find_tensor(std::string_view name) const;
-  std::int64_t parameter_count() const;
+  std::int64_t parameter_count() const;  // trained ones
   Flops flops() const;  // of one training step: forward and both gradients
 
   // The graph of one of `count` equal micro-batches; losses and gradients of

@@ -129,7 +129,8 @@ struct Lowering::Impl {
     for (std::size_t k = 0; k < def.steps.size(); ++k) {
       const Step& step = def.steps[k];
       const bool wanted = options.training || step.phase == Phase::kForward;
-      if (wanted && step_is_used(step, s->split) && step_is_needed(*g, node, step))
+      const StepUse run = options.training ? StepUse::kTraining : StepUse::kEvaluation;
+      if (wanted && step_is_used(step, s->split, run) && step_is_needed(*g, node, step))
         s->steps.push_back(static_cast<int>(k));
       std::vector<CutPtr> cuts;
       for (const Ref& w : step.writes)
@@ -349,7 +350,8 @@ struct Lowering::Impl {
                             cuts.size() == 1 && tensor.role == TensorRole::kActivation));
   }
 
-  // The instance that a step reads through `ref`.
+  // The instance that a step reads through `ref`. None: the gradient of an output that nothing
+  // uses, which is zero.
   const Instance* source_of(std::uint32_t op, const Ref& ref) {
     const OpNode& node = g->ops()[op];
     const Operand& operand = node.definition.operands[ref.operand];
@@ -361,6 +363,10 @@ struct Lowering::Impl {
     }
     const TensorId t = node.tensors[ref.operand];
     if (ref.gradient) {
+      const auto& parts = slots[t.value];
+      const bool is_used = std::any_of(parts.begin(), parts.end(),
+                                       [](const auto& slot) { return slot.second.expected > 0; });
+      if (!is_used && operand.role == OperandRole::kOutput) return nullptr;
       SOAPSTONE_ASSERT(gradients[t.value], "{}: the gradient of {} is read before it is complete",
                        node.name, g->tensor(t).name);
       return &*gradients[t.value];
@@ -422,6 +428,7 @@ struct Lowering::Impl {
       GradientSlot* slot = nullptr;
       bool beside = false;
       bool dropped = false;
+      bool in_place = false;  // a state, which the step has read
     };
     std::vector<Target> targets;
     for (std::size_t w = 0; w < step.writes.size(); ++w) {
@@ -432,6 +439,9 @@ struct Lowering::Impl {
       Target target;
       if (operand.role == OperandRole::kInternal) {
         target.instance = new_instance(cut, BufferKind::kInternal, kNoIndex, operand.desc.dtype);
+      } else if (operand.role == OperandRole::kWeight && !ref.gradient) {
+        target.instance = values[t.value].at(cut->hash);
+        target.in_place = true;
       } else if (!ref.gradient) {
         target.instance = new_instance(cut, kind_of_value(t), t.value, operand.desc.dtype);
       } else if (g->tensor(t).needs_gradient && operand.differentiable) {
@@ -457,10 +467,10 @@ struct Lowering::Impl {
       const DeviceId d = segment.strategy.devices[i];
       uses.clear();
       for (std::size_t r = 0; r < read.size(); ++r)
-        uses.push_back({buffer_on(*read[r], d), UseAccess::kRead});
+        uses.push_back({read[r] == nullptr ? kNoIndex : buffer_on(*read[r], d), UseAccess::kRead});
       for (const Target& target : targets)
-        uses.push_back(
-            {target.dropped ? kNoIndex : buffer_on(target.instance, d), UseAccess::kWrite});
+        uses.push_back({target.dropped ? kNoIndex : buffer_on(target.instance, d),
+                        target.in_place ? UseAccess::kReadWrite : UseAccess::kWrite});
       Task& task = add_task(d, TaskKind::kCompute, step.phase, uses);
       task.op = op;
       task.step = static_cast<std::uint16_t>(step_index);
@@ -473,7 +483,7 @@ struct Lowering::Impl {
     for (std::size_t w = 0; w < step.writes.size(); ++w) {
       const Ref& ref = step.writes[w];
       Target& target = targets[w];
-      if (target.dropped) continue;
+      if (target.dropped || target.in_place) continue;
       const Operand& operand = def.operands[ref.operand];
       const TensorId t = node.tensors[ref.operand];
       if (operand.role == OperandRole::kInternal) {

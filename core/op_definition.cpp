@@ -78,6 +78,10 @@ void Definer::first_part_of(int operand, std::span<const int> axes) {
   definition_.operands[operand].first_part_of = set_of(axes);
 }
 
+int Definer::state(std::string name, const TensorDesc& desc, std::vector<DimMap> dims,
+                   Initializer init) {
+  return add({std::move(name), OperandRole::kWeight, desc, std::move(dims), false, {}, init});
+}
 int Definer::output(std::string name, const TensorDesc& desc, std::vector<DimMap> dims,
                     bool differentiable) {
   return add(
@@ -114,6 +118,10 @@ Definer::StepDefiner& Definer::StepDefiner::flops(double coefficient, std::span<
 }
 Definer::StepDefiner& Definer::StepDefiner::only_if_split(std::span<const int> axes) {
   step_->only_if_split = set_of(axes);
+  return *this;
+}
+Definer::StepDefiner& Definer::StepDefiner::only_in(StepUse use) {
+  step_->use = use;
   return *this;
 }
 Definer::StepDefiner& Definer::StepDefiner::only_if_whole(std::span<const int> axes) {

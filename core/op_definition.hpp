@@ -136,8 +136,10 @@ struct Operand {
   std::string name;
   OperandRole role = OperandRole::kInput;
   TensorDesc desc;
-  std::vector<DimMap> dims;    // one per dimension of desc
-  bool differentiable = true;  // false: indices, labels, counts, internal statistics
+  std::vector<DimMap> dims;  // one per dimension of desc
+  // false: indices, labels, counts, internal statistics; of a weight: a state that the operator
+  // itself changes in place (a step reads and writes it), and the optimizer does not
+  bool differentiable = true;
   AxisSet first_part_of;  // exists only on the first part of these axes (bias of a split reduction)
   Initializer init;       // weights only
 
@@ -190,6 +192,11 @@ struct WorkTerm {
   }
 };
 
+// Which runs have a step: evaluation does without the statistics of its batch.
+enum class StepUse : std::uint8_t { kAlways, kTraining, kEvaluation };
+SOAPSTONE_ENUM_NAMES(StepUse, {StepUse::kAlways, "always"}, {StepUse::kTraining, "training"},
+                     {StepUse::kEvaluation, "evaluation"})
+
 // One kernel call per device. What it writes is overwritten, never accumulated.
 struct Step {
   std::string name;
@@ -204,6 +211,7 @@ struct Step {
   // The step is used only where one of these axes is split, or only where none is.
   AxisSet only_if_split;
   AxisSet only_if_whole;
+  StepUse use = StepUse::kAlways;
 
   friend bool operator==(const Step&, const Step&) = default;
   template <class Self, class Visit>
@@ -216,6 +224,7 @@ struct Step {
     visit("flops", self.flops);
     visit("only_if_split", self.only_if_split);
     visit("only_if_whole", self.only_if_whole);
+    visit("use", self.use);
   }
 };
 
@@ -256,6 +265,8 @@ class Definer {
   int input(std::string name, const TensorDesc& desc, std::vector<DimMap> dims,
             bool differentiable = true);
   int weight(std::string name, const TensorDesc& desc, std::vector<DimMap> dims, Initializer init);
+  // A weight that no gradient changes: running averages.
+  int state(std::string name, const TensorDesc& desc, std::vector<DimMap> dims, Initializer init);
   int output(std::string name, const TensorDesc& desc, std::vector<DimMap> dims,
              bool differentiable = true);
   int internal(std::string name, const TensorDesc& desc, std::vector<DimMap> dims);
@@ -292,6 +303,7 @@ class Definer {
     }
     StepDefiner& only_if_split(std::span<const int> axes);
     StepDefiner& only_if_whole(std::span<const int> axes);
+    StepDefiner& only_in(StepUse use);
 
    private:
     Step* step_;

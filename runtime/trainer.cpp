@@ -272,8 +272,7 @@ class Trainer {
     const std::int64_t batch = p_.graph.batch();
     const bool has_labels = p_.graph.tensor(labels_of(p_.graph)).role == core::TensorRole::kSource;
     // The last batch is filled up with samples from the beginning, which have no label then; where
-    // labels are computed, what does not fill a batch is left out. batch_norm takes its statistics
-    // from the batch, in an evaluation too, and so from real samples there as well.
+    // labels are computed, what does not fill a batch is left out.
     const std::int64_t samples =
         has_labels ? p_.test->samples() : p_.test->samples() / batch * batch;
     const std::int64_t batches = (samples + batch - 1) / batch;

@@ -1,6 +1,8 @@
 // soapstone models [MODEL]
 #include "core/models/models.hpp"
 
+#include <algorithm>
+
 #include <fmt/core.h>
 
 #include "cli/command.hpp"
@@ -53,6 +55,16 @@ core::Status show_model(const Invocation& invocation, const ModelArguments& mode
   }
   fmt::print("{}\n{} parameters, {:.4g} GFLOP per step of {} samples\n", table(rows),
              graph.parameter_count(), graph.flops().value * 1e-9, graph.batch());
+  for (const auto& info : core::models()) {
+    if (info.name != model.name || info.parameters.empty()) continue;
+    std::vector<std::vector<std::string>> parameters{{"hyper-parameter", "default", "what"}};
+    for (const auto& p : info.parameters) {
+      std::string option = fmt::format("--{}", p.name);
+      std::replace(option.begin(), option.end(), '_', '-');
+      parameters.push_back({option, fmt::format("{}", p.value), std::string(p.description)});
+    }
+    fmt::print("\n{}", table(parameters));
+  }
   return {};
 }
 

@@ -1,12 +1,20 @@
-// attention: y[b, i, h] = Σ_j softmax_j(q[b, i, h] · k[b, j, h] / √d) v[b, j, h], scaled
-// dot-product attention; with `causal` a query at position i sees keys j ≤ i + (sk - sq).
+// attention: y[b, i, h] = Σ_j softmax_j(q[b, i, h] · k[b, j, g] / √d + mask[b, i, j]) v[b, j, g],
+// scaled dot-product attention; consecutive heads h share the keys and values of a group, g =
+// ⌊h · heads_kv / heads⌋. With `causal` a query at position i sees keys j ≤ i + (sk - sq), with a
+// `window` besides only the last so many of them: j > i + (sk - sq) - window.
 //
-// Inputs: q [b, sq, heads, d], k and v [b, sk, heads, d]; or one packed input qkv [b, s, 3, heads,
-// d]. Output y [b, sq, heads, d]. Projections are linear operators of their own. Internal: `lse`
-// [b, heads, sq], log Σ_j exp of the scaled scores. Axes: b sample; s query sequence, attribute (k
-// and v stay whole; packed: unsplittable); head parameter; t key sequence and d stay whole. FLOPs:
-// 4·b·heads·sq·sk·d forward (two products, causal counted in full), 10 backward (five products).
-// Source: Vaswani et al. 2017, arXiv 1706.03762; lse as in Dao et al. 2022, arXiv 2205.14135.
+// Inputs: q [b, sq, heads, d], k and v [b, sk, heads_kv, d], heads a multiple of heads_kv; or one
+// packed input qkv [b, s, 3, heads, d]. Last a mask [b, sk] or [b, sq, sk] if there is one: it is
+// added to the scores, has no gradient, and hides a key where it is -∞; a query that sees no key
+// gives zeros. Output y [b, sq, heads, d]. Projections are linear operators of their own. Internal:
+// `lse` [b, heads, sq], log Σ_j exp of the masked scores, 0 for a query that sees no key. Axes: b
+// sample; s query sequence, attribute (packed: unsplittable; k and v stay whole, with a window a
+// part reads the keys that its queries see); head parameter, an index is a group with its heads
+// (one group of several heads: an index is a head, k and v stay whole); t key sequence and d stay
+// whole. FLOPs: 4·b·heads·sq·sk·d forward (two products, causal counted in full, of a window its
+// keys), 10 backward (five products). Source: Vaswani et al. 2017, arXiv 1706.03762; lse as in Dao
+// et al. 2022, arXiv 2205.14135; groups: Ainslie et al. 2023, arXiv 2305.13245, one group: Shazeer
+// 2019, arXiv 1911.02150; window: Beltagy et al. 2020, arXiv 2004.05150.
 #pragma once
 
 #include "core/op_definition.hpp"
@@ -16,58 +24,101 @@ namespace soapstone::core {
 struct Attention {
   static constexpr std::string_view kName = "attention";
   bool causal = false;
+  std::int64_t window = 0;  // keys that a query sees at most, itself included; 0: all
 
   Result<OpDefinition> define(std::span<const TensorDesc> inputs) const {
-    const bool packed = inputs.size() == 1;
-    if (!packed && inputs.size() != 3)
-      return usage_error("takes q, k, v or one packed qkv, got {} inputs", inputs.size());
+    const bool packed = inputs.size() == 1 || inputs.size() == 2;
+    if (inputs.empty() || inputs.size() > 4)
+      return usage_error(
+          "takes q, k, v or one packed qkv, and a mask after them if there is one, got {} inputs",
+          inputs.size());
     const Shape& first = inputs[0].shape;
     if (packed && (first.size() != 5 || first[2] != 3))
       return usage_error("takes a packed input [b, s, 3, heads, d], got {}", print(first));
     if (!packed) {
       if (first.size() != 4) return usage_error("takes q [b, s, heads, d], got {}", print(first));
       Shape expected = first;
-      if (inputs[1].shape.size() == 4) expected[1] = inputs[1].shape[1];
+      if (inputs[1].shape.size() == 4) {
+        expected[1] = inputs[1].shape[1];
+        expected[2] = inputs[1].shape[2];
+      }
       if (inputs[1].shape != expected || inputs[2].shape != expected)
-        return usage_error("k {} and v {} must be [b, s, heads, d] = {} like q {} but for s",
-                           print(inputs[1].shape), print(inputs[2].shape), print(expected),
-                           print(first));
+        return usage_error(
+            "k {} and v {} must be [b, s, heads, d] = {} like q {} but for s and heads",
+            print(inputs[1].shape), print(inputs[2].shape), print(expected), print(first));
     }
     const std::int64_t b = first[0], sq = first[1], sk = packed ? sq : inputs[1].shape[1];
     const std::int64_t heads = packed ? first[3] : first[2],
-                       features = packed ? first[4] : first[3];
+                       features = packed ? first[4] : first[3],
+                       groups = packed ? heads : inputs[1].shape[2];
+    if (groups != heads && (groups < 1 || heads % groups != 0))
+      return usage_error("{} heads of queries over {} of keys: must be a multiple", heads, groups);
     if (causal && sk < sq)
       return usage_error(
           "causal attention of {} queries over {} keys: there must be at least as many keys", sq,
           sk);
+    if (window < 0 || (window > 0 && !causal))
+      return usage_error("window = {} with causal = {}: must be 0 (none), or at least 1 and causal",
+                         window, causal);
     const DType t = inputs[0].dtype;
+    const bool masked = inputs.size() % 2 == 0;
+    if (masked) {
+      const TensorDesc& mask = inputs.back();
+      if ((mask.shape != Shape{b, sk} && mask.shape != Shape{b, sq, sk}) || mask.dtype != t)
+        return usage_error("the mask is {} {}: {} {} or {} is wanted", name_of(mask.dtype),
+                           print(mask.shape), name_of(t), print(Shape{b, sk}),
+                           print(Shape{b, sq, sk}));
+    }
+    // One group of several heads is shared by all parts of a split.
+    const bool shared = groups == 1 && heads > 1;
+    const std::int64_t heads_of_index = shared || groups == 0 ? 1 : heads / groups;
+    const bool windowed = window > 0 && !packed;
     Definer d;
     const int ab = d.axis("n", b, AxisRole::kSample);
-    const int as =
-        d.axis("s", sq, AxisRole::kAttribute, packed ? Coupling::kUnsplittable : Coupling::kNone);
-    const int ah = d.axis("head", heads, AxisRole::kParameter);
+    const int as = d.axis("s", sq, AxisRole::kAttribute,
+                          packed     ? Coupling::kUnsplittable
+                          : windowed ? Coupling::kHalo
+                                     : Coupling::kNone);
+    const int ah = d.axis("head", shared ? heads : groups, AxisRole::kParameter);
     const int at = d.axis("t", sk, AxisRole::kReduction, Coupling::kUnsplittable);
     const int ad = d.axis("d", features, AxisRole::kAttribute, Coupling::kUnsplittable);
-    const auto n = DimMap::along(ab), s = DimMap::along(as), h = DimMap::along(ah),
-               key = DimMap::along(at), f = DimMap::along(ad);
+    const auto n = DimMap::along(ab), s = DimMap::along(as), key = DimMap::along(at),
+               f = DimMap::along(ad), h = DimMap::window(ah, heads_of_index, 0, heads_of_index),
+               group = shared ? DimMap::whole() : DimMap::along(ah),
+               seen = windowed ? DimMap::window(as, 1, sk - sq - window + 1, window) : key;
     std::vector<int> x;
     if (packed) {
       x.push_back(d.input("qkv", {first, t, {}}, {n, s, DimMap::whole(), h, f}));
     } else {
       x.push_back(d.input("q", {first, t, {}}, {n, s, h, f}));
-      x.push_back(d.input("k", {inputs[1].shape, t, {}}, {n, key, h, f}));
-      x.push_back(d.input("v", {inputs[2].shape, t, {}}, {n, key, h, f}));
+      x.push_back(d.input("k", {inputs[1].shape, t, {}}, {n, seen, group, f}));
+      x.push_back(d.input("v", {inputs[2].shape, t, {}}, {n, seen, group, f}));
     }
+    int mask = -1;
+    if (masked)
+      mask = d.input("mask", {inputs.back().shape, t, {}},
+                     inputs.back().shape.size() == 2 ? std::vector{n, key} : std::vector{n, s, key},
+                     false);
     const int y = d.output("y", {{b, sq, heads, features}, t, {}}, {n, s, h, f});
     const int lse = d.internal("lse", {{b, heads, sq}, t, {}}, {n, h, s});
+    // Per index of `head`, query and feature: products with the keys that it sees.
+    std::vector<int> over{ab, as, ah, ad};
+    double keys = static_cast<double>(heads_of_index);
+    if (window > 0 && window < sk)
+      keys *= static_cast<double>(window);
+    else
+      over.push_back(at);
     auto forward = d.step("forward", Phase::kForward);
     for (const int i : x) forward.reads(i);
-    forward.writes({y, lse}).flops(4, {ab, as, ah, at, ad});
+    if (masked) forward.reads(mask);
+    forward.writes({y, lse}).flops(4 * keys, over);
     auto backward = d.step("backward_input", Phase::kBackwardInput);
     for (const int i : x) backward.reads(i);
+    if (masked) backward.reads(mask);
     backward.reads({y, lse, Definer::grad(y)});
     for (const int i : x) backward.writes(Definer::grad(i));
-    backward.reduces({as}).flops(10, {ab, as, ah, at, ad});
+    backward.reduces({as}).flops(10 * keys, over);
+    if (shared) backward.reduces({ah});
     return d.take();
   }
 
@@ -75,6 +126,7 @@ struct Attention {
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
     visit("causal", self.causal, kOptional);
+    visit("window", self.window, kOptional);
   }
 };
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <vector>
 
@@ -12,8 +13,18 @@ namespace {
 using kernels::RandomStream;
 using kernels::RandomUse;
 
-// What the streams' indices stand for.
-enum Stream : std::uint32_t { kLabel = 0, kTable = 1, kWindow = 2, kToken = 3 };
+// What the streams' indices stand for. From kNamed on: integers of sources that have no meaning of
+// their own here, by name.
+enum Stream : std::uint32_t { kLabel = 0, kTable = 1, kWindow = 2, kToken = 3, kNamed = 16 };
+
+Stream stream_of(std::string_view name) {
+  core::Hasher h;
+  core::append_hash(h, std::string(name));
+  return static_cast<Stream>(kNamed + static_cast<std::uint32_t>(h.finish() >> 40));
+}
+
+// Classes of labels that are real numbers without classes of their own.
+constexpr std::int64_t kLevels = 16;
 
 // An image is the pattern of its label with noise upon it. Both are windows of one table of
 // numbers, so that making data takes next to nothing from the training beside it.
@@ -22,7 +33,8 @@ class Synthetic final : public DataSource {
   Synthetic(const core::Graph& graph, std::uint64_t seed, std::int64_t first, std::int64_t samples)
       : seed_(seed), first_(first), samples_(samples) {
     for (const core::SourceSpec& s : graph.spec().sources) {
-      if (s.name == "labels") label_classes_ = s.classes;
+      if (s.name == "labels")
+        label_classes_ = s.classes > 0 || s.desc.dtype == core::DType::kI32 ? s.classes : kLevels;
       if (s.name == "tokens") token_classes_ = s.classes;
     }
     for (std::size_t i = 0; i < table_.size(); ++i)
@@ -34,15 +46,10 @@ class Synthetic final : public DataSource {
   std::int64_t samples() const override { return samples_; }
 
   core::Status check(const core::Graph& graph) const override {
-    for (const core::SourceSpec& s : graph.spec().sources) {
-      const bool known = s.desc.dtype != core::DType::kI32 || s.name == "labels" ||
-                         s.name == "tokens" || s.name == "positions";
-      if (!known)
-        return core::usage_error(
-            "synthetic data has integers for the sources labels, tokens and positions only; {} "
-            "wants {}",
-            graph.name(), s.name);
-    }
+    for (const core::SourceSpec& s : graph.spec().sources)
+      if (s.desc.dtype == core::DType::kI32 && s.name != "positions" && s.classes < 1)
+        return core::usage_error("synthetic data of {}: how many classes has source {}?",
+                                 graph.name(), s.name);
     return {};
   }
 
@@ -86,22 +93,45 @@ class Synthetic final : public DataSource {
       }
       const std::int64_t length = source.desc.shape[1];
       for (std::int64_t s = box[1].begin; s < box[1].end; ++s) {
-        std::int64_t value = s;
-        if (source.name != "positions") {
-          const std::int64_t classes = token_classes_ > 0 ? token_classes_ : source.classes;
-          const std::int64_t token =
-              uniform(kToken, static_cast<std::uint64_t>(sample * length + s), classes);
-          value = source.name == "tokens" ? token : (5 * token + 7) % source.classes;
-        }
-        *to++ = static_cast<std::int32_t>(value);
+        *to++ = static_cast<std::int32_t>(integer(source, sample, s, length));
       }
     }
+  }
+
+  // Element s of a sequence of `length`. The label of a token follows from the token; the target of
+  // a translation begins with 0 and then has the labels one step later.
+  std::int64_t integer(const core::SourceSpec& source, std::int64_t sample, std::int64_t s,
+                       std::int64_t length) const {
+    const auto token = [&](std::int64_t at) {
+      return uniform(kToken, static_cast<std::uint64_t>(sample * length + at),
+                     token_classes_ > 0 ? token_classes_ : source.classes);
+    };
+    if (source.name == "positions") return s;
+    if (source.name == "tokens") return token(s);
+    if (source.name == "labels") return (5 * token(s) + 7) % source.classes;
+    if (source.name == "target_tokens") return s == 0 ? 0 : (5 * token(s - 1) + 7) % source.classes;
+    // Every other one tells something about the label.
+    const std::int64_t key = (sample + s) % 2 == 0 ? -1 - label(sample) : sample;
+    return uniform(stream_of(source.name), static_cast<std::uint64_t>(key * length + s),
+                   source.classes);
   }
 
   template <class T>
   void fill_floats(const core::SourceSpec& source, std::span<const std::int64_t> samples,
                    const core::Box& box, T* to) const {
     const core::Shape& shape = source.desc.shape;
+    if (source.name == "zeros") {
+      std::fill_n(to, core::elements(box), T(0));
+      return;
+    }
+    if (source.name == "labels") {
+      const auto per_sample = core::elements(box) / std::max<std::int64_t>(1, box[0].extent());
+      for (std::int64_t i = box[0].begin; i < box[0].end; ++i) {
+        const auto l = static_cast<double>(label(first_ + samples[static_cast<std::size_t>(i)]));
+        to = std::fill_n(to, per_sample, static_cast<T>(source.classes > 0 ? l : l / kLevels));
+      }
+      return;
+    }
     const core::Shape strides = core::packed_strides(shape, {});
     const int rank = static_cast<int>(shape.size());
     std::array<int, core::kMaxRank> dim{};  // as they lie in memory

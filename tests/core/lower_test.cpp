@@ -298,7 +298,8 @@ TEST(Lower, WithoutTrainingOnlyTheForwardPassRuns) {
         for (const Buffer& b : c.buffers) EXPECT_NE(b.kind, BufferKind::kOptimizerState);
       }
       const auto found = run_plan(graph, plan, {}, {.turns = Turns::kAnyOrder, .lanes = 2})[0];
-      const auto expected = run_unsharded(graph, {}, {.micro_batches = micro_batches})[0];
+      const auto expected = run_unsharded(
+          graph, {}, {.micro_batches = micro_batches, .run = StepUse::kEvaluation})[0];
       EXPECT_NEAR(found.loss, expected.loss, kTolerance * expected.loss) << describe(graph, s);
       EXPECT_EQ(found.correct, expected.correct);
       EXPECT_TRUE(found.gradients.empty());

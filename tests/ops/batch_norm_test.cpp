@@ -43,15 +43,34 @@ using testing::ElementsAre;
 
 TEST(BatchNorm, EveryChannelGetsMeanBetaAndDeviationGamma) {
   // Channel 0: 1, 3 (mean 2, variance 1); channel 1: 10, 50 (mean 30, variance 400).
-  const auto r = evaluate(
-      BatchNorm{.epsilon = 1e-12}, {floats({2, 2})},
-      {{"x", {1, 10, 3, 50}}, {"gamma", {5, 7}}, {"beta", {100, 200}}, {"grad y", {1, 2, 3, 4}}});
+  const auto r = evaluate(BatchNorm{.epsilon = 1e-12}, {floats({2, 2})},
+                          {{"x", {1, 10, 3, 50}},
+                           {"gamma", {5, 7}},
+                           {"beta", {100, 200}},
+                           {"running_mean", {0, 10}},
+                           {"running_var", {1, 100}},
+                           {"grad y", {1, 2, 3, 4}}});
   EXPECT_THAT(r.at("sums"), ElementsAre(4, 60, 10, 2600));
   constexpr double kNear = 1e-10;  // epsilon moves the deviation
   EXPECT_THAT(r.at("y"), ElementsAre(DoubleNear(95, kNear), DoubleNear(193, kNear),
                                      DoubleNear(105, kNear), DoubleNear(207, kNear)));
   EXPECT_THAT(r.at("grad beta"), ElementsAre(4, 6));
   EXPECT_THAT(r.at("grad gamma"), ElementsAre(DoubleNear(2, kNear), DoubleNear(2, kNear)));
+  // A tenth of the batch's mean and unbiased variance (2 and 800), nine of what was.
+  EXPECT_THAT(r.at("running_mean"), ElementsAre(DoubleNear(0.2, kNear), DoubleNear(12, kNear)));
+  EXPECT_THAT(r.at("running_var"), ElementsAre(DoubleNear(1.1, kNear), DoubleNear(170, kNear)));
+}
+
+TEST(BatchNorm, EvaluationUsesTheRunningAveragesAndLeavesThem) {
+  const auto r = evaluate_without_training(BatchNorm{.epsilon = 1e-12}, {floats({2, 2})},
+                                           {{"x", {1, 10, 3, 50}},
+                                            {"gamma", {5, 7}},
+                                            {"beta", {100, 200}},
+                                            {"running_mean", {1, 20}},
+                                            {"running_var", {4, 100}}});
+  EXPECT_THAT(r.at("y"), ElementsAre(DoubleNear(100, 1e-9), DoubleNear(193, 1e-9),
+                                     DoubleNear(105, 1e-9), DoubleNear(221, 1e-9)));
+  EXPECT_FALSE(r.contains("running_mean"));
 }
 
 }  // namespace

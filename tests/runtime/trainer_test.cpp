@@ -125,8 +125,8 @@ TEST_F(TrainerTest, an_evaluation_counts_every_sample_once) {
   EXPECT_NEAR(once->last_evaluation->loss, report->last_evaluation->loss, 1e-9);
 }
 
-// With batch_norm, what fills the last batch up takes part in the statistics of the others, but its
-// own answers count nowhere: every strategy comes to the same, and to a whole number.
+// With batch_norm, an evaluation goes by the running averages; what fills the last batch up counts
+// nowhere: every strategy comes to the same, and to a whole number.
 TEST_F(TrainerTest, an_evaluation_counts_every_sample_once_with_batch_norm) {
   graph = core::build_model("inception-block", {.batch = 16, .dtype = core::DType::kF64}).value();
   data = make_synthetic_data(graph, 2, 100, 37).value();

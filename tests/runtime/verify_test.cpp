@@ -1,7 +1,9 @@
 // Strategies train to the same result as one device.
 #include "runtime/verify.hpp"
 
+#include <map>
 #include <random>
+#include <string>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -119,6 +121,75 @@ TEST(VerifyOf, every_optimizer_equals_one_device) {
       EXPECT_LE(v.worst_relative_difference, 1e-9) << core::name_of(kind) << core::print(v);
   }
 }
+
+// A small model of every family.
+struct Family {
+  const char* model;
+  std::map<std::string, double> parameters;
+};
+void PrintTo(const Family& f, std::ostream* out) { *out << f.model; }
+class Families : public testing::TestWithParam<Family> {};
+
+TEST_P(Families, random_strategies_equal_one_device) {
+  for (const int micro_batches : {1, 2}) {
+    Bench bench(core::build_model(
+                    GetParam().model,
+                    {.batch = 6, .dtype = core::DType::kF64, .parameters = GetParam().parameters})
+                    .value(),
+                3);
+    VerifyOptions options = few_steps();
+    options.optimizer.learning_rate = 0.01;
+    std::mt19937_64 random(21);
+    std::vector<core::Strategy> strategies;
+    for (int k = 0; k < 3; ++k)
+      strategies.push_back(interpreter::random_strategy(bench.graph, 3, micro_batches, random));
+    const auto verdicts = bench.run(strategies, options);
+    ASSERT_TRUE(verdicts) << verdicts.error().message;
+    for (std::size_t k = 0; k < strategies.size(); ++k)
+      EXPECT_LE((*verdicts)[k].worst_relative_difference, 1e-9)
+          << core::print((*verdicts)[k]) << "\n"
+          << interpreter::describe(bench.graph, strategies[k]);
+  }
+}
+
+const std::map<std::string, double> kSmallTransformer{
+    {"layers", 2}, {"hidden", 16}, {"heads", 4}, {"seq", 6}, {"vocab", 19}};
+std::map<std::string, double> with(std::map<std::string, double> more,
+                                   const std::map<std::string, double>& base) {
+  more.insert(base.begin(), base.end());
+  return more;
+}
+const std::map<std::string, double> kSmallRecurrent{
+    {"layers", 2}, {"hidden", 12}, {"embedding", 10}, {"seq", 7}, {"chunk", 3}, {"vocab", 19}};
+const std::map<std::string, double> kSmallTables{{"tables", 3}, {"rows", 40}, {"features", 8}};
+
+INSTANTIATE_TEST_SUITE_P(
+    Models, Families,
+    testing::Values(Family{"resnext-50",
+                           {{"image", 64},
+                            {"classes", 10},
+                            {"channels", 8},
+                            {"blocks1", 1},
+                            {"blocks2", 1},
+                            {"blocks3", 1},
+                            {"blocks4", 1},
+                            {"groups", 2},
+                            {"group_width", 32}}},
+                    Family{"gpt", with({{"positions", 6}}, kSmallTransformer)},
+                    Family{"bert-base", with({{"positions", 6}}, kSmallTransformer)},
+                    Family{"llama3-8b",
+                           with({{"kv_heads", 2}, {"ffn", 24}, {"window", 3}}, kSmallTransformer)},
+                    Family{"mixtral-8x7b",
+                           with({{"kv_heads", 2}, {"ffn", 24}, {"experts", 4}}, kSmallTransformer)},
+                    Family{"rnnlm", kSmallRecurrent}, Family{"rnntc", kSmallRecurrent},
+                    Family{"nmt", kSmallRecurrent}, Family{"dlrm", kSmallTables},
+                    Family{"xdl", kSmallTables},
+                    Family{"candle-uno", {{"hidden", 12}, {"feature_layers", 1}, {"layers", 2}}}),
+    [](const auto& instance) {
+      std::string name = instance.param.model;
+      std::replace(name.begin(), name.end(), '-', '_');
+      return name;
+    });
 
 TEST(VerifyOf, the_loss_falls) {
   Bench bench("mlp", 2, 32);

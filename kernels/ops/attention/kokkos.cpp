@@ -1,19 +1,21 @@
-// attention: y[n, i, h] = Σ_j p_ij v[n, j, h], p_ij = exp(s_ij - lse_i), s_ij = q_i · k_j / √d,
-// causal: for j ≤ i + (keys - queries) only, in positions of the whole tensors; see
-// core/ops/attention.hpp.
-//   dv_j = Σ_i p_ij dy_i, ds_ij = p_ij (dy_i · v_j - y_i · dy_i), dq_i = Σ_j ds_ij k_j / √d,
-//   dk_j = Σ_i ds_ij q_i / √d.
+// attention: y[n, i, h] = Σ_j p_ij v[n, j, g], p_ij = exp(s_ij - lse_i), s_ij = q_i · k_j / √d +
+// mask_ij, causal: for j ≤ i + (keys - queries) only, and j > i + (keys - queries) - window, in
+// positions of the whole tensors; g is the group of head h; see core/ops/attention.hpp.
+//   dv_j = Σ_h Σ_i p_ij dy_i, ds_ij = p_ij (dy_i · v_j - y_i · dy_i), dq_i = Σ_j ds_ij k_j / √d,
+//   dk_j = Σ_h Σ_i ds_ij q_i / √d, Σ_h over the heads of the group.
 //
-// Shapes: q, y [n, queries, h, d], k, v [n, keys, h, d], or qkv [n, s, 3, h, d]; lse [n, h,
-// queries]. Any order; all overwritten.
+// Shapes: q, y [n, queries, h, d], k, v [n, keys, g, d], or qkv [n, s, 3, h, d]; mask [n, keys] or
+// [n, queries, keys]; lse [n, h, queries]. Any order; all overwritten.
 //
 // Scores are computed in tiles of kQueries × kKeys, never as a whole (Dao et al. 2022, arXiv
 // 2205.14135): forward rescales its sums when a larger score appears; backward computes p again
-// from lse. Tiles are kept transposed (a row per key), so that queries, the vector's lanes, have
-// maxima and sums of their own. Forward is parallel over (n, h, query tile), backward over (n, h),
-// whose owner alone adds up dk and dv.
+// from lse. Tiles that causality or the window hide are left out. Tiles are kept transposed (a row
+// per key), so that queries, the vector's lanes, have maxima and sums of their own. Forward is
+// parallel over (n, h, query tile), backward over (n, g), whose owner adds up dk and dv; where
+// there are few, the query tiles are cut too, and the parts of dk and dv added up in order.
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "core/ops/attention.hpp"
 #include "kernels/detail/block_access.hpp"
@@ -34,6 +36,8 @@ constexpr std::int64_t kHigh = 4, kWide = 64;
 #endif
 constexpr std::int64_t kQueries = 64, kKeys = 64;  // of a tile
 constexpr std::int64_t kLanes = 32;                // workers with memory of their own
+// Backward cuts the query tiles until there are kTasks tasks, or parts of kPartTiles.
+constexpr std::int64_t kTasks = 8, kPartTiles = 8;
 
 // Elements of a padded row: a multiple of a block's width, so that products need no edges.
 template <class T>
@@ -130,24 +134,33 @@ void transpose(const T* rows, std::int64_t width, std::int64_t d, T* columns) {
 template <class T>
 class AttentionKernel final : public PreparedKernel {
  public:
-  explicit AttentionKernel(const core::LocalProblem& problem)
-      : steps_(*problem.definition),
-        causal_(problem.op.get_if<core::Attention>()->causal),
-        samples_(problem.axes[problem.definition->axis("n")].extent()),
-        queries_(problem.axes[problem.definition->axis("s")]),
-        heads_(problem.axes[problem.definition->axis("head")].extent()),
-        keys_(problem.axes[problem.definition->axis("t")].extent()),
-        features_(problem.axes[problem.definition->axis("d")].extent()),
-        width_(padded<T>(features_)),
-        keys_ahead_(problem.definition->axes[problem.definition->axis("t")].extent -
-                    problem.definition->axes[problem.definition->axis("s")].extent) {
-    for (const core::Operand& operand : problem.definition->operands)
-      packed_ |= operand.name == "qkv";
+  explicit AttentionKernel(const core::LocalProblem& problem) : steps_(*problem.definition) {
+    const core::OpDefinition& definition = *problem.definition;
+    const auto& op = *problem.op.get_if<core::Attention>();
+    const auto part = [&](const char* axis) { return problem.axes[definition.axis(axis)]; };
+    causal_ = op.causal;
+    window_ = op.window;
+    for (const core::Operand& operand : definition.operands) packed_ |= operand.name == "qkv";
+    samples_ = part("n").extent();
+    queries_ = part("s");
+    features_ = part("d").extent();
+    width_ = padded<T>(features_);
+    keys_ = part("t");
+    keys_ahead_ = keys_.extent() - definition.axes[definition.axis("s")].extent;
+    heads_ = part("head").extent() *
+             definition.operands[definition.operand("y")].dims[2].stride;  // of a group
+    groups_ = heads_;
+    if (packed_) return;
+    const core::Operand& k = definition.operands[definition.operand("k")];
+    const core::DimMap &seen = k.dims[1], &group = k.dims[2];
+    keys_ = core::image(seen, problem.axes[seen.axis], k.desc.shape[1]);
+    groups_ = core::image(group, part("head"), k.desc.shape[2]).extent();
   }
 
   core::Bytes workspace() const override {
     const std::int64_t forward = lanes(samples_ * heads_ * query_tiles()) * forward_elements();
-    const std::int64_t backward = lanes(samples_ * heads_) * backward_elements();
+    const std::int64_t backward =
+        lanes(samples_ * groups_ * parts()) * backward_elements() + (parts() - 1) * part_elements();
     return core::Bytes(std::max(forward, backward) * static_cast<std::int64_t>(sizeof(T)));
   }
 
@@ -161,6 +174,17 @@ class AttentionKernel final : public PreparedKernel {
  private:
   static std::int64_t lanes(std::int64_t tasks) { return std::min(tasks, kLanes); }
   std::int64_t query_tiles() const { return (queries_.extent() + kQueries - 1) / kQueries; }
+  std::int64_t group_heads() const { return groups_ > 0 ? heads_ / groups_ : 0; }
+  // Backward: into how many parts the query tiles of a group's heads are cut.
+  std::int64_t parts() const {
+    const std::int64_t tasks = samples_ * groups_;
+    if (tasks == 0) return 1;
+    return std::max<std::int64_t>(
+        1, std::min((kTasks + tasks - 1) / tasks, group_heads() * query_tiles() / kPartTiles));
+  }
+  std::int64_t part_elements() const {  // dk and dv
+    return 2 * samples_ * groups_ * keys_.extent() * features_;
+  }
   std::int64_t forward_elements() const {
     return width_ * (2 * kQueries + 2 * kKeys) + kKeys * kQueries;
   }
@@ -187,47 +211,79 @@ class AttentionKernel final : public PreparedKernel {
       const Heads<T> g = input_gradient(call, which);
       if (g.data == nullptr) continue;
       const AttentionKernel* self = this;
-      parallel_for(
-          Space(), "soapstone::attention::backward_input_zero", samples_ * heads_,
-          [=](std::int64_t task) { self->clear(g, task / self->heads_, task % self->heads_); });
+      parallel_for(Space(), "soapstone::attention::backward_input_zero", samples_ * groups_,
+                   [=](std::int64_t task) {
+                     self->clear(g, task / self->groups_, task % self->groups_, {0, g.length});
+                   });
     }
   }
 
-  void clear(const Heads<T>& x, std::int64_t sample, std::int64_t head) const {
-    for (std::int64_t s = 0; s < x.length; ++s)
+  void clear(const Heads<T>& x, std::int64_t sample, std::int64_t head,
+             const core::Interval& positions) const {
+    for (std::int64_t s = positions.begin; s < positions.end; ++s)
       for (std::int64_t f = 0; f < features_; ++f) x.at(sample, head, s)[f * x.d] = T(0);
   }
 
-  // A tile of queries: which of them there are and what they see.
+  // A tile of queries: which of them there are and what they see, as positions in the blocks.
   struct QueryTile {
-    std::int64_t first, count;   // positions in the block
-    std::int64_t visible_first;  // keys that the first query sees; the others see one more each
-    std::int64_t visible;        // keys that the last one sees
+    std::int64_t first, count;
+    std::int64_t key_begin, key_end;  // keys that one of them sees
+    std::int64_t first_end;  // keys of the first query end here; of the others one later each
   };
   QueryTile query_tile(std::int64_t index) const {
-    QueryTile q{index * kQueries, 0, keys_, keys_};
+    QueryTile q{index * kQueries, 0, 0, keys_.extent(), keys_.extent()};
     q.count = std::min(kQueries, queries_.extent() - q.first);
     if (causal_) {
-      q.visible_first = queries_.begin + q.first + keys_ahead_ + 1;
-      q.visible = std::min(keys_, q.visible_first + q.count - 1);
+      q.first_end = queries_.begin + q.first + keys_ahead_ + 1 - keys_.begin;
+      q.key_end = std::min(q.key_end, q.first_end + q.count - 1);
     }
+    if (window_ > 0) q.key_begin = std::max<std::int64_t>(0, q.first_end - window_);
     return q;
   }
 
-  // scores[j, i] = value where query i does not see key first + j.
-  void mask(const QueryTile& q, std::int64_t first, std::int64_t count, T value, T* scores) const {
-    if (!causal_ || first + count <= q.visible_first) return;
-    for (std::int64_t j = 0; j < count; ++j) {
-      const std::int64_t blind =
-          std::min(kQueries, first + j - q.visible_first + 1);  // the first so many queries
-      for (std::int64_t i = 0; i < blind; ++i) scores[j * kQueries + i] = value;
-    }
+  // scores[j, i] for keys first + j: the mask is added, and -∞ where query i does not see the key.
+  void mask(const QueryTile& q, const Strided<T>& added, std::int64_t sample, std::int64_t first,
+            std::int64_t count, T* scores) const {
+    constexpr T kHidden = -std::numeric_limits<T>::infinity();
+    if (added.rank == 2)
+      for (std::int64_t j = 0; j < count; ++j) {
+        const T value = added(sample, first + j);
+        SOAPSTONE_SIMD
+        for (std::int64_t i = 0; i < kQueries; ++i) scores[j * kQueries + i] += value;
+      }
+    if (added.rank == 3)
+      for (std::int64_t i = 0; i < q.count; ++i) {
+        const T* row = &added(sample, q.first + i, first);
+        const std::int64_t step = added.stride[2];
+        for (std::int64_t j = 0; j < count; ++j) scores[j * kQueries + i] += row[j * step];
+      }
+    if (causal_ && first + count > q.first_end)
+      for (std::int64_t j = 0; j < count; ++j) {
+        const std::int64_t blind =
+            std::min(kQueries, first + j - q.first_end + 1);  // the first so many queries
+        for (std::int64_t i = 0; i < blind; ++i) scores[j * kQueries + i] = kHidden;
+      }
+    if (window_ > 0 && first < q.first_end + q.count - 1 - window_)
+      for (std::int64_t j = 0; j < count; ++j) {
+        const std::int64_t seeing =
+            std::max<std::int64_t>(0, first + j - q.first_end + 1 + window_);  // queries up to here
+        for (std::int64_t i = seeing; i < kQueries; ++i) scores[j * kQueries + i] = kHidden;
+      }
+  }
+  // Without dimensions where there is none. Its keys are those of the whole tensor.
+  Strided<T> added_mask(const StepCall& call) const {
+    const Block& block = steps_.value(call, "mask");
+    if (block.size() == 0) return {};
+    Strided<T> m = strided<T>(block);
+    m.data += keys_.begin * m.stride[m.rank - 1];
+    return m;
   }
 
   void forward(const StepCall& call) const {
     const auto q = input<T>(call, 0), k = input<T>(call, 1), v = input<T>(call, 2);
     const auto y = heads_of<T>(steps_.value(call, "y"));
     const auto lse = strided<T>(steps_.value(call, "lse"));
+    const auto added = added_mask(call);
     const std::int64_t tiles = query_tiles(), tasks = samples_ * heads_ * tiles,
                        workers = lanes(tasks);
     auto* workspace = static_cast<T*>(call.workspace);
@@ -235,23 +291,24 @@ class AttentionKernel final : public PreparedKernel {
     const AttentionKernel* self = this;
     parallel_for(Space(), "soapstone::attention::forward", workers, [=](std::int64_t lane) {
       for (std::int64_t task = lane; task < tasks; task += workers)
-        self->forward_tile(q, k, v, y, lse, task / tiles / self->heads_,
+        self->forward_tile(q, k, v, added, y, lse, task / tiles / self->heads_,
                            task / tiles % self->heads_, self->query_tile(task % tiles),
                            workspace + lane * elements);
     });
   }
 
-  void forward_tile(const Heads<T>& q, const Heads<T>& k, const Heads<T>& v, const Heads<T>& y,
-                    const Strided<T>& lse, std::int64_t sample, std::int64_t head,
-                    const QueryTile& tile, T* memory) const {
-    const std::int64_t d = features_, width = width_;
+  void forward_tile(const Heads<T>& q, const Heads<T>& k, const Heads<T>& v,
+                    const Strided<T>& added, const Heads<T>& y, const Strided<T>& lse,
+                    std::int64_t sample, std::int64_t head, const QueryTile& tile,
+                    T* memory) const {
+    const std::int64_t d = features_, width = width_, group = head / group_heads();
     const auto take = [&](std::int64_t count) { return std::exchange(memory, memory + count); };
     T* scores = take(kKeys * kQueries);
     T* columns = take(kQueries * width);  // q transposed
     T* sums = take(kQueries * width);     // Σ_j exp(s_ij - largest_i) v_j; q before that
     T* keys = take(kKeys * width);
     T* values = take(kKeys * width);
-    T largest[kQueries], total[kQueries], correction[kQueries];
+    T largest[kQueries], total[kQueries], correction[kQueries], shift[kQueries];
     load(q, q.at(sample, head, tile.first), tile.count, d, T(1) / std::sqrt(static_cast<T>(d)),
          kQueries, width, sums);
     transpose(sums, width, d, columns);
@@ -260,13 +317,12 @@ class AttentionKernel final : public PreparedKernel {
       largest[i] = -std::numeric_limits<T>::infinity();
       total[i] = T(0);
     }
-    for (std::int64_t first = 0; first < tile.visible; first += kKeys) {
-      const std::int64_t count = std::min(kKeys, tile.visible - first);
-      load(k, k.at(sample, head, first), count, d, T(1), kKeys, width, keys);
-      load(v, v.at(sample, head, first), count, d, T(1), kKeys, width, values);
+    for (std::int64_t first = tile.key_begin; first < tile.key_end; first += kKeys) {
+      const std::int64_t count = std::min(kKeys, tile.key_end - first);
+      load(k, k.at(sample, group, first), count, d, T(1), kKeys, width, keys);
+      load(v, v.at(sample, group, first), count, d, T(1), kKeys, width, values);
       product<Into::kZero, T>(kKeys, kQueries, d, {keys, width, 1}, columns, scores);
-      mask(tile, first, count, -std::numeric_limits<T>::infinity(), scores);
-      // Every query sees key 0, so that the largest score is a number after the first tile.
+      mask(tile, added, sample, first, count, scores);
       SOAPSTONE_SIMD
       for (std::int64_t i = 0; i < kQueries; ++i) correction[i] = largest[i];
       for (std::int64_t j = 0; j < count; ++j) {
@@ -275,20 +331,22 @@ class AttentionKernel final : public PreparedKernel {
         for (std::int64_t i = 0; i < kQueries; ++i)
           largest[i] = row[i] > largest[i] ? row[i] : largest[i];
       }
+      // A query that has seen no key yet has -∞, which has no difference to itself.
       SOAPSTONE_SIMD
       for (std::int64_t i = 0; i < kQueries; ++i) {
-        correction[i] = exponential(correction[i] - largest[i]);
+        shift[i] = largest[i] >= std::numeric_limits<T>::lowest() ? largest[i] : T(0);
+        correction[i] = exponential(correction[i] - shift[i]);
         total[i] *= correction[i];
       }
       for (std::int64_t j = 0; j < count; ++j) {
         T* row = scores + j * kQueries;
         SOAPSTONE_SIMD
         for (std::int64_t i = 0; i < kQueries; ++i) {
-          row[i] = exponential(row[i] - largest[i]);
+          row[i] = exponential(row[i] - shift[i]);
           total[i] += row[i];
         }
       }
-      if (first > 0)
+      if (first > tile.key_begin)
         for (std::int64_t i = 0; i < kQueries; ++i) {
           SOAPSTONE_SIMD
           for (std::int64_t f = 0; f < width; ++f) sums[i * width + f] *= correction[i];
@@ -297,16 +355,54 @@ class AttentionKernel final : public PreparedKernel {
     }
     for (std::int64_t i = 0; i < tile.count; ++i) {
       T* to = y.at(sample, head, tile.first + i);
-      const T factor = T(1) / total[i];
+      const bool sees = total[i] != T(0);
+      const T factor = sees ? T(1) / total[i] : T(0);
       for (std::int64_t f = 0; f < d; ++f) to[f * y.d] = sums[i * width + f] * factor;
-      lse(sample, head, tile.first + i) = largest[i] + std::log(total[i]);
+      lse(sample, head, tile.first + i) = sees ? largest[i] + std::log(total[i]) : T(0);
     }
   }
 
   struct Backward {
     Heads<T> q, k, v, y, dy, dq, dk, dv;
     Strided<T> lse;
+    Strided<T> added;
+    T* parts = nullptr;  // of dk and dv, but for the first: [part - 1][dk or dv][n][g][keys][d]
   };
+  // dk (0) or dv (1) of a part: the gradient itself for the last; nothing where nobody wants it.
+  Heads<T> part_of(const Backward& b, std::int64_t part, int which) const {
+    const Heads<T>& whole = which == 0 ? b.dk : b.dv;
+    if (part == parts() - 1 || whole.data == nullptr) return whole;
+    const std::int64_t length = keys_.extent(), head = length * features_;
+    return {b.parts + part * part_elements() + which * samples_ * groups_ * head,
+            groups_ * head,
+            features_,
+            head,
+            1,
+            length};
+  }
+  // body(tile, head of the group) for what a part computes: parts see about as many keys each.
+  template <class Body>
+  void for_tiles_of(std::int64_t part, const Body& body) const {
+    const std::int64_t tiles = query_tiles(), heads = group_heads(), cut = parts();
+    const auto work = [](const QueryTile& tile) { return tile.key_end - tile.key_begin + 1; };
+    std::int64_t total = 0, before = 0;
+    for (std::int64_t t = 0; t < tiles; ++t) total += heads * work(query_tile(t));
+    for (std::int64_t t = 0; t < tiles; ++t) {
+      const QueryTile tile = query_tile(t);
+      for (std::int64_t head = 0; head < heads; ++head) {
+        if (before * cut / total == part) body(tile, head);
+        before += work(tile);
+      }
+    }
+  }
+  core::Interval keys_of(std::int64_t part) const {
+    core::Interval keys{keys_.extent(), 0};
+    for_tiles_of(part, [&](const QueryTile& tile, std::int64_t) {
+      keys.begin = std::min(keys.begin, tile.key_begin);
+      keys.end = std::max(keys.end, tile.key_end);
+    });
+    return keys;
+  }
 
   void backward(const StepCall& call) const {
     Backward b;
@@ -315,18 +411,65 @@ class AttentionKernel final : public PreparedKernel {
     b.dy = heads_of<T>(steps_.gradient(call, "y"));
     b.lse = strided<T>(steps_.value(call, "lse"));
     b.dq = input_gradient(call, 0), b.dk = input_gradient(call, 1), b.dv = input_gradient(call, 2);
-    const std::int64_t tasks = samples_ * heads_, workers = lanes(tasks),
+    b.added = added_mask(call);
+    const std::int64_t cut = parts(), tasks = samples_ * groups_ * cut, workers = lanes(tasks),
                        elements = backward_elements();
     auto* workspace = static_cast<T*>(call.workspace);
+    b.parts = workspace + workers * elements;
     const AttentionKernel* self = this;
     parallel_for(Space(), "soapstone::attention::backward_input", workers, [=](std::int64_t lane) {
       for (std::int64_t task = lane; task < tasks; task += workers)
-        self->backward_head(b, task / self->heads_, task % self->heads_,
+        self->backward_part(b, task / cut / self->groups_, task / cut % self->groups_, task % cut,
                             workspace + lane * elements);
+    });
+    const std::int64_t key_tiles = (keys_.extent() + kKeys - 1) / kKeys;
+    if (cut > 1)
+      parallel_for(Space(), "soapstone::attention::backward_input_sum",
+                   samples_ * groups_ * key_tiles, [=](std::int64_t task) {
+                     const std::int64_t head = task / key_tiles, first = task % key_tiles * kKeys;
+                     for (const int which : {0, 1})
+                       self->add_parts(b, head / self->groups_, head % self->groups_, which,
+                                       {first, first + kKeys});
+                   });
+  }
+
+  void add_parts(const Backward& b, std::int64_t sample, std::int64_t group, int which,
+                 const core::Interval& positions) const {
+    const std::int64_t last = parts() - 1;
+    const Heads<T> to = part_of(b, last, which);
+    if (to.data == nullptr) return;
+    for (std::int64_t part = 0; part < last; ++part) {
+      const Heads<T> from = part_of(b, part, which);
+      const core::Interval keys = core::intersect(keys_of(part), positions);
+      for (std::int64_t j = keys.begin; j < keys.end; ++j)
+        add_row(from.at(sample, group, j), to.at(sample, group, j), to.d);
+    }
+  }
+  // to[f · step] += from[f]
+  void add_row(const T* from, T* to, std::int64_t step) const {
+    if (step == 1) {
+      SOAPSTONE_SIMD
+      for (std::int64_t f = 0; f < features_; ++f) to[f] += from[f];
+    } else {
+      for (std::int64_t f = 0; f < features_; ++f) to[f * step] += from[f];
+    }
+  }
+
+  void backward_part(const Backward& b, std::int64_t sample, std::int64_t group, std::int64_t part,
+                     T* memory) const {
+    const Heads<T> dk = part_of(b, part, 0), dv = part_of(b, part, 1);
+    const core::Interval keys =
+        part == parts() - 1 ? core::Interval{0, keys_.extent()} : keys_of(part);
+    if (dk.data != nullptr) clear(dk, sample, group, keys);
+    if (dv.data != nullptr) clear(dv, sample, group, keys);
+    for_tiles_of(part, [&](const QueryTile& tile, std::int64_t head) {
+      backward_tile(b, dk, dv, sample, group, group * group_heads() + head, tile, memory);
     });
   }
 
-  void backward_head(const Backward& b, std::int64_t sample, std::int64_t head, T* memory) const {
+  void backward_tile(const Backward& b, const Heads<T>& dk, const Heads<T>& dv, std::int64_t sample,
+                     std::int64_t group, std::int64_t head, const QueryTile& tile,
+                     T* memory) const {
     const std::int64_t d = features_, width = width_;
     const T scale = T(1) / std::sqrt(static_cast<T>(d));
     const auto take = [&](std::int64_t count) { return std::exchange(memory, memory + count); };
@@ -341,77 +484,66 @@ class AttentionKernel final : public PreparedKernel {
     T* values = take(kKeys * width);
     T* sums = take(kKeys * width);
     T lse[kQueries], delta[kQueries];  // delta_i = y_i · dy_i = Σ_j p_ij (dy_i · v_j)
-    if (b.dk.data != nullptr) clear(b.dk, sample, head);
-    if (b.dv.data != nullptr) clear(b.dv, sample, head);
     const auto add_rows = [&](const Heads<T>& to, std::int64_t first, std::int64_t count) {
-      for (std::int64_t j = 0; j < count; ++j) {
-        T* row = to.at(sample, head, first + j);
-        const T* from = sums + j * width;
-        if (to.d == 1) {
-          SOAPSTONE_SIMD
-          for (std::int64_t f = 0; f < d; ++f) row[f] += from[f];
-        } else {
-          for (std::int64_t f = 0; f < d; ++f) row[f * to.d] += from[f];
-        }
-      }
+      for (std::int64_t j = 0; j < count; ++j)
+        add_row(sums + j * width, to.at(sample, group, first + j), to.d);
     };
-    for (std::int64_t t = 0; t < query_tiles(); ++t) {
-      const QueryTile tile = query_tile(t);
-      load(b.y, b.y.at(sample, head, tile.first), tile.count, d, T(1), kQueries, width, q_rows);
-      load(b.dy, b.dy.at(sample, head, tile.first), tile.count, d, T(1), kQueries, width, dy_rows);
-      for (std::int64_t i = 0; i < kQueries; ++i) {
-        T dot = 0;
-        SOAPSTONE_SIMD_SUM(dot)
-        for (std::int64_t f = 0; f < d; ++f) dot += q_rows[i * width + f] * dy_rows[i * width + f];
-        delta[i] = dot;
-        lse[i] = i < tile.count ? b.lse(sample, head, tile.first + i) : T(0);
-      }
-      load(b.q, b.q.at(sample, head, tile.first), tile.count, d, scale, kQueries, width, q_rows);
-      transpose(q_rows, width, d, q_columns);
-      transpose(dy_rows, width, d, dy_columns);
-      for (std::int64_t i = 0; i < kQueries * width; ++i) dq[i] = T(0);
-      for (std::int64_t first = 0; first < tile.visible; first += kKeys) {
-        const std::int64_t count = std::min(kKeys, tile.visible - first);
-        load(b.k, b.k.at(sample, head, first), count, d, T(1), kKeys, width, keys);
-        load(b.v, b.v.at(sample, head, first), count, d, T(1), kKeys, width, values);
-        product<Into::kZero, T>(kKeys, kQueries, d, {keys, width, 1}, q_columns, p);
-        product<Into::kZero, T>(kKeys, kQueries, d, {values, width, 1}, dy_columns, ds);
-        mask(tile, first, count, -std::numeric_limits<T>::infinity(), p);
-        for (std::int64_t j = 0; j < count; ++j) {
-          T *p_row = p + j * kQueries, *ds_row = ds + j * kQueries;
-          SOAPSTONE_SIMD
-          for (std::int64_t i = 0; i < kQueries; ++i) {
-            p_row[i] = exponential(p_row[i] - lse[i]);
-            ds_row[i] = p_row[i] * (ds_row[i] - delta[i]);
-          }
+    load(b.y, b.y.at(sample, head, tile.first), tile.count, d, T(1), kQueries, width, q_rows);
+    load(b.dy, b.dy.at(sample, head, tile.first), tile.count, d, T(1), kQueries, width, dy_rows);
+    for (std::int64_t i = 0; i < kQueries; ++i) {
+      T dot = 0;
+      SOAPSTONE_SIMD_SUM(dot)
+      for (std::int64_t f = 0; f < d; ++f) dot += q_rows[i * width + f] * dy_rows[i * width + f];
+      delta[i] = dot;
+      lse[i] = i < tile.count ? b.lse(sample, head, tile.first + i) : T(0);
+    }
+    load(b.q, b.q.at(sample, head, tile.first), tile.count, d, scale, kQueries, width, q_rows);
+    transpose(q_rows, width, d, q_columns);
+    transpose(dy_rows, width, d, dy_columns);
+    for (std::int64_t i = 0; i < kQueries * width; ++i) dq[i] = T(0);
+    for (std::int64_t first = tile.key_begin; first < tile.key_end; first += kKeys) {
+      const std::int64_t count = std::min(kKeys, tile.key_end - first);
+      load(b.k, b.k.at(sample, group, first), count, d, T(1), kKeys, width, keys);
+      load(b.v, b.v.at(sample, group, first), count, d, T(1), kKeys, width, values);
+      product<Into::kZero, T>(kKeys, kQueries, d, {keys, width, 1}, q_columns, p);
+      product<Into::kZero, T>(kKeys, kQueries, d, {values, width, 1}, dy_columns, ds);
+      mask(tile, b.added, sample, first, count, p);
+      for (std::int64_t j = 0; j < count; ++j) {
+        T *p_row = p + j * kQueries, *ds_row = ds + j * kQueries;
+        SOAPSTONE_SIMD
+        for (std::int64_t i = 0; i < kQueries; ++i) {
+          p_row[i] = exponential(p_row[i] - lse[i]);
+          ds_row[i] = p_row[i] * (ds_row[i] - delta[i]);
         }
-        if (b.dv.data != nullptr) {
-          product<Into::kZero, T>(kKeys, width, kQueries, {p, kQueries, 1}, dy_rows, sums);
-          add_rows(b.dv, first, count);
-        }
-        if (b.dk.data != nullptr) {
-          product<Into::kZero, T>(kKeys, width, kQueries, {ds, kQueries, 1}, q_rows, sums);
-          add_rows(b.dk, first, count);
-        }
-        if (b.dq.data != nullptr)
-          product<Into::kSum, T>(kQueries, width, count, {ds, 1, kQueries}, keys, dq);
       }
-      if (b.dq.data == nullptr) continue;
-      for (std::int64_t i = 0; i < tile.count; ++i) {
-        T* to = b.dq.at(sample, head, tile.first + i);
-        for (std::int64_t f = 0; f < d; ++f) to[f * b.dq.d] = dq[i * width + f] * scale;
+      if (dv.data != nullptr) {
+        product<Into::kZero, T>(kKeys, width, kQueries, {p, kQueries, 1}, dy_rows, sums);
+        add_rows(dv, first, count);
       }
+      if (dk.data != nullptr) {
+        product<Into::kZero, T>(kKeys, width, kQueries, {ds, kQueries, 1}, q_rows, sums);
+        add_rows(dk, first, count);
+      }
+      if (b.dq.data != nullptr)
+        product<Into::kSum, T>(kQueries, width, count, {ds, 1, kQueries}, keys, dq);
+    }
+    if (b.dq.data == nullptr) return;
+    for (std::int64_t i = 0; i < tile.count; ++i) {
+      T* to = b.dq.at(sample, head, tile.first + i);
+      for (std::int64_t f = 0; f < d; ++f) to[f * b.dq.d] = dq[i * width + f] * scale;
     }
   }
 
   StepTable steps_;
-  bool causal_;
+  bool causal_ = false;
+  std::int64_t window_ = 0;
   bool packed_ = false;
-  std::int64_t samples_;
-  core::Interval queries_;  // positions in the whole sequence
-  std::int64_t heads_, keys_, features_;
-  std::int64_t width_;       // features, padded
-  std::int64_t keys_ahead_;  // keys that lie before the first query
+  std::int64_t samples_ = 0;
+  core::Interval queries_, keys_;        // positions in the whole sequences
+  std::int64_t heads_ = 0, groups_ = 0;  // of queries; of keys and values
+  std::int64_t features_ = 0;
+  std::int64_t width_ = 0;       // features, padded
+  std::int64_t keys_ahead_ = 0;  // keys that lie before the first query
 };
 
 }  // namespace

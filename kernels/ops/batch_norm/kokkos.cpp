@@ -33,7 +33,9 @@ template <class T>
 class BatchNormKernel final : public PreparedKernel {
  public:
   explicit BatchNormKernel(const core::LocalProblem& problem)
-      : steps_(*problem.definition), epsilon_(problem.op.get_if<core::BatchNorm>()->epsilon) {
+      : steps_(*problem.definition),
+        epsilon_(problem.op.get_if<core::BatchNorm>()->epsilon),
+        momentum_(problem.op.get_if<core::BatchNorm>()->momentum) {
     const core::OpDefinition& definition = *problem.definition;
     const core::Shape& whole = definition.operands[definition.operand("x")].desc.shape;
     for (std::size_t d = 0; d < whole.size(); ++d)
@@ -55,6 +57,8 @@ class BatchNormKernel final : public PreparedKernel {
   void execute(const StepCall& call) const override {
     if (steps_.name(call) == "statistics") return statistics(call);
     if (steps_.name(call) == "normalize") return normalize(call);
+    if (steps_.name(call) == "recall") return recall(call);
+    if (steps_.name(call) == "remember") return remember(call);
     if (steps_.name(call) == "backward_statistics") return backward_statistics(call);
     if (steps_.name(call) == "backward_input") return backward_input(call);
     if (steps_.name(call) == "backward_weight") return backward_weight(call);
@@ -117,6 +121,37 @@ class BatchNormKernel final : public PreparedKernel {
             sums(0, c) = total[0];
             sums(1, c) = total[1];
           });
+    });
+  }
+
+  // The sums that a batch with the running averages as its mean and variance would have.
+  void recall(const StepCall& call) const {
+    const T* mean = data_of<T>(steps_.value(call, "running_mean"));
+    const T* variance = data_of<T>(steps_.value(call, "running_var"));
+    const auto sums = strided<double>(steps_.value(call, "sums"));
+    const double count = count_;
+    parallel_for(Space(), "soapstone::batch_norm::recall", channels_, [=](std::int64_t c) {
+      const double m = mean[c];
+      sums(0, c) = m * count;
+      sums(1, c) = (static_cast<double>(variance[c]) + m * m) * count;
+    });
+  }
+
+  // The blocks that are written may be those that are read.
+  void remember(const StepCall& call) const {
+    const auto sums = strided<double>(steps_.value(call, "sums"));
+    const T* old_mean = data_of<T>(call.operands[1]);
+    const T* old_variance = data_of<T>(call.operands[2]);
+    T* mean = data_of<T>(call.operands[3]);
+    T* variance = data_of<T>(call.operands[4]);
+    const double count = count_, momentum = momentum_;
+    parallel_for(Space(), "soapstone::batch_norm::remember", channels_, [=](std::int64_t c) {
+      const double m = sums(0, c) / count;
+      const double biased = std::max(0.0, sums(1, c) / count - m * m);
+      const double v = biased * count / std::max(1.0, count - 1);
+      mean[c] = static_cast<T>((1 - momentum) * static_cast<double>(old_mean[c]) + momentum * m);
+      variance[c] =
+          static_cast<T>((1 - momentum) * static_cast<double>(old_variance[c]) + momentum * v);
     });
   }
 
@@ -287,6 +322,7 @@ class BatchNormKernel final : public PreparedKernel {
 
   StepTable steps_;
   double epsilon_;
+  double momentum_;
   double count_ = 1;     // elements of a channel in the whole tensor
   core::Shape extents_;  // of this part of x
   std::int64_t channels_ = 0;

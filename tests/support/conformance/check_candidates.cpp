@@ -29,7 +29,8 @@ double tolerance_of(const core::Operand& operand, core::Ref ref, double coeffici
                     double growth) {
   // Counts and indices are exact.
   const bool exact =
-      operand.desc.dtype == core::DType::kI32 || !(operand.differentiable || ref.gradient);
+      operand.desc.dtype == core::DType::kI32 ||
+      (operand.role != core::OperandRole::kWeight && !operand.differentiable && !ref.gradient);
   return exact ? 0 : coefficient * epsilon * growth;
 }
 

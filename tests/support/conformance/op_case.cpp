@@ -103,9 +103,12 @@ double epsilon_of(core::DType dtype) {
   return 0;
 }
 
-std::map<std::string, std::vector<double>> evaluate(
+namespace {
+
+std::map<std::string, std::vector<double>> run_on(
     const core::Op& op, std::vector<core::TensorDesc> inputs,
-    const std::map<std::string, std::vector<double>>& given, const reference::RandomKey& random) {
+    const std::map<std::string, std::vector<double>>& given, const reference::RandomKey& random,
+    core::StepUse run) {
   for (auto& desc : inputs)
     if (desc.dtype == core::DType::kF32) desc.dtype = core::DType::kF64;
   auto definition = op.define(inputs);
@@ -115,6 +118,7 @@ std::map<std::string, std::vector<double>> evaluate(
     return (ref.gradient ? "grad " : "") + problem.operand(ref).name;
   };
   for (const core::Ref& ref : given_refs(problem.definition)) {
+    if (run == core::StepUse::kEvaluation && ref.gradient) continue;
     const auto values = given.find(short_name(ref));
     SOAPSTONE_ASSERT(values != given.end(), "{} is not given", short_name(ref));
     SOAPSTONE_ASSERT(static_cast<std::int64_t>(values->second.size()) ==
@@ -124,9 +128,24 @@ std::map<std::string, std::vector<double>> evaluate(
     problem.given[ref] = values->second;
   }
   std::map<std::string, std::vector<double>> results;
-  for (auto& [ref, values] : run_op(problem, unsharded(problem.definition), run_reference))
+  for (auto& [ref, values] :
+       run_op(problem, unsharded(problem.definition), run_reference, {.run = run}))
     results[short_name(ref)] = std::move(values);
   return results;
+}
+
+}  // namespace
+
+std::map<std::string, std::vector<double>> evaluate(
+    const core::Op& op, std::vector<core::TensorDesc> inputs,
+    const std::map<std::string, std::vector<double>>& given, const reference::RandomKey& random) {
+  return run_on(op, std::move(inputs), given, random, core::StepUse::kTraining);
+}
+
+std::map<std::string, std::vector<double>> evaluate_without_training(
+    const core::Op& op, std::vector<core::TensorDesc> inputs,
+    const std::map<std::string, std::vector<double>>& given) {
+  return run_on(op, std::move(inputs), given, {}, core::StepUse::kEvaluation);
 }
 
 }  // namespace soapstone::conformance

@@ -77,5 +77,9 @@ std::map<std::string, std::vector<double>> evaluate(
     const core::Op& op, std::vector<core::TensorDesc> inputs,
     const std::map<std::string, std::vector<double>>& given,
     const reference::RandomKey& random = {});
+// Likewise the forward pass of an evaluation.
+std::map<std::string, std::vector<double>> evaluate_without_training(
+    const core::Op& op, std::vector<core::TensorDesc> inputs,
+    const std::map<std::string, std::vector<double>>& given);
 
 }  // namespace soapstone::conformance

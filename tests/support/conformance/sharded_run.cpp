@@ -110,8 +110,9 @@ Tensors run_op(const OpProblem& problem, const core::OpStrategy& strategy, const
   const core::AxisSet split = core::split_axes(strategy);
   for (std::size_t s = 0; s < problem.definition.steps.size(); ++s) {
     const core::Step& step = problem.definition.steps[s];
-    if (!core::step_is_used(step, split) ||
-        (options.forward_only && step.phase != core::Phase::kForward))
+    const bool forward = options.forward_only || options.run == core::StepUse::kEvaluation;
+    if (!core::step_is_used(step, split, options.run) ||
+        (forward && step.phase != core::Phase::kForward))
       continue;
     for (const core::Ref& ref : step.reads) {
       SOAPSTONE_ASSERT(tensors.contains(ref), "step {} reads {}, which no step before it wrote",

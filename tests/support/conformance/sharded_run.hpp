@@ -28,6 +28,7 @@ inline void run_reference(const PartCall& call) {
 
 struct RunOptions {
   bool forward_only = false;
+  core::StepUse run = core::StepUse::kTraining;  // evaluation: forward only, of other steps
   // Rounds every tensor to its dtype between two steps, as memory does.
   bool round_between_steps = false;
 };

@@ -216,18 +216,26 @@ struct Machine {
         const bool unwanted = !reads && ref.gradient &&
                               operand.role != core::OperandRole::kInternal &&
                               !graph.tensor(node.tensors[ref.operand]).needs_gradient;
-        SOAPSTONE_ASSERT(core::is_empty(box) || unwanted, "{}: no buffer for {} {}", name(s, t),
-                         operand.name, core::print(box));
+        // Zero, which is what `dropped` holds.
+        const bool unused = reads && ref.gradient && operand.role == core::OperandRole::kOutput &&
+                            graph.tensor(node.tensors[ref.operand]).uses.empty();
+        SOAPSTONE_ASSERT(core::is_empty(box) || unwanted || unused, "{}: no buffer for {} {}",
+                         name(s, t), operand.name, core::print(box));
         dropped[k].resize(static_cast<std::size_t>(core::elements(box)));
         views.push_back({box, dropped[k].data()});
         continue;
       }
-      SOAPSTONE_ASSERT(uses[k].access == (reads ? core::UseAccess::kRead : core::UseAccess::kWrite),
+      const bool is_state = operand.role == core::OperandRole::kWeight && !operand.differentiable;
+      SOAPSTONE_ASSERT(uses[k].access == (reads      ? core::UseAccess::kRead
+                                          : is_state ? core::UseAccess::kReadWrite
+                                                     : core::UseAccess::kWrite),
                        "{}: access of {}", name(s, t), operand.name);
       Held& held = reads ? read(s, uses[k].buffer, t) : write(s, uses[k].buffer, box);
       SOAPSTONE_ASSERT(held.box == box, "{}: {} is {} but the buffer holds {}", name(s, t),
                        operand.name, core::print(box), core::print(held.box));
-      views.push_back({box, held.values.data()});
+      // What is changed in place is read before it is written.
+      if (reads && is_state) dropped[k] = held.values;
+      views.push_back({box, reads && is_state ? dropped[k].data() : held.values.data()});
     }
     // Rows of the first operand, which are samples unless a reshape before has merged dimensions
     // into them.

@@ -32,7 +32,7 @@ struct OneDevice {
     for (std::uint32_t t = 0; t < whole.tensors().size(); ++t) {
       if (whole.tensors()[t].role != core::TensorRole::kWeight) continue;
       weights[t] = data.weight(whole, core::TensorId(t));
-      if (options.optimizer_states > 0)
+      if (options.optimizer_states > 0 && whole.tensors()[t].needs_gradient)
         states[t] = data.optimizer_state(whole, core::TensorId(t), 0);
     }
   }
@@ -53,7 +53,7 @@ struct OneDevice {
       for (const auto& axis : node.definition.axes) problem.axes.push_back({0, axis.extent});
       for (std::size_t s = 0; s < node.definition.steps.size(); ++s) {
         const core::Step& definition = node.definition.steps[s];
-        if (!definition.only_if_split.empty() ||
+        if (!core::step_is_used(definition, {}, options.run) ||
             (definition.phase == core::Phase::kForward) != forward)
           continue;
         std::vector<Values> written;
@@ -62,6 +62,9 @@ struct OneDevice {
           const bool internal =
               node.definition.operands[r.operand].role == core::OperandRole::kInternal;
           const std::uint32_t t = node.tensors[r.operand].value;
+          if (r.gradient && !internal && !gradients.contains(t))  // of an output that nothing uses
+            gradients[t].resize(static_cast<std::size_t>(core::elements(problem.box(r.operand))),
+                                0);
           Values& from = internal     ? internals.at({op, r})
                          : r.gradient ? gradients.at(t)
                                       : values.at(t);
@@ -81,6 +84,7 @@ struct OneDevice {
           if (operand.role == core::OperandRole::kInternal) {
             internals[{op, ref}] = std::move(written[w]);
           } else if (!ref.gradient) {
+            if (operand.role == core::OperandRole::kWeight) weights[t] = written[w];  // a state
             values[t] = std::move(written[w]);
           } else if (operand.differentiable) {
             Values& sum =
@@ -94,6 +98,7 @@ struct OneDevice {
     for (std::uint32_t op = 0; op < graph.ops().size(); ++op) run(op, true);
     step.loss += values.at(graph.loss().value)[0];
     if (graph.correct()) step.correct += values.at(graph.correct()->value)[0];
+    if (options.run == core::StepUse::kEvaluation) return;
     // Backward through everything that a gradient has reached.
     for (std::uint32_t op = static_cast<std::uint32_t>(graph.ops().size()); op-- > 0;) {
       bool reached = false;

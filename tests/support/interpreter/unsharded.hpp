@@ -27,6 +27,7 @@ struct UnshardedOptions {
   std::uint32_t optimizer_states = 1;
   bool clip = false;
   Sgd sgd = {};
+  core::StepUse run = core::StepUse::kTraining;  // evaluation: the forward pass alone
 };
 
 // One step.

@@ -8,42 +8,57 @@
 namespace soapstone::reference {
 
 void attention_step(const StepCall& c) {
-  const bool causal = c.attributes<core::Attention>().causal;
-  const bool packed = c.has_operand("qkv");
-  const core::Interval keys = c.axis("t"), features = c.axis("d");
-  const std::int64_t queries = c.shape("y")[1];
+  const auto& attention = c.attributes<core::Attention>();
+  const bool packed = c.has_operand("qkv"), masked = c.has_operand("mask");
+  const core::Interval keys = c.axis("t"), features = c.axis("d"), head_axis = c.axis("head");
+  const std::int64_t queries = c.shape("y")[1], heads = c.shape("y")[2];
+  const std::int64_t groups = packed ? heads : c.shape("k")[2];
+  const std::int64_t group_heads = groups > 0 ? heads / groups : 1;
+  // An index of the axis is a group with its heads, but for one group: then it is a head.
+  const std::int64_t heads_of_index = groups == 1 ? 1 : group_heads;
   const double scale = 1 / std::sqrt(static_cast<double>(features.extent()));
   enum { kQ, kK, kV };
+  const auto head_of = [&](int which, std::int64_t head) {
+    return which == kQ ? head : head / group_heads;
+  };
+  static constexpr std::string_view kNames[] = {"q", "k", "v"};
   const auto value = [&](int which, auto n, auto i, auto head, auto f) -> double& {
-    static constexpr std::string_view kNames[] = {"q", "k", "v"};
-    return packed ? c.value("qkv")(n, i, which, head, f) : c.value(kNames[which])(n, i, head, f);
+    return packed ? c.value("qkv")(n, i, which, head, f)
+                  : c.value(kNames[which])(n, i, head_of(which, head), f);
   };
   const auto gradient = [&](int which, auto n, auto i, auto head, auto f) -> double& {
-    static constexpr std::string_view kNames[] = {"q", "k", "v"};
     return packed ? c.gradient("qkv")(n, i, which, head, f)
-                  : c.gradient(kNames[which])(n, i, head, f);
+                  : c.gradient(kNames[which])(n, i, head_of(which, head), f);
   };
   const bool forward = c.name() == "forward";
   if (!forward && c.name() != "backward_input") c.unknown_step();
 
-  const core::Box rows{c.axis("n"), c.axis("s"), c.axis("head")};
+  const core::Box rows{
+      c.axis("n"), c.axis("s"), {head_axis.begin * heads_of_index, head_axis.end * heads_of_index}};
   for_each_index(rows, [&](Index p) {
     const auto n = p[0], i = p[1], head = p[2];
-    const std::int64_t visible =
-        causal ? std::min(keys.end, i + (keys.end - queries) + 1) : keys.end;
+    const std::int64_t itself = i + (keys.end - queries);  // the key at the query's position
+    const std::int64_t end = attention.causal ? std::min(keys.end, itself + 1) : keys.end;
+    const std::int64_t begin =
+        attention.window > 0 ? std::max<std::int64_t>(0, itself + 1 - attention.window) : 0;
     const auto score = [&](std::int64_t j) {
       double sum = 0;
       for (std::int64_t f = 0; f < features.end; ++f)
         sum += value(kQ, n, i, head, f) * value(kK, n, j, head, f);
-      return sum * scale;
+      sum *= scale;
+      if (masked)
+        sum += c.shape("mask").size() == 2 ? c.value("mask")(n, j) : c.value("mask")(n, i, j);
+      return sum;
     };
     double& lse = c.value("lse")(n, head, i);
     if (forward) {
-      double largest = -std::numeric_limits<double>::infinity(), sum = 0;
-      for (std::int64_t j = 0; j < visible; ++j) largest = std::max(largest, score(j));
-      for (std::int64_t j = 0; j < visible; ++j) sum += std::exp(score(j) - largest);
+      constexpr double kNothing = -std::numeric_limits<double>::infinity();
+      double largest = kNothing, sum = 0;
+      for (std::int64_t j = begin; j < end; ++j) largest = std::max(largest, score(j));
+      if (largest == kNothing) return;  // sees no key: zeros
+      for (std::int64_t j = begin; j < end; ++j) sum += std::exp(score(j) - largest);
       lse = largest + std::log(sum);
-      for (std::int64_t j = 0; j < visible; ++j)
+      for (std::int64_t j = begin; j < end; ++j)
         for (std::int64_t f = 0; f < features.end; ++f)
           c.value("y")(n, i, head, f) +=
               std::exp(score(j) - largest) / sum * value(kV, n, j, head, f);
@@ -52,7 +67,7 @@ void attention_step(const StepCall& c) {
     double delta = 0;  // Σ_j p_j dp_j = y · dy
     for (std::int64_t f = 0; f < features.end; ++f)
       delta += c.value("y")(n, i, head, f) * c.gradient("y")(n, i, head, f);
-    for (std::int64_t j = 0; j < visible; ++j) {
+    for (std::int64_t j = begin; j < end; ++j) {
       const double probability = std::exp(score(j) - lse);
       double dp = 0;
       for (std::int64_t f = 0; f < features.end; ++f) {

@@ -24,6 +24,22 @@ void batch_norm_step(const StepCall& c) {
       c.value("sums")(0, p[1]) += x;
       c.value("sums")(1, p[1]) += x * x;
     });
+  } else if (c.name() == "recall") {
+    for (auto ch = c.axis("c").begin; ch < c.axis("c").end; ++ch) {
+      const double m = c.value("running_mean")(ch);
+      c.value("sums")(0, ch) = m * count;
+      c.value("sums")(1, ch) = (c.value("running_var")(ch) + m * m) * count;
+    }
+  } else if (c.name() == "remember") {
+    const double momentum = c.attributes<core::BatchNorm>().momentum;
+    for (auto ch = c.axis("c").begin; ch < c.axis("c").end; ++ch) {
+      const double variance = c.value("sums")(1, ch) / count - mean(ch) * mean(ch);
+      const auto average = [&](std::string_view name, double now) {
+        c.written(name)(ch) = (1 - momentum) * c.value(name)(ch) + momentum * now;
+      };
+      average("running_mean", mean(ch));
+      average("running_var", variance * count / std::max(1.0, count - 1));
+    }
   } else if (c.name() == "normalize") {
     for_each_index(c.axes(), [&](Index p) {
       c.value("y").at(p) = c.value("gamma")(p[1]) * normalized(p) + c.value("beta")(p[1]);

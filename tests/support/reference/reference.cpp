@@ -101,6 +101,14 @@ const View& StepCall::find(std::string_view operand, bool gradient) const {
                    operand);
 }
 
+const View& StepCall::written(std::string_view operand) const {
+  for (std::size_t k = 0; k < definition.writes.size(); ++k)
+    if (!definition.writes[k].gradient &&
+        problem.definition->operands[definition.writes[k].operand].name == operand)
+      return operands[definition.reads.size() + k];
+  SOAPSTONE_ASSERT(false, "step {} does not write {}", definition.name, operand);
+}
+
 void StepCall::unknown_step() const {
   SOAPSTONE_ASSERT(false, "the reference of {} has no step {}", problem.op.name(), definition.name);
 }

@@ -24,6 +24,8 @@ struct StepCall {
   // By the operand's name; throws where the step has none of them.
   const View& value(std::string_view operand) const { return find(operand, false); }
   const View& gradient(std::string_view operand) const { return find(operand, true); }
+  // Of a state, which a step both reads and writes: where it goes.
+  const View& written(std::string_view operand) const;
   bool has_operand(std::string_view operand) const;  // the operator has it
   // Whether the operator has the operand and this part holds it.
   bool is_present(std::string_view operand) const;
