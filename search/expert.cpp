@@ -138,7 +138,7 @@ Strategy expert(const Graph& graph, const Cluster& cluster) {
         });
     } else if (heads && table_axis(def) >= 0) {
       axis = table_axis(def);
-    } else if (!has_weights(def) && !is_spatial(def) && incoming >= 0) {
+    } else if (!has_weights(def) && (!is_spatial(def) || has_heads(def)) && incoming >= 0) {
       axis = incoming;
     }
     if (axis < 0 && !heads) continue;  // data parallel

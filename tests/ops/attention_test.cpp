@@ -26,8 +26,9 @@ std::vector<core::TensorDesc> grouped(std::int64_t n, std::int64_t queries, std:
           floats({n, keys, groups, d})};
 }
 
-std::vector<core::TensorDesc> with_mask(std::vector<core::TensorDesc> inputs, core::Shape mask) {
-  inputs.push_back(floats(std::move(mask)));
+std::vector<core::TensorDesc> with_mask(std::vector<core::TensorDesc> inputs,
+                                        const core::Shape& mask) {
+  inputs.push_back(floats(mask));
   return inputs;
 }
 
@@ -157,9 +158,10 @@ TEST(Attention, AnIndexOfTheHeadAxisIsAGroupButForOneGroup) {
     };
     return std::pair(box("q"), box("k"));
   };
-  EXPECT_EQ(heads_of(12, 4), std::pair(core::Interval(6, 12), core::Interval(2, 4)));
-  EXPECT_EQ(heads_of(12, 12), std::pair(core::Interval(6, 12), core::Interval(6, 12)));
-  EXPECT_EQ(heads_of(12, 1), std::pair(core::Interval(6, 12), core::Interval(0, 1)));
+  const core::Interval heads{6, 12}, half{2, 4}, one{0, 1};
+  EXPECT_EQ(heads_of(12, 4), std::pair(heads, half));
+  EXPECT_EQ(heads_of(12, 12), std::pair(heads, heads));
+  EXPECT_EQ(heads_of(12, 1), std::pair(heads, one));
 }
 
 TEST(Attention, AWindowEndsAtTheQueryItself) {
@@ -177,7 +179,7 @@ TEST(Attention, APartReadsTheKeysOfItsWindow) {
   // Query 2 stands at key 8 and sees 6, 7, 8; query 3 sees 7, 8, 9.
   const core::Box k =
       core::operand_box(d->operands[static_cast<std::size_t>(d->operand("k"))], axes);
-  EXPECT_EQ(k[1], core::Interval(6, 10));
+  EXPECT_EQ(k[1], (core::Interval{6, 10}));
 }
 
 TEST(Attention, TheMaskIsAddedToTheScores) {

@@ -174,7 +174,9 @@ class AttentionKernel final : public PreparedKernel {
  private:
   static std::int64_t lanes(std::int64_t tasks) { return std::min(tasks, kLanes); }
   std::int64_t query_tiles() const { return (queries_.extent() + kQueries - 1) / kQueries; }
-  std::int64_t group_heads() const { return groups_ > 0 ? heads_ / groups_ : 0; }
+  std::int64_t group_heads() const {
+    return groups_ > 0 ? std::max<std::int64_t>(1, heads_ / groups_) : 1;
+  }
   // Backward: into how many parts the query tiles of a group's heads are cut.
   std::int64_t parts() const {
     const std::int64_t tasks = samples_ * groups_;

@@ -217,8 +217,7 @@ struct Machine {
                               operand.role != core::OperandRole::kInternal &&
                               !graph.tensor(node.tensors[ref.operand]).needs_gradient;
         // Zero, which is what `dropped` holds.
-        const bool unused = reads && ref.gradient && operand.role == core::OperandRole::kOutput &&
-                            graph.tensor(node.tensors[ref.operand]).uses.empty();
+        const bool unused = reads && ref.gradient && operand.role == core::OperandRole::kOutput;
         SOAPSTONE_ASSERT(core::is_empty(box) || unwanted || unused, "{}: no buffer for {} {}",
                          name(s, t), operand.name, core::print(box));
         dropped[k].resize(static_cast<std::size_t>(core::elements(box)));

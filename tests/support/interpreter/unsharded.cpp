@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "core/local_problem.hpp"
-#include "tests/support/reference/reference.hpp"
+#include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::interpreter {
 
@@ -56,19 +56,23 @@ struct OneDevice {
         if (!core::step_is_used(definition, {}, options.run) ||
             (definition.phase == core::Phase::kForward) != forward)
           continue;
-        std::vector<Values> written;
+        std::vector<Values> written, read;
         std::vector<reference::View> views;
+        read.reserve(definition.reads.size());
         for (const core::Ref& r : definition.reads) {
           const bool internal =
               node.definition.operands[r.operand].role == core::OperandRole::kInternal;
           const std::uint32_t t = node.tensors[r.operand].value;
           if (r.gradient && !internal && !gradients.contains(t))  // of an output that nothing uses
-            gradients[t].resize(static_cast<std::size_t>(core::elements(problem.box(r.operand))),
-                                0);
+            gradients[t].resize(
+                static_cast<std::size_t>(core::elements(graph.tensors()[t].desc.shape)), 0);
           Values& from = internal     ? internals.at({op, r})
                          : r.gradient ? gradients.at(t)
                                       : values.at(t);
-          views.push_back({problem.box(r.operand), from.data()});
+          // An operator may touch less than the tensor.
+          const core::Box box = problem.box(r.operand);
+          read.push_back(cut(node.definition.operands[r.operand].desc.shape, from, box));
+          views.push_back({box, read.back().data()});
         }
         for (const core::Ref& w : definition.writes)
           written.emplace_back(static_cast<std::size_t>(core::elements(problem.box(w.operand))));
@@ -89,8 +93,12 @@ struct OneDevice {
           } else if (operand.differentiable) {
             Values& sum =
                 operand.role == core::OperandRole::kWeight ? weight_gradients[t] : gradients[t];
-            sum.resize(written[w].size(), 0);
-            for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += written[w][i];
+            sum.resize(static_cast<std::size_t>(core::elements(operand.desc.shape)), 0);
+            std::size_t i = 0;
+            reference::for_each_index(problem.box(ref.operand), [&](reference::Index p) {
+              sum[static_cast<std::size_t>(reference::row_major_position(operand.desc.shape, p))] +=
+                  written[w][i++];
+            });
           }
         }
       }
