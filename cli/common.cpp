@@ -12,6 +12,7 @@
 #include "core/document.hpp"
 #include "core/file.hpp"
 #include "core/json_fwd.hpp"
+#include "core/models/hugging_face.hpp"
 #include "core/models/models.hpp"
 #include "core/ranked_strategies.hpp"
 #include "core/suggest.hpp"
@@ -79,8 +80,9 @@ core::Error in_file(const std::string& file, const core::Error& error) {
 }  // namespace
 
 void declare_model(CLI::App& app, ModelArguments& model, Presence presence) {
-  auto* name = app.add_option("model", model.name,
-                              "Model of the zoo (soapstone models) or a graph document");
+  auto* name = app.add_option(
+      "model", model.name,
+      "Model of the zoo (soapstone models), a graph document, or a Hugging Face config.json");
   if (presence == Presence::kRequired) name->required();
   app.add_option("--batch", model.batch, "Samples per step; default: the model's");
   declare_dtype(app, model);
@@ -110,6 +112,18 @@ void declare_dtype(CLI::App& app, ModelArguments& model) {
 core::Result<core::Graph> build_graph(const ModelArguments& model) {
   if (model.batch < 0) return core::usage_error("--batch {}: at least 1 is accepted", model.batch);
   if (model.name.ends_with(".json")) {
+    SOAPSTONE_ASSIGN(const std::string text, core::read_file(model.name));
+    if (core::is_hugging_face_config(text)) {
+      SOAPSTONE_ASSIGN(core::ConfiguredModel configured,
+                       core::hugging_face_model(text, model.name));
+      configured.options.batch = model.batch;
+      configured.options.dtype = model.dtype.value_or(core::DType::kF32);
+      for (const auto& [name, value] : model.parameters)
+        configured.options.parameters[name] = value;
+      auto graph = core::build_model(configured.name, configured.options);
+      if (!graph) return tl::unexpected(in_file(model.name, graph.error()));
+      return graph;
+    }
     if (!model.parameters.empty())
       return core::usage_error("--{}: {} is a document; hyper-parameters go with models of the zoo",
                                option_name(model.parameters.begin()->first), model.name);

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/models/hugging_face.hpp"
 #include "core/strategy.hpp"
 
 namespace soapstone::core {
@@ -101,6 +102,71 @@ TEST(Models, AlexnetsWorkIsThatOfItsLayers) {
   const double flops = build_model("alexnet", {.batch = 1}).value().flops().value;
   EXPECT_GT(flops, 2 * (3 * macs - first));
   EXPECT_LT(flops, 1.01 * 2 * (3 * macs - first));  // biases, activations, pools
+}
+
+// Keys as the published config.json files have them; those that say nothing about shapes left out.
+TEST(HuggingFaceConfig, GivesTheModelsThatTheFilesDescribe) {
+  const auto count = [](std::string_view text) {
+    EXPECT_TRUE(is_hugging_face_config(text));
+    const auto model = hugging_face_model(text, "config.json");
+    EXPECT_TRUE(model) << model.error().message;
+    if (!model) return std::int64_t{0};
+    const auto graph = build_model(model->name, model->options);
+    EXPECT_TRUE(graph) << graph.error().message;
+    return graph ? graph->parameter_count() : 0;
+  };
+  EXPECT_EQ(count(R"({"model_type": "gpt2", "n_layer": 12, "n_embd": 768, "n_head": 12,
+                      "n_positions": 1024, "n_inner": null, "vocab_size": 50257})"),
+            124'439'808);
+  EXPECT_EQ(count(R"({"model_type": "bert", "num_hidden_layers": 12, "hidden_size": 768,
+                      "num_attention_heads": 12, "intermediate_size": 3072,
+                      "max_position_embeddings": 512, "vocab_size": 30522})"),
+            109'514'298);
+  EXPECT_EQ(count(R"({"model_type": "llama", "num_hidden_layers": 32, "hidden_size": 4096,
+                      "num_attention_heads": 32, "num_key_value_heads": 8,
+                      "intermediate_size": 14336, "vocab_size": 128256, "rope_theta": 500000.0,
+                      "max_position_embeddings": 8192, "attention_bias": false,
+                      "tie_word_embeddings": false})"),
+            8'030'261'248);
+  EXPECT_EQ(count(R"({"model_type": "mistral", "num_hidden_layers": 32, "hidden_size": 4096,
+                      "num_attention_heads": 32, "num_key_value_heads": 8,
+                      "intermediate_size": 14336, "vocab_size": 32000, "sliding_window": 4096,
+                      "max_position_embeddings": 32768, "tie_word_embeddings": false})"),
+            7'241'732'096);
+  EXPECT_EQ(count(R"({"model_type": "mixtral", "num_hidden_layers": 32, "hidden_size": 4096,
+                      "num_attention_heads": 32, "num_key_value_heads": 8,
+                      "intermediate_size": 14336, "vocab_size": 32000, "sliding_window": null,
+                      "num_local_experts": 8, "num_experts_per_tok": 2, "rope_theta": 1e6})"),
+            46'702'792'704);
+  EXPECT_EQ(count(R"({"model_type": "qwen2", "num_hidden_layers": 24, "hidden_size": 896,
+                      "num_attention_heads": 14, "num_key_value_heads": 2,
+                      "intermediate_size": 4864, "vocab_size": 151936, "sliding_window": 32768,
+                      "use_sliding_window": false, "tie_word_embeddings": true})"),
+            494'032'768);
+}
+
+TEST(HuggingFaceConfig, SequencesAreNoLongerThanThePositions) {
+  const auto model = hugging_face_model(
+      R"({"model_type": "gpt2", "n_layer": 1, "n_embd": 8, "n_head": 2, "n_positions": 24,
+          "vocab_size": 50})",
+      "config.json");
+  ASSERT_TRUE(model);
+  EXPECT_EQ(model->options.parameters.at("seq"), 24);
+}
+
+TEST(HuggingFaceConfig, WhatItDoesNotKnowItSays) {
+  const auto error = [](std::string_view text) {
+    const auto model = hugging_face_model(text, "config.json");
+    return model ? std::string() : model.error().message;
+  };
+  EXPECT_EQ(error(R"({"model_type": "deepseek_v3", "hidden_size": 7168, "kv_lora_rank": 512})"),
+            "config.json: model_type `deepseek_v3` is not known; accepted: gpt2, bert, mistral, "
+            "qwen2, llama, mixtral. Keys that were understood: hidden_size.");
+  EXPECT_EQ(error(R"({"model_type": "gpt2", "n_layer": 12})"),
+            "config.json: the key `n_embd` is missing; accepted: a number");
+  EXPECT_EQ(error(R"({"model_type": "gpt2", "n_layer": "many"})"),
+            "config.json: n_layer = \"many\": accepted: a number");
+  EXPECT_FALSE(is_hugging_face_config(R"({"format": "soapstone.graph/1"})"));
 }
 
 TEST(Models, UnknownNamesAndBatchesAreRefused) {
