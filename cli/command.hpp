@@ -45,6 +45,7 @@ extern const Verb kDoctorVerb;
 extern const Verb kKernelsVerb;
 extern const Verb kModelsVerb;
 extern const Verb kProfileVerb;
+extern const Verb kReportVerb;
 extern const Verb kSearchVerb;
 extern const Verb kSimulateVerb;
 extern const Verb kTrainVerb;

@@ -292,6 +292,43 @@ struct DiffOutput {
   }
 };
 
+struct ReportFile {
+  std::string name, what;
+  std::int64_t bytes = 0;
+  friend bool operator==(const ReportFile&, const ReportFile&) = default;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("name", self.name);
+    visit("what", self.what);
+    visit("bytes", self.bytes);
+  }
+};
+struct ReportOutput {
+  static constexpr std::string_view kFormat = "soapstone.report";
+  static constexpr int kVersion = 1;
+  std::string model, cluster, strategy, folder;
+  std::int64_t batch = 0;
+  std::int64_t predicted_step_time_ns = 0;
+  std::optional<std::int64_t> measured_step_time_ns;  // null: nothing was measured
+  std::optional<double> step_relative_error;
+  std::vector<ReportFile> files;   // in the folder
+  std::vector<std::string> notes;  // what is not there, and why
+  friend bool operator==(const ReportOutput&, const ReportOutput&) = default;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("model", self.model);
+    visit("cluster", self.cluster);
+    visit("strategy", self.strategy);
+    visit("folder", self.folder);
+    visit("batch", self.batch);
+    visit("predicted_step_time_ns", self.predicted_step_time_ns);
+    visit("measured_step_time_ns", self.measured_step_time_ns);
+    visit("step_relative_error", self.step_relative_error);
+    visit("files", self.files);
+    visit("notes", self.notes);
+  }
+};
+
 struct CheckEntry {
   std::string name, found, gives;
   bool ok = false;

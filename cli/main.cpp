@@ -27,7 +27,7 @@ constexpr const cli::Verb* kVerbs[] = {
 #ifdef SOAPSTONE_HAS_KERNELS
     &cli::kTrainVerb,   &cli::kVerifyVerb,   &cli::kBenchVerb,
 #endif
-    &cli::kDiffVerb,    &cli::kDoctorVerb,
+    &cli::kDiffVerb,    &cli::kReportVerb,   &cli::kDoctorVerb,
 };
 
 int exit_code(core::ErrorKind kind) {

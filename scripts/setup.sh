@@ -9,7 +9,7 @@ packages=(
   libdnnl-dev ocl-icd-opencl-dev  # oneDNN's CMake package asks for OpenCL
   libopenmpi-dev openmpi-bin
   nlohmann-json3-dev libtomlplusplus-dev libcli11-dev libfmt-dev libexpected-dev
-  libsqlite3-dev librandom123-dev zlib1g-dev
+  libsqlite3-dev librandom123-dev zlib1g-dev libgraphviz-dev
   libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev
   dataset-fashion-mnist iproute2 python3 python3-jsonschema
 )

@@ -1,16 +1,18 @@
 // soapstone diff PREDICTED MEASURED
 #include "simulator/analysis/diff.hpp"
 
+#include <optional>
+
 #include <fmt/core.h>
 
 #include "cli/command.hpp"
 #include "cli/common.hpp"
 #include "cli/documents.hpp"
 #include "cli/output.hpp"
-#include "cli/summary.hpp"
 #include "core/document.hpp"
 #include "core/file.hpp"
 #include "core/trace.hpp"
+#include "reports/summary.hpp"
 
 namespace soapstone::cli {
 
@@ -19,9 +21,23 @@ namespace {
 struct Options {
   std::string predicted, measured;
   std::size_t rows = 20;
-  SummaryInputs summary;
+  std::string ranked, metrics;  // for the summary page
   std::string markdown;
 };
+
+core::Status write_summary(const simulator::TraceDiff& diff, const Options& options) {
+  std::optional<core::RankedStrategies> ranked;
+  std::optional<reports::TrainingMetrics> metrics;
+  if (!options.ranked.empty()) {
+    SOAPSTONE_ASSIGN(ranked, core::load_document<core::RankedStrategies>(options.ranked));
+  }
+  if (!options.metrics.empty()) {
+    SOAPSTONE_ASSIGN(metrics, reports::load_metrics(options.metrics));
+  }
+  return core::write_file_atomically(
+      options.markdown,
+      reports::summary_page(diff, ranked ? &*ranked : nullptr, metrics ? &*metrics : nullptr));
+}
 
 core::Status diff_traces(const Invocation& invocation, const Options& options) {
   SOAPSTONE_TRY(check_folder_of("--markdown", options.markdown));
@@ -33,10 +49,7 @@ core::Status diff_traces(const Invocation& invocation, const Options& options) {
       return core::usage_error("{}: {}", *files[i], status.error().message);
   }
   SOAPSTONE_ASSIGN(const simulator::TraceDiff diff, simulator::diff(traces[0], traces[1]));
-  if (!options.markdown.empty()) {
-    SOAPSTONE_ASSIGN(const std::string page, summary_page(diff, options.summary));
-    SOAPSTONE_TRY(core::write_file_atomically(options.markdown, page));
-  }
+  if (!options.markdown.empty()) SOAPSTONE_TRY(write_summary(diff, options));
   if (invocation.json) return print_json(DiffOutput{diff});
   fmt::print("{}", simulator::text(diff, options.rows));
   return {};
@@ -49,9 +62,8 @@ Action declare(CLI::App& app) {
       ->required();
   app.add_option("--rows", o->rows, "How many operators to list")->capture_default_str();
   app.add_option("--markdown", o->markdown, "Write a summary page here");
-  app.add_option("--ranked", o->summary.ranked, "Ranked strategies to put into the summary");
-  app.add_option("--metrics", o->summary.metrics,
-                 "Metrics of the training to put into the summary");
+  app.add_option("--ranked", o->ranked, "Ranked strategies to put into the summary");
+  app.add_option("--metrics", o->metrics, "Metrics of the training to put into the summary");
   return [o](const Invocation& invocation) { return diff_traces(invocation, *o); };
 }
 

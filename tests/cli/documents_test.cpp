@@ -25,6 +25,7 @@ const SchemaFile kSchemas[] = {
     {"models", document_schema_text<ModelsOutput>},
     {"prediction", document_schema_text<SimulateOutput>},
     {"profile", document_schema_text<ProfileOutput>},
+    {"report", document_schema_text<ReportOutput>},
     {"training", document_schema_text<TrainOutput>},
 #ifdef SOAPSTONE_HAS_KERNELS
     {"verification", document_schema_text<VerifyOutput>},

@@ -23,6 +23,7 @@ CORE = [
     "search mlp --batch 8 --cluster p100-4x4 --budget 50ms --memory-limit 1GiB",
     "simulate mlp --batch 8 --cluster p100-4x4 --strategy ranked.json#1 --trace predicted.json --plan plan.json",
     "diff predicted.json predicted.json",
+    "report mlp --batch 8 --cluster p100-4x4 --strategy ranked.json#1 --ranked ranked.json --out report",
 ]
 KERNELS = [
     "kernels",

@@ -34,7 +34,8 @@ class Verbs : public ProgramTest {
   }
 };
 
-const std::vector<std::string> kVerbs{"models",  "clusters", "search", "simulate", "diff", "doctor",
+const std::vector<std::string> kVerbs{"models",  "clusters", "search", "simulate", "diff", "report",
+                                      "doctor",
 #ifdef SOAPSTONE_HAS_KERNELS
                                       "kernels", "profile",  "train",  "verify",   "bench"
 #endif

@@ -1,0 +1,195 @@
+// soapstone report MODEL
+#include <filesystem>
+
+#include <fmt/core.h>
+
+#include "cli/command.hpp"
+#include "cli/common.hpp"
+#include "cli/costs.hpp"
+#include "cli/documents.hpp"
+#include "cli/optimizer.hpp"
+#include "cli/output.hpp"
+#include "core/document.hpp"
+#include "core/file.hpp"
+#include "core/lower.hpp"
+#include "core/suggest.hpp"
+#include "core/units.hpp"
+#include "reports/chrome_trace.hpp"
+#include "reports/csv.hpp"
+#include "reports/dot.hpp"
+#include "reports/html.hpp"
+#include "reports/summary.hpp"
+#include "reports/svg.hpp"
+#include "simulator/analysis/diff.hpp"
+#include "simulator/simulate.hpp"
+
+namespace soapstone::cli {
+
+namespace {
+
+struct Options {
+  ModelArguments model;
+  ClusterArguments cluster;
+  CostArguments costs;
+  std::string strategy = "data-parallel";
+  bool clip = false;
+  OptimizerChoice optimizer;
+  std::string ranked, predicted, measured, metrics;
+  std::string out;
+  reports::ColourBy colour = reports::ColourBy::kDevices;
+};
+
+core::Error in_file(const std::string& file, const core::Error& error) {
+  return {fmt::format("{}: {}", file, error.message), error.kind};
+}
+
+core::Result<core::Trace> load_trace(const std::string& file, const core::Plan& plan,
+                                     core::TraceOrigin origin) {
+  SOAPSTONE_ASSIGN(core::Trace trace, core::load_document<core::Trace>(file));
+  if (const auto status = reports::check_trace(plan, trace, origin); !status)
+    return tl::unexpected(in_file(file, status.error()));
+  return trace;
+}
+
+core::Result<reports::ReportInput> gather(const Options& options) {
+  reports::ReportInput in;
+  SOAPSTONE_ASSIGN(in.graph, build_graph(options.model));
+  SOAPSTONE_ASSIGN(in.cluster, load_cluster(options.cluster));
+  SOAPSTONE_ASSIGN(const Costs costs, open_costs(in.cluster, options.costs));
+  SOAPSTONE_ASSIGN(in.strategy, load_strategy(in.graph, in.cluster, options.strategy));
+  SOAPSTONE_ASSIGN(in.plan, core::lower(in.graph, in.strategy, in.cluster, *costs.catalog,
+                                        {.optimizer_states = options.optimizer.states(),
+                                         .clip_gradient_norm = options.clip}));
+  if (!options.ranked.empty()) {
+    SOAPSTONE_ASSIGN(in.ranked, core::load_document<core::RankedStrategies>(options.ranked));
+    if (const auto status = reports::check_ranked(in.graph, in.cluster, *in.ranked); !status)
+      return tl::unexpected(in_file(options.ranked, status.error()));
+  }
+  if (!options.measured.empty()) {
+    SOAPSTONE_ASSIGN(in.measured,
+                     load_trace(options.measured, in.plan, core::TraceOrigin::kMeasured));
+  }
+  if (!options.metrics.empty()) {
+    SOAPSTONE_ASSIGN(in.metrics, reports::load_metrics(options.metrics));
+  }
+  if (options.predicted.empty()) {
+    SOAPSTONE_ASSIGN(in.predicted,
+                     simulator::simulate(in.graph, in.plan, in.cluster, costs.model()));
+  } else {
+    SOAPSTONE_ASSIGN(in.predicted,
+                     load_trace(options.predicted, in.plan, core::TraceOrigin::kPredicted));
+  }
+  return in;
+}
+
+core::Status make_folder(const std::filesystem::path& folder) {
+  std::error_code error;
+  if (std::filesystem::exists(folder, error) && !std::filesystem::is_directory(folder, error))
+    return core::usage_error("--out {}: this is no folder; the name of a folder is accepted",
+                             folder.string());
+  std::filesystem::create_directories(folder, error);
+  if (error) return core::fail("--out {}: cannot be made: {}", folder.string(), error.message());
+  return {};
+}
+
+core::Status report(const Invocation& invocation, const Options& options) {
+  SOAPSTONE_ASSIGN(const reports::ReportInput input, gather(options));
+  const std::filesystem::path folder = options.out;
+  SOAPSTONE_TRY(make_folder(folder));
+
+  ReportOutput out;
+  out.folder = options.out;
+  const auto write = [&](std::string name, std::string what,
+                         const std::string& text) -> core::Status {
+    SOAPSTONE_TRY(core::write_file_atomically(folder / name, text));
+    out.files.push_back({std::move(name), std::move(what), static_cast<std::int64_t>(text.size())});
+    return {};
+  };
+  const reports::Picture picture = reports::picture(input);
+  reports::PageOptions page{.colour = options.colour, .svg = {}, .notes = {}};
+  const std::string drawing = reports::dot(picture, options.colour);
+  SOAPSTONE_TRY(write("graph.dot", "the graph and its placement, for Graphviz", drawing));
+  if (const auto svg = reports::svg(drawing); svg) {
+    SOAPSTONE_TRY(write("graph.svg", "the same, drawn", *svg));
+    SOAPSTONE_ASSIGN(
+        page.svg, reports::svg(reports::dot(picture, options.colour, reports::Legend::kWithout)));
+  } else {
+    page.notes.push_back("No graph.svg: " + svg.error().message + ".");
+  }
+  SOAPSTONE_TRY(write("trace.json", "timelines for Perfetto or chrome://tracing",
+                      reports::chrome_trace(input)));
+  SOAPSTONE_TRY(write("ops.csv", "times and memory of every operator",
+                      reports::ops_csv(reports::op_table(input))));
+  if (input.ranked)
+    SOAPSTONE_TRY(write("strategies.csv", "the ranked strategies",
+                        reports::strategies_csv(
+                            reports::strategy_table(input.graph, *input.ranked, input.strategy))));
+  SOAPSTONE_TRY(write("summary.md", "a summary in Markdown", reports::summary_page(input)));
+  SOAPSTONE_TRY(write("index.html", "all of it as one page", reports::html_page(input, page)));
+
+  out.model = input.graph.name();
+  out.cluster = input.cluster.name();
+  out.strategy = core::summary(input.graph, input.strategy);
+  out.batch = input.graph.batch();
+  out.predicted_step_time_ns = input.predicted.step_time.value;
+  if (input.measured) {
+    const simulator::TimePair step{input.predicted.step_time, input.measured->step_time};
+    out.measured_step_time_ns = step.measured.value;
+    if (step.measured.value > 0) out.step_relative_error = step.relative_error();
+  }
+  out.notes = page.notes;
+  if (invocation.json) return print_json(out);
+  fmt::print("{} with a batch of {} on {}: {}\n", out.model, out.batch, out.cluster, out.strategy);
+  fmt::print("predicted step  {}\n", core::human_text(input.predicted.step_time));
+  if (input.measured)
+    fmt::print("measured step   {}{}\n", core::human_text(input.measured->step_time),
+               out.step_relative_error ? fmt::format(", the prediction is off by {:+.1f} %",
+                                                     100 * *out.step_relative_error)
+                                       : "");
+  std::vector<std::vector<std::string>> rows{{"file", "size", "what"}};
+  for (const auto& f : out.files)
+    rows.push_back({(folder / f.name).string(), core::human_text(core::Bytes(f.bytes)), f.what});
+  fmt::print("{}", table(rows));
+  for (const auto& note : out.notes) fmt::print("{}\n", note);
+  return {};
+}
+
+Action declare(CLI::App& app) {
+  auto o = std::make_shared<Options>();
+  declare_model(app, o->model);
+  declare_cluster(app, o->cluster);
+  declare_costs(app, o->costs);
+  declare_strategy(app, o->strategy);
+  declare_optimizer(app, o->optimizer);
+  app.add_flag("--clip", o->clip, "With clipping by the global gradient norm");
+  app.add_option("--ranked", o->ranked, "Ranked strategies of search");
+  app.add_option("--predicted", o->predicted,
+                 "Trace of simulate with the same arguments; default: simulated now");
+  app.add_option("--measured", o->measured, "Trace of train with the same strategy");
+  app.add_option("--metrics", o->metrics, "Metrics of the training");
+  app.add_option("--out", o->out, "Folder for the report; made where there is none")->required();
+  app.add_option_function<std::string>(
+         "--colour",
+         [o](const std::string& text) {
+           const auto by = core::enum_from_name<reports::ColourBy>(text);
+           std::vector<std::string_view> names;
+           for (const auto& [value, name] : enum_names(reports::ColourBy{}))
+             names.push_back(name);
+           if (!by)
+             throw CLI::ValidationError(
+                 "--colour", fmt::format("`{}`: {}", text, core::accepted_names(text, names)));
+           o->colour = *by;
+         },
+         "What the colours of the graph say: devices | time | memory | bytes")
+      ->default_str("devices");
+  return [o](const Invocation& invocation) { return report(invocation, *o); };
+}
+
+}  // namespace
+
+const Verb kReportVerb{"report", "Write pages, pictures and tables about a strategy",
+                       "soapstone report alexnet --batch 64 --cluster p100-4x4 --strategy "
+                       "data-parallel --out report",
+                       declare};
+
+}  // namespace soapstone::cli

@@ -1,0 +1,45 @@
+#include "reports/detail/text.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace soapstone::reports::detail {
+
+using namespace core;
+
+std::string split_text(const OpNode& node, const OpStrategy& strategy) {
+  std::string out;
+  const auto add = [&](std::string_view name, std::int32_t degree) {
+    if (degree > 1) out += fmt::format("{}{}={}", out.empty() ? "" : " ", name, degree);
+  };
+  for (std::size_t a = 0; a < strategy.degrees.size(); ++a)
+    add(node.definition.axes[a].name, strategy.degrees[a]);
+  add("replicas", strategy.replicas);
+  return out;
+}
+
+std::string device_text(std::span<const DeviceId> devices) {
+  std::string out;
+  for (std::size_t i = 0; i < devices.size();) {
+    std::size_t j = i + 1;
+    while (j < devices.size() && devices[j].value == devices[j - 1].value + 1) ++j;
+    if (!out.empty()) out += ',';
+    out += std::to_string(devices[i].value);
+    if (j - i > 1) out += "-" + std::to_string(devices[j - 1].value);
+    i = j;
+  }
+  return out;
+}
+
+std::string json_string(std::string_view text) {
+  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::vector<PlanPlace> places_of(const Plan& plan) {
+  std::vector<PlanPlace> places(plan.device_count);
+  for (std::uint32_t c = 0; c < plan.classes.size(); ++c)
+    for (std::uint32_t m = 0; m < plan.classes[c].members.size(); ++m)
+      places[plan.classes[c].members[m].value] = {c, m};
+  return places;
+}
+
+}  // namespace soapstone::reports::detail

@@ -1,0 +1,107 @@
+#include "reports/memory_curves.hpp"
+
+#include <algorithm>
+#include <map>
+
+#include "reports/detail/text.hpp"
+
+namespace soapstone::reports {
+
+using namespace core;
+
+Holder holder_of(BufferKind kind) {
+  switch (kind) {
+    case BufferKind::kWeight:
+      return Holder::kWeights;
+    case BufferKind::kOptimizerState:
+      return Holder::kOptimizerState;
+    case BufferKind::kWeightGradient:
+      return Holder::kWeightGradients;
+    case BufferKind::kSource:
+      return Holder::kData;
+    case BufferKind::kActivation:
+    case BufferKind::kInternal:
+      return Holder::kActivations;
+    case BufferKind::kActivationGradient:
+      return Holder::kActivationGradients;
+    case BufferKind::kStaging:
+      return Holder::kCommunication;
+    case BufferKind::kWorkspace:
+    case BufferKind::kScalar:
+      return Holder::kWorkspace;
+  }
+  return Holder::kWorkspace;
+}
+
+namespace {
+
+using Held = std::array<std::int64_t, kHolders>;
+
+// As place_buffers has it.
+bool lives_always(BufferKind k) {
+  return k == BufferKind::kWeight || k == BufferKind::kOptimizerState ||
+         k == BufferKind::kWorkspace || k == BufferKind::kScalar;
+}
+
+struct Life {
+  std::int64_t from = INT64_MAX, to = INT64_MIN;
+};
+
+MemoryCurve curve_of(const DeviceClass& program, DeviceId device, const std::vector<Life>& life) {
+  MemoryCurve out;
+  out.device = device;
+  out.arena = program.arena;
+  Held now{};
+  std::map<std::int64_t, Held> change;
+  change[0] = {};
+  for (std::size_t b = 0; b < program.buffers.size(); ++b) {
+    const Buffer& buffer = program.buffers[b];
+    const auto holder = static_cast<std::size_t>(holder_of(buffer.kind));
+    if (lives_always(buffer.kind)) {
+      now[holder] += buffer.size.value;
+    } else if (life[b].from < life[b].to) {
+      change[life[b].from][holder] += buffer.size.value;
+      change[life[b].to][holder] -= buffer.size.value;
+    }
+  }
+  for (const auto& [time, delta] : change) {
+    if (time != 0 && delta == Held{}) continue;
+    Bytes sum;
+    out.time.push_back(Nanoseconds(time));
+    for (std::size_t h = 0; h < kHolders; ++h) {
+      now[h] += delta[h];
+      out.held[h].push_back(Bytes(now[h]));
+      sum += Bytes(now[h]);
+    }
+    if (sum > out.peak_bytes) {
+      out.peak_bytes = sum;
+      out.peak = out.time.size() - 1;
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+std::vector<MemoryCurve> memory_curves(const Plan& plan, const Trace& trace) {
+  const auto places = detail::places_of(plan);
+  const Spans& s = trace.spans;
+  std::map<DeviceId, std::vector<Life>> lives;
+  for (std::size_t i = 0; i < s.size(); ++i) {
+    const DeviceId device = trace.lanes[s.lane[i]].device;
+    const DeviceClass& program = plan.classes[places[device.value].class_index];
+    std::vector<Life>& life = lives[device];
+    life.resize(program.buffers.size());
+    for (const BufferUse& use : program.uses_of(program.tasks[s.task[i]])) {
+      if (use.buffer == kNoIndex) continue;
+      life[use.buffer].from = std::min(life[use.buffer].from, s.start[i].value);
+      life[use.buffer].to = std::max(life[use.buffer].to, s.end[i].value);
+    }
+  }
+  std::vector<MemoryCurve> curves;
+  for (const auto& [device, life] : lives)
+    curves.push_back(curve_of(plan.classes[places[device.value].class_index], device, life));
+  return curves;
+}
+
+}  // namespace soapstone::reports

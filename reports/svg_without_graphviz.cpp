@@ -1,0 +1,13 @@
+#include "reports/svg.hpp"
+
+namespace soapstone::reports {
+
+bool has_graphviz() { return false; }
+
+core::Result<std::string> svg(const std::string&) {
+  return core::refuse(
+      "this soapstone was built without Graphviz (libgraphviz-dev); `dot -Tsvg graph.dot` draws "
+      "the same picture");
+}
+
+}  // namespace soapstone::reports
