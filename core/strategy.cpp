@@ -162,13 +162,59 @@ std::string device_list(std::span<const DeviceId> devices) {
 
 }  // namespace
 
-std::string summary(const Graph& graph, const Strategy& strategy) {
+namespace {
+
+// Operators in a row that are cut alike.
+struct SummaryPart {
+  std::string names, cut;
+  std::string kind;  // names without their numbers: equal for equal parts of repeated blocks
+
+  std::string text() const { return names + " " + cut; }
+};
+
+// The parts, with blocks that stand at least three times in a row once: "[a …; b …] ×12".
+std::string folded(const std::vector<SummaryPart>& parts) {
+  const auto alike = [&](std::size_t a, std::size_t b) {
+    return parts[a].kind == parts[b].kind && parts[a].cut == parts[b].cut;
+  };
   std::string out;
+  for (std::size_t i = 0; i < parts.size();) {
+    std::size_t period = 0, times = 1;
+    for (std::size_t p = 1; p <= (parts.size() - i) / 3 && period == 0; ++p) {
+      std::size_t end = i + p;
+      while (end < parts.size() && alike(end, end - p)) ++end;
+      if (end - i >= 3 * p) {
+        period = p;
+        times = (end - i) / p;
+      }
+    }
+    if (!out.empty()) out += "; ";
+    if (period == 0) {
+      out += parts[i++].text();
+      continue;
+    }
+    out += "[";
+    for (std::size_t k = 0; k < period; ++k) out += (k > 0 ? "; " : "") + parts[i + k].text();
+    out += fmt::format("] ×{}", times);
+    i += period * times;
+  }
+  return out;
+}
+
+std::string without_digits(std::string text) {
+  std::erase_if(text, [](char c) { return c >= '0' && c <= '9'; });
+  return text;
+}
+
+}  // namespace
+
+std::string summary(const Graph& graph, const Strategy& strategy) {
+  std::vector<SummaryPart> parts;
   std::string previous, first, last;
   const auto flush = [&] {
     if (previous.empty()) return;
-    if (!out.empty()) out += "; ";
-    out += (first == last ? first : first + "…" + last) + " " + previous;
+    const std::string names = first == last ? first : first + "…" + last;
+    parts.push_back({names, previous, without_digits(names)});
   };
   for (std::size_t i = 0; i < strategy.ops.size(); ++i) {
     const OpNode& node = graph.ops()[i];
@@ -187,6 +233,7 @@ std::string summary(const Graph& graph, const Strategy& strategy) {
     last = node.name;
   }
   flush();
+  std::string out = folded(parts);
   if (strategy.micro_batches > 1) out += fmt::format("; micro_batches={}", strategy.micro_batches);
   return out;
 }

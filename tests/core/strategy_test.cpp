@@ -129,5 +129,25 @@ TEST(Strategy, TheSummaryFoldsEqualNeighbours) {
             "flatten n=3 on 0-2; fc1 o=2 on 4,0; fc2…loss n=3 on 0-2; micro_batches=2");
 }
 
+TEST(Summary, RepeatedLayersStandOnce) {
+  const auto graph = build_model("gpt", {.batch = 4,
+                                         .parameters = {{"layers", 5},
+                                                        {"hidden", 8},
+                                                        {"heads", 2},
+                                                        {"seq", 4},
+                                                        {"vocab", 11},
+                                                        {"dropout", 0}}})
+                         .value();
+  Strategy s = single_device(graph);
+  for (std::size_t i = 0; i < graph.ops().size(); ++i)
+    if (graph.ops()[i].name.ends_with("_up")) {
+      s.ops[i].degrees[2] = 2;
+      s.ops[i].devices = {DeviceId(0), DeviceId(1)};
+    }
+  EXPECT_EQ(summary(graph, s),
+            "embed…layer0_norm2 on 0; [layer0_up o=2 on 0-1; layer0_gelu…layer1_norm2 on 0] ×4; "
+            "layer4_up o=2 on 0-1; layer4_gelu…loss on 0");
+}
+
 }  // namespace
 }  // namespace soapstone::core
