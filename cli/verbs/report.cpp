@@ -173,8 +173,7 @@ Action declare(CLI::App& app) {
          [o](const std::string& text) {
            const auto by = core::enum_from_name<reports::ColourBy>(text);
            std::vector<std::string_view> names;
-           for (const auto& [value, name] : enum_names(reports::ColourBy{}))
-             names.push_back(name);
+           for (const auto& [value, name] : enum_names(reports::ColourBy{})) names.push_back(name);
            if (!by)
              throw CLI::ValidationError(
                  "--colour", fmt::format("`{}`: {}", text, core::accepted_names(text, names)));
