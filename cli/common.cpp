@@ -67,6 +67,8 @@ core::Result<core::Strategy> strategy_from(const core::Graph& graph, const core:
   return strategy;
 }
 
+}  // namespace
+
 std::string option_name(std::string_view parameter) {
   std::string name(parameter);
   std::replace(name.begin(), name.end(), '_', '-');
@@ -76,8 +78,6 @@ std::string option_name(std::string_view parameter) {
 core::Error in_file(const std::string& file, const core::Error& error) {
   return {fmt::format("{}: {}", file, error.message), error.kind};
 }
-
-}  // namespace
 
 void declare_model(CLI::App& app, ModelArguments& model, Presence presence) {
   auto* name = app.add_option(
@@ -127,7 +127,8 @@ core::Result<core::Graph> build_graph(const ModelArguments& model) {
     if (!model.parameters.empty())
       return core::usage_error("--{}: {} is a document; hyper-parameters go with models of the zoo",
                                option_name(model.parameters.begin()->first), model.name);
-    SOAPSTONE_ASSIGN(core::GraphSpec spec, core::load_document<core::GraphSpec>(model.name));
+    SOAPSTONE_ASSIGN(core::GraphSpec spec,
+                     core::document_from_text<core::GraphSpec>(text, model.name));
     for (const core::SourceSpec& source : spec.sources)
       if (model.dtype && source.desc.dtype != core::DType::kI32 &&
           source.desc.dtype != *model.dtype)
@@ -175,10 +176,14 @@ std::filesystem::path cache_folder() {
 
 std::filesystem::path default_database() { return cache_folder() / "costs.sqlite"; }
 
-std::filesystem::path local_cluster_file(int ranks) {
+std::string host_name() {
   char host[256] = "host";
   gethostname(host, sizeof host - 1);
-  return cache_folder() / fmt::format("local-{}-{}.toml", host, ranks);
+  return host;
+}
+
+std::filesystem::path local_cluster_file(int ranks) {
+  return cache_folder() / fmt::format("local-{}-{}.toml", host_name(), ranks);
 }
 
 core::ClusterSpec assumed_local_cluster(int ranks) {

@@ -29,6 +29,10 @@ void declare_model(CLI::App& app, ModelArguments& model, Presence presence = Pre
 // Any other number type than f32 or f64 is a usage error.
 void declare_dtype(CLI::App& app, ModelArguments& model);
 core::Result<core::Graph> build_graph(const ModelArguments& model);
+// `kv_heads` is `kv-heads` on the command line.
+std::string option_name(std::string_view parameter);
+// The error with the file that it is about before it.
+core::Error in_file(const std::string& file, const core::Error& error);
 
 struct ClusterArguments {
   std::string name = "local";  // a preset, a .toml or .json file, or this machine
@@ -52,6 +56,8 @@ core::Status check_folder_of(std::string_view option, const std::filesystem::pat
 std::filesystem::path cache_folder();
 std::filesystem::path default_database();
 std::filesystem::path local_cluster_file(int ranks);
+
+std::string host_name();
 
 // The name of the device kind that stands for threads of the host that runs this.
 inline constexpr std::string_view kLocalDeviceKind = "cpu";

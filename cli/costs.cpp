@@ -4,7 +4,6 @@
 #include <set>
 
 #include <fmt/core.h>
-#include <unistd.h>
 
 #include "cli/common.hpp"
 #include "core/units.hpp"
@@ -40,10 +39,8 @@ std::filesystem::path database_file(const CostArguments& arguments) {
 }
 
 simulator::Environment environment() {
-  char host[256] = "host";
-  gethostname(host, sizeof host - 1);
   simulator::Environment e;
-  e.host = host;
+  e.host = host_name();
 #ifdef SOAPSTONE_HAS_KERNELS
   e.versions = fmt::format("Kokkos {}, oneDNN {}, {}", kernels::kokkos_version(),
                            kernels::onednn_version(), runtime::mpi_version());

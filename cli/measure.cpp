@@ -3,7 +3,6 @@
 #include <map>
 
 #include <fmt/core.h>
-#include <unistd.h>
 
 #include "cli/common.hpp"
 #include "cli/costs.hpp"
@@ -41,12 +40,6 @@ core::Result<double> matmul_rate(runtime::Communicator& communicator,
   const auto timing =
       runtime::measure_step(communicator, problem, 0, catalog.choose(problem, kind).candidate);
   return core::step_flops(definition.steps[0], problem.axes).value / core::seconds(timing.median);
-}
-
-std::string host_name() {
-  char host[256] = "host";
-  gethostname(host, sizeof host - 1);
-  return host;
 }
 
 // Ranks per host, in the order of ranks; an error unless ranks of one host stand together and all

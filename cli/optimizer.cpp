@@ -1,32 +1,8 @@
 #include "cli/optimizer.hpp"
 
-#include <fmt/core.h>
-
-#include "core/suggest.hpp"
+#include "cli/enum_option.hpp"
 
 namespace soapstone::cli {
-
-namespace {
-
-// An option whose values are the names of an enum.
-template <class T>
-void declare_names(CLI::App& app, const std::string& option, T& value, const std::string& what) {
-  app.add_option_function<std::string>(
-      option,
-      [&value, option](const std::string& text) {
-        const auto found = core::enum_from_name<T>(text);
-        if (!found) {
-          std::vector<std::string_view> names;
-          for (const auto& [ignored, name] : enum_names(T{})) names.push_back(name);
-          throw CLI::ValidationError(
-              option, fmt::format("`{}`: {}", text, core::accepted_names(text, names)));
-        }
-        value = *found;
-      },
-      fmt::format("{}; default: {}", what, core::name_of(value)));
-}
-
-}  // namespace
 
 void declare_optimizer(CLI::App& app, OptimizerChoice& choice) {
   declare_names(app, "--optimizer", choice.kind, "sgd (with momentum), adamw or adagrad");

@@ -1,8 +1,6 @@
 // soapstone models [MODEL]
 #include "core/models/models.hpp"
 
-#include <algorithm>
-
 #include <fmt/core.h>
 
 #include "cli/command.hpp"
@@ -59,9 +57,8 @@ core::Status show_model(const Invocation& invocation, const ModelArguments& mode
     if (info.name != model.name || info.parameters.empty()) continue;
     std::vector<std::vector<std::string>> parameters{{"hyper-parameter", "default", "what"}};
     for (const auto& p : info.parameters) {
-      std::string option = fmt::format("--{}", p.name);
-      std::replace(option.begin(), option.end(), '_', '-');
-      parameters.push_back({option, fmt::format("{}", p.value), std::string(p.description)});
+      parameters.push_back(
+          {"--" + option_name(p.name), fmt::format("{}", p.value), std::string(p.description)});
     }
     fmt::print("\n{}", table(parameters));
   }

@@ -7,12 +7,12 @@
 #include "cli/common.hpp"
 #include "cli/costs.hpp"
 #include "cli/documents.hpp"
+#include "cli/enum_option.hpp"
 #include "cli/optimizer.hpp"
 #include "cli/output.hpp"
 #include "core/document.hpp"
 #include "core/file.hpp"
 #include "core/lower.hpp"
-#include "core/suggest.hpp"
 #include "core/units.hpp"
 #include "reports/chrome_trace.hpp"
 #include "reports/csv.hpp"
@@ -38,10 +38,6 @@ struct Options {
   std::string out;
   reports::ColourBy colour = reports::ColourBy::kDevices;
 };
-
-core::Error in_file(const std::string& file, const core::Error& error) {
-  return {fmt::format("{}: {}", file, error.message), error.kind};
-}
 
 core::Result<core::Trace> load_trace(const std::string& file, const core::Plan& plan,
                                      core::TraceOrigin origin) {
@@ -168,19 +164,8 @@ Action declare(CLI::App& app) {
   app.add_option("--measured", o->measured, "Trace of train with the same strategy");
   app.add_option("--metrics", o->metrics, "Metrics of the training");
   app.add_option("--out", o->out, "Folder for the report; made where there is none")->required();
-  app.add_option_function<std::string>(
-         "--colour",
-         [o](const std::string& text) {
-           const auto by = core::enum_from_name<reports::ColourBy>(text);
-           std::vector<std::string_view> names;
-           for (const auto& [value, name] : enum_names(reports::ColourBy{})) names.push_back(name);
-           if (!by)
-             throw CLI::ValidationError(
-                 "--colour", fmt::format("`{}`: {}", text, core::accepted_names(text, names)));
-           o->colour = *by;
-         },
-         "What the colours of the graph say: devices | time | memory | bytes")
-      ->default_str("devices");
+  declare_names(app, "--colour", o->colour,
+                "What the colours of the graph say: devices | time | memory | bytes");
   return [o](const Invocation& invocation) { return report(invocation, *o); };
 }
 

@@ -14,10 +14,12 @@ namespace soapstone::core::zoo {
 
 namespace {
 
+using State = std::pair<TensorId, TensorId>;  // h, c
+
 // Pieces of a sequence in time, and the last states of every layer.
 struct Unrolled {
   std::vector<TensorId> chunks;
-  std::vector<std::pair<TensorId, TensorId>> last;
+  std::vector<State> last;
 };
 
 // Lengths of the chunks of `seq` steps, `chunk` each but for the last.
@@ -36,8 +38,6 @@ std::vector<TensorId> cut(GraphBuilder& g, const std::string& name, TensorId x,
     pieces.push_back(g.tensor(name + ".y" + std::to_string(k)));
   return pieces;
 }
-
-using State = std::pair<TensorId, TensorId>;  // h, c
 
 // Every layer begins with zeros, which the data delivers.
 std::vector<State> zero_states(GraphBuilder& g, const Request& o) {

@@ -37,6 +37,14 @@ struct StatesBefore {
   }
 };
 
+// For `matmul`: the results go to rows `stride` apart.
+template <class T>
+auto into_rows(T* to, std::int64_t stride) {
+  return [=](std::int64_t row, std::int64_t first, std::int64_t count, const T* sums) {
+    std::copy_n(sums, count, to + row * stride + first);
+  };
+}
+
 // How many samples with states of `hidden` numbers a thread takes at a time.
 inline std::int64_t samples_at_a_time(std::int64_t hidden) {
   return std::max<std::int64_t>(1, 2048 / hidden);

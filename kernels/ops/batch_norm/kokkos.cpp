@@ -10,6 +10,7 @@
 #include <cmath>
 
 #include "core/ops/batch_norm.hpp"
+#include "kernels/detail/moments.hpp"
 #include "kernels/detail/nest.hpp"
 #include "kernels/detail/rows.hpp"
 #include "kernels/detail/simd.hpp"
@@ -88,40 +89,11 @@ class BatchNormKernel final : public PreparedKernel {
     const auto nest = sum_nest(x_block, x_block);
     const T* x = data_of<T>(x_block);
     const auto sums = strided<double>(steps_.value(call, "sums"));
-    const std::int64_t run_step = (nest.columns ? nest.kept : nest.summed).stride[0][0];
-    const std::int64_t row_step = nest.summed.stride[nest.columns ? 0 : 1][0];
-    if_contiguous(run_step == 1, [&](auto contiguous) {
-      sum_tiles<2>(
-          Space(), "soapstone::batch_norm::statistics", nest, call.workspace,
-          [=](const Tile<3>& tile, auto& into) {
-            const auto step = step_of(contiguous, run_step);
-            for (std::int64_t r = 0; r < tile.rows; ++r) {
-              const T* at = x + tile.offset[0] + r * row_step;
-              if (nest.columns) {
-                SOAPSTONE_SIMD
-                for (std::int64_t j = 0; j < tile.count; ++j) {
-                  const double v = at[j * step];
-                  into[0][j] += v;
-                  into[1][j] += v * v;
-                }
-              } else {
-                double sum = 0, squares = 0;
-                SOAPSTONE_SIMD_SUM(sum, squares)
-                for (std::int64_t j = 0; j < tile.count; ++j) {
-                  const double v = at[j * step];
-                  sum += v;
-                  squares += v * v;
-                }
-                into[0][0] += sum;
-                into[1][0] += squares;
-              }
-            }
-          },
-          [=](std::int64_t c, const double* total) {
-            sums(0, c) = total[0];
-            sums(1, c) = total[1];
-          });
-    });
+    sum_moments(Space(), "soapstone::batch_norm::statistics", nest, call.workspace, x,
+                [=](std::int64_t c, const double* total) {
+                  sums(0, c) = total[0];
+                  sums(1, c) = total[1];
+                });
   }
 
   // The sums that a batch with the running averages as its mean and variance would have.

@@ -107,9 +107,7 @@ class GruKernel final : public PreparedKernel {
     matmul<T>(Space(), "soapstone::gru::product", n_ * s_, kGates * h_, i_,
               DenseRows<T>{value(call, "x"), i_}, RowsAre::kOuter,
               DenseRows<T>{value(call, "w_ih"), i_}, RowsAre::kOuter, call.workspace,
-              [=](std::int64_t row, std::int64_t first, std::int64_t count, const T* sums) {
-                std::copy_n(sums, count, to + row * stride + first);
-              });
+              into_rows(to, stride));
   }
 
   // `from`: what holds w_ih x, in rows `stride` apart.
@@ -217,9 +215,7 @@ class GruKernel final : public PreparedKernel {
     matmul<T>(Space(), "soapstone::gru::backward_input", n_ * s_, in, kGates * h_,
               DenseRows<T>{gradient(call, "sums"), kSlots * h_}, RowsAre::kOuter,
               DenseRows<T>{value(call, "w_ih"), in}, RowsAre::kContracted, call.workspace,
-              [=](std::int64_t row, std::int64_t first, std::int64_t count, const T* sums) {
-                std::copy_n(sums, count, dx + row * in + first);
-              });
+              into_rows(dx, in));
   }
 
   void backward_weight(const StepCall& call) const {
@@ -230,10 +226,7 @@ class GruKernel final : public PreparedKernel {
       T* to = gradient(call, name);
       if (to == nullptr) return;
       matmul<T>(space, label, kGates * h_, columns, n_ * s_, left, RowsAre::kContracted, right,
-                RowsAre::kContracted, call.workspace,
-                [=](std::int64_t row, std::int64_t first, std::int64_t count, const T* sums) {
-                  std::copy_n(sums, count, to + row * columns + first);
-                });
+                RowsAre::kContracted, call.workspace, into_rows(to, columns));
     };
     weight("soapstone::gru::backward_w_ih", "w_ih", i_, DenseRows<T>{dsums, kSlots * h_},
            DenseRows<T>{value(call, "x"), i_});

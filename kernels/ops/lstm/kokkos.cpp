@@ -89,9 +89,7 @@ class LstmKernel final : public PreparedKernel {
     matmul<T>(Space(), "soapstone::lstm::product", n_ * s_, gates, i_,
               DenseRows<T>{value(call, "x"), i_}, RowsAre::kOuter,
               DenseRows<T>{value(call, "w_ih"), i_}, RowsAre::kOuter, call.workspace,
-              [=](std::int64_t row, std::int64_t first, std::int64_t count, const T* sums) {
-                std::copy_n(sums, count, to + row * gates + first);
-              });
+              into_rows(to, gates));
   }
 
   // `from`: what holds w_ih x.
@@ -186,10 +184,7 @@ class LstmKernel final : public PreparedKernel {
       if (t == 0 && dh0 == nullptr) break;
       matmul<T>(space, "soapstone::lstm::backward_recurrence", n_, hidden, four,
                 DenseRows<T>{dpre + t * four, steps * four}, RowsAre::kOuter,
-                DenseRows<T>{w_hh, hidden}, RowsAre::kContracted, scratch,
-                [=](std::int64_t row, std::int64_t first, std::int64_t count, const T* sums) {
-                  std::copy_n(sums, count, dh + row * hidden + first);
-                });
+                DenseRows<T>{w_hh, hidden}, RowsAre::kContracted, scratch, into_rows(dh, hidden));
     }
     parallel_for(space, "soapstone::lstm::backward_end", states, [=](std::int64_t k) {
       if (dh0 != nullptr) dh0[k] = dh[k];
@@ -204,9 +199,7 @@ class LstmKernel final : public PreparedKernel {
     matmul<T>(Space(), "soapstone::lstm::backward_input", n_ * s_, in, kGates * h_,
               DenseRows<T>{gradient(call, "pre"), kGates * h_}, RowsAre::kOuter,
               DenseRows<T>{value(call, "w_ih"), in}, RowsAre::kContracted, call.workspace,
-              [=](std::int64_t row, std::int64_t first, std::int64_t count, const T* sums) {
-                std::copy_n(sums, count, dx + row * in + first);
-              });
+              into_rows(dx, in));
   }
 
   void backward_weight(const StepCall& call) const {
@@ -217,10 +210,7 @@ class LstmKernel final : public PreparedKernel {
       T* to = gradient(call, name);
       if (to == nullptr) return;
       matmul<T>(space, label, kGates * h_, columns, n_ * s_, dpre, RowsAre::kContracted, right,
-                RowsAre::kContracted, call.workspace,
-                [=](std::int64_t row, std::int64_t first, std::int64_t count, const T* sums) {
-                  std::copy_n(sums, count, to + row * columns + first);
-                });
+                RowsAre::kContracted, call.workspace, into_rows(to, columns));
     };
     weight("soapstone::lstm::backward_w_ih", "w_ih", i_, DenseRows<T>{value(call, "x"), i_});
     weight("soapstone::lstm::backward_w_hh", "w_hh", h_,
