@@ -1,6 +1,8 @@
 #include "cli/ranks.hpp"
 
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "runtime/launch.hpp"
 
@@ -12,6 +14,10 @@ core::Result<bool> run_as_ranks(const Invocation& invocation, int ranks, int thr
     if (here.ranks != ranks)
       return core::usage_error("--ranks {}: {} started {} ranks; both must be the same", ranks,
                                here.launcher, here.ranks);
+    if (core::Status status = runtime::check_can_join(here); !status) {
+      if (here.rank != 0) status.error().message.clear();
+      return tl::unexpected(status.error());
+    }
     runtime::pin_to_cores(here, runtime::threads_for_rank(here, threads));
     return false;
   }
@@ -31,7 +37,11 @@ core::Result<bool> run_as_ranks(const Invocation& invocation, int ranks, int thr
 core::Status run_on_ranks(runtime::Communicator& communicator,
                           const std::function<core::Status()>& work) {
   core::Status status = runtime::guarded(communicator, work);
-  if (!status && communicator.process() != 0) status.error().message.clear();
+  if (!status && communicator.process() != 0) {
+    status.error().message.clear();
+    // mpirun ends all ranks when one fails: what the first one says must be on its way before.
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  }
   return status;
 }
 

@@ -20,10 +20,11 @@ namespace soapstone::runtime {
 
 namespace {
 
-int integer(const char* variable) {
+std::string value_of(const char* variable) {
   const char* text = std::getenv(variable);
-  return text == nullptr ? 0 : std::atoi(text);
+  return text == nullptr ? "" : text;
 }
+int integer(const char* variable) { return std::atoi(value_of(variable).c_str()); }
 
 // Cores that this process may use.
 int usable_cores() {
@@ -32,31 +33,33 @@ int usable_cores() {
   return std::max(1, CPU_COUNT(&set));
 }
 
-// Tasks of this job step on this node, from SLURM_STEP_TASKS_PER_NODE such as "2(x3),1" and
-// SLURM_NODEID; 0 where they do not say.
-int tasks_of_slurm_node() {
-  const char* text = std::getenv("SLURM_STEP_TASKS_PER_NODE");
-  std::stringstream parts(text == nullptr ? "" : text);
+// What such a list of Slurm as "2(x3),1" says of this node, SLURM_NODEID; 0 where it does not.
+int of_slurm_node(const char* variable) {
+  std::stringstream parts(value_of(variable));
   int nodes_left = integer("SLURM_NODEID");
   for (std::string part; std::getline(parts, part, ',');) {
-    int tasks = 0, nodes = 1;
-    if (std::sscanf(part.c_str(), "%d(x%d)", &tasks, &nodes) < 1) return 0;
-    if (nodes_left < nodes) return tasks;
+    int value = 0, nodes = 1;
+    if (std::sscanf(part.c_str(), "%d(x%d)", &value, &nodes) < 1) return 0;
+    if (nodes_left < nodes) return value;
     nodes_left -= nodes;
   }
   return 0;
 }
 
+// Cores of this host that are the job's: Slurm need not confine a job to what it asked for.
+int cores_of_job() {
+  const int allotted = of_slurm_node("SLURM_JOB_CPUS_PER_NODE");
+  return allotted > 0 ? std::min(allotted, usable_cores()) : usable_cores();
+}
+
 // Whether Slurm gave this task cores of its own (--cpu-bind), in which case others have others.
 bool is_bound_by_slurm() {
-  const char* type = std::getenv("SLURM_CPU_BIND_TYPE");
-  return type != nullptr && *type != '\0' && std::string_view(type) != "none" &&
-         usable_cores() < sysconf(_SC_NPROCESSORS_ONLN);
+  const std::string type = value_of("SLURM_CPU_BIND_TYPE");
+  return !type.empty() && type != "none" && usable_cores() < sysconf(_SC_NPROCESSORS_ONLN);
 }
 
 std::string on_path(const std::string& program) {
-  const char* path = std::getenv("PATH");
-  std::stringstream folders(path == nullptr ? "" : path);
+  std::stringstream folders(value_of("PATH"));
   for (std::string folder; std::getline(folders, folder, ':');) {
     const auto candidate = std::filesystem::path(folder) / program;
     if (access(candidate.c_str(), X_OK) == 0) return candidate.string();
@@ -71,22 +74,48 @@ Surroundings surroundings() {
   if (integer("OMPI_COMM_WORLD_SIZE") > 0) {
     s = {integer("OMPI_COMM_WORLD_SIZE"), integer("OMPI_COMM_WORLD_RANK"),
          integer("OMPI_COMM_WORLD_LOCAL_SIZE"), integer("OMPI_COMM_WORLD_LOCAL_RANK"), "mpirun"};
-  } else if (integer("PMI_SIZE") > 0) {
+  } else if (integer("PMI_SIZE") > 0 && integer("MPI_LOCALNRANKS") > 0) {
     s = {integer("PMI_SIZE"), integer("PMI_RANK"), integer("MPI_LOCALNRANKS"),
          integer("MPI_LOCALRANKID"), "mpirun"};
-  } else if (std::getenv("SLURM_STEP_ID") != nullptr && std::getenv("SLURM_PROCID") != nullptr &&
+  } else if (!value_of("SLURM_STEP_ID").empty() && !value_of("SLURM_PROCID").empty() &&
              integer("SLURM_STEP_NUM_TASKS") > 0) {
-    s = {integer("SLURM_STEP_NUM_TASKS"), integer("SLURM_PROCID"), tasks_of_slurm_node(),
-         integer("SLURM_LOCALID"), "slurm"};
+    // A step of one task is a shell (srun --pty bash) or a single process.
+    if (integer("SLURM_STEP_NUM_TASKS") > 1)
+      s = {integer("SLURM_STEP_NUM_TASKS"), integer("SLURM_PROCID"),
+           of_slurm_node("SLURM_STEP_TASKS_PER_NODE"), integer("SLURM_LOCALID"), "srun"};
+  } else if (integer("PMI_SIZE") > 0) {
+    s = {integer("PMI_SIZE"), integer("PMI_RANK"), 0, 0, "mpirun"};
   }
   return s;
+}
+
+SlurmJob slurm_job() {
+  return {value_of("SLURM_JOB_ID"), integer("SLURM_JOB_NUM_NODES"), value_of("SLURM_JOB_NODELIST")};
+}
+
+core::Status check_can_join(const Surroundings& here) {
+  if (here.launcher != "srun" || !value_of("PMIX_RANK").empty()) return {};
+  const std::string accepted = fmt::format(
+      "srun --mpi=pmix, where `srun --mpi=list` names it; salloc -n {0} mpirun "
+      "soapstone …; or soapstone … --ranks {0} in a job of salloc or sbatch, without srun",
+      here.ranks);
+  if (value_of("PMI_RANK").empty())
+    return core::refuse(
+        "srun started {} processes that MPI cannot join, without PMIx or PMI; accepted: {}",
+        here.ranks, accepted);
+  if (here.rank == 0 && mpi_version().starts_with("Open MPI"))
+    fmt::print(stderr,
+               "soapstone: srun offers PMI and no PMIx, which few builds of Open MPI know; if it "
+               "stops now, use {}\n",
+               accepted);
+  return {};
 }
 
 int threads_for_rank(const Surroundings& here, int asked) {
   if (asked > 0) return asked;
   // What Slurm bound the task to is its own already.
-  if (here.launcher == "slurm" && is_bound_by_slurm()) return usable_cores();
-  return std::max(1, usable_cores() / std::max(1, here.ranks_on_host));
+  if (here.launcher == "srun" && is_bound_by_slurm()) return usable_cores();
+  return std::max(1, cores_of_job() / std::max(1, here.ranks_on_host));
 }
 
 void pin_to_cores(const Surroundings& here, int threads) {
@@ -96,7 +125,8 @@ void pin_to_cores(const Surroundings& here, int threads) {
   for (int c = 0; c < CPU_SETSIZE; ++c)
     if (CPU_ISSET(c, &all)) cores.push_back(c);
   const int ranks = std::max(1, here.ranks_on_host), rank = here.rank_on_host;
-  if (here.launcher == "slurm" && is_bound_by_slurm()) return;
+  if (here.launcher == "srun" && is_bound_by_slurm()) return;
+  if (cores_of_job() < usable_cores()) return;  // which ones are other jobs' is not known
   if (ranks * threads > static_cast<int>(cores.size()) || rank >= ranks) return;
   cpu_set_t own;
   CPU_ZERO(&own);
@@ -112,23 +142,31 @@ core::Result<int> launch_ranks(const std::string& program,
   if (mpirun.empty())
     return core::refuse(
         "{} ranks need mpirun, which is not on PATH: install OpenMPI (Debian: openmpi-bin), or "
-        "start the "
-        "ranks yourself (srun -n {} soapstone …), or use --ranks 1",
+        "start the ranks yourself (srun --mpi=pmix -n {} soapstone …), or use --ranks 1",
         options.ranks, options.ranks);
   const int cores = usable_cores();
-  const char* extra = std::getenv("SOAPSTONE_MPIRUN_ARGS");
+  const std::string extra = value_of("SOAPSTONE_MPIRUN_ARGS");
+  const SlurmJob job = slurm_job();
   // Between hosts a launcher knows better how many threads a rank has.
   const int threads = options.threads > 0 ? options.threads : std::max(1, cores / options.ranks);
-  // Other hosts are named there; their cores are not known here.
-  const bool crowded = extra == nullptr && options.ranks * threads > cores;
+  // The cores of other hosts are not known here.
+  const bool crowded = extra.empty() && job.nodes < 2 && options.ranks * threads > cores;
   if (crowded)
     fmt::print(stderr, "soapstone: {} ranks of {} threads share {} cores: timings mean nothing\n",
                options.ranks, threads, cores);
 
+  if (!job.id.empty()) {
+    fmt::print(stderr, "soapstone: mpirun starts {} ranks in Slurm job {} on {} node(s): {}\n",
+               options.ranks, job.id, job.nodes, job.node_list);
+    // mpirun reaches the nodes by srun, which would otherwise wait for the end of the step that
+    // this program is in.
+    setenv("SLURM_OVERLAP", "1", 0);
+  }
+
   std::vector<std::string> words{mpirun,      "-n",   std::to_string(options.ranks),
                                  "--bind-to", "none", "--oversubscribe"};
   if (crowded) words.insert(words.end(), {"--mca", "mpi_yield_when_idle", "1"});
-  if (extra != nullptr) {
+  if (!extra.empty()) {
     std::stringstream stream(extra);
     for (std::string word; stream >> word;) words.push_back(word);
     words.insert(words.end(), {"-x", "SOAPSTONE_MPIRUN_ARGS"});
