@@ -109,26 +109,15 @@ _soapstone_note(SOAPSTONE_ENABLE_MPI "${_soapstone_found_note}")
 
 # --- reports --------------------------------------------------------------------------------------
 set(_soapstone_found_note "")
-set(_soapstone_graphviz_ok OFF)
 if(SOAPSTONE_ENABLE_GRAPHVIZ)
   set(_soapstone_found_note "no Graphviz library found")
-  find_path(Graphviz_INCLUDE_DIR graphviz/gvc.h)
-  find_library(Graphviz_GVC_LIBRARY gvc)
-  find_library(Graphviz_CGRAPH_LIBRARY cgraph)
-  mark_as_advanced(Graphviz_INCLUDE_DIR Graphviz_GVC_LIBRARY Graphviz_CGRAPH_LIBRARY)
-  if(Graphviz_INCLUDE_DIR AND Graphviz_GVC_LIBRARY AND Graphviz_CGRAPH_LIBRARY)
-    set(_soapstone_graphviz_ok ON)
+  find_package(Graphviz QUIET)
+  if(Graphviz_FOUND)
     _soapstone_path_kind("${Graphviz_GVC_LIBRARY}" _soapstone_kind)
     set(_soapstone_found_note "Graphviz (${_soapstone_kind})")
-    add_library(soapstone_graphviz INTERFACE)
-    set_target_properties(soapstone_graphviz PROPERTIES EXPORT_NAME graphviz)
-    target_include_directories(soapstone_graphviz SYSTEM INTERFACE
-      "$<BUILD_INTERFACE:${Graphviz_INCLUDE_DIR}>")
-    target_link_libraries(soapstone_graphviz INTERFACE
-      "${Graphviz_GVC_LIBRARY}" "${Graphviz_CGRAPH_LIBRARY}")
   endif()
 endif()
-_soapstone_resolve(SOAPSTONE_ENABLE_GRAPHVIZ "_soapstone_graphviz_ok" "${_soapstone_found_note}")
+_soapstone_resolve(SOAPSTONE_ENABLE_GRAPHVIZ "Graphviz_FOUND" "${_soapstone_found_note}")
 _soapstone_note(SOAPSTONE_ENABLE_GRAPHVIZ "${_soapstone_found_note}")
 
 # --- tests and benchmarks -------------------------------------------------------------------------

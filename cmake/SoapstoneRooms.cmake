@@ -26,7 +26,7 @@ function(soapstone_add_library room)
     set(scope INTERFACE)
   endif()
   target_include_directories(${target} ${scope}
-    "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>" "$<INSTALL_INTERFACE:include/soapstone>")
+    "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>" "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/soapstone>")
   set_target_properties(${target} PROPERTIES EXPORT_NAME ${room})
   add_library(soapstone::${room} ALIAS ${target})
   set_property(GLOBAL APPEND PROPERTY SOAPSTONE_ROOMS ${room})
@@ -46,4 +46,14 @@ function(soapstone_read_ops out)
     list(APPEND ops ${CMAKE_MATCH_2})
   endforeach()
   set(${out} ${ops} PARENT_SCOPE)
+endfunction()
+
+# soapstone_write_op_includes(): core/ops/all.hpp under <build>/generated, which includes every
+# operator's header, in the order of core/ops/all.def.
+function(soapstone_write_op_includes)
+  soapstone_read_ops(ops)
+  list(TRANSFORM ops REPLACE "(.+)" "#include \"core/ops/\\1.hpp\"\n")
+  list(JOIN ops "" includes)
+  file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/generated/core/ops/all.hpp"
+    CONTENT "// Generated from core/ops/all.def.\n#pragma once\n\n${includes}")
 endfunction()
