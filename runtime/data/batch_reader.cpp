@@ -10,6 +10,7 @@
 
 #include "core/assert.hpp"
 #include "core/ops/softmax_cross_entropy.hpp"
+#include "kernels/bf16.hpp"
 
 namespace soapstone::runtime {
 
@@ -21,15 +22,68 @@ std::size_t aligned(core::Bytes size) {
   return (static_cast<std::size_t>(size.value) + kAlignment - 1) / kAlignment * kAlignment;
 }
 
+template <class T>
+void take_labels_of(const core::TensorDesc& desc, const core::Box& box, std::int64_t first,
+                    std::int64_t counted, std::byte* labels) {
+  const core::Shape local = core::extents(box);
+  const std::int64_t stride = core::packed_strides(local, desc.order)[0];
+  auto* values = reinterpret_cast<T*>(labels);
+  for (std::int64_t e = 0; e < core::elements(box); ++e)
+    if (first + e / stride % local[0] >= counted) values[e] = static_cast<T>(core::kNoLabel);
+}
+
 // Takes the labels away of the samples whose index in the mini-batch is `counted` or more; that of
 // the box's first index is `first`.
 void take_labels(const core::TensorDesc& desc, const core::Box& box, std::int64_t first,
                  std::int64_t counted, std::byte* labels) {
-  const core::Shape local = core::extents(box);
-  const std::int64_t stride = core::packed_strides(local, desc.order)[0];
-  auto* values = reinterpret_cast<std::int32_t*>(labels);
-  for (std::int64_t e = 0; e < core::elements(box); ++e)
-    if (first + e / stride % local[0] >= counted) values[e] = core::kNoLabel;
+  switch (desc.dtype) {
+    case core::DType::kI32:
+      return take_labels_of<std::int32_t>(desc, box, first, counted, labels);
+    case core::DType::kF32:
+      return take_labels_of<float>(desc, box, first, counted, labels);
+    case core::DType::kF64:
+      return take_labels_of<double>(desc, box, first, counted, labels);
+    case core::DType::kBF16:
+      return take_labels_of<kernels::Bf16>(desc, box, first, counted, labels);
+  }
+}
+
+// What an i32 source may hold: [0, bound) and, below 0, what stands for none.
+struct Accepted {
+  std::int64_t bound = 0;
+  std::vector<std::int64_t> absent;
+};
+
+Accepted accepted_of(const core::Graph& graph, core::TensorId tensor,
+                     const core::SourceSpec& spec) {
+  Accepted accepted{spec.classes, {}};
+  for (const core::OperandRef& use : graph.tensor(tensor).uses)
+    if (const auto absent = graph.op(use.op).definition.operands[use.operand].absent; absent < 0)
+      accepted.absent.push_back(absent);
+  return accepted;
+}
+
+// Throws where the box of a source, filled for `samples`, holds a value that is not accepted.
+void check_integers(const core::SourceSpec& spec, const Accepted& accepted, std::string_view data,
+                    std::span<const std::int64_t> samples, const core::Box& box,
+                    const std::byte* bytes) {
+  const auto* values = reinterpret_cast<const std::int32_t*>(bytes);
+  for (std::int64_t e = 0; e < core::elements(box); ++e) {
+    const std::int64_t value = values[e];
+    if (value >= 0 && value < accepted.bound) continue;
+    if (std::find(accepted.absent.begin(), accepted.absent.end(), value) != accepted.absent.end())
+      continue;
+    const core::Shape local = core::extents(box);
+    const core::Shape strides = core::packed_strides(local, spec.desc.order);
+    std::string position;
+    for (std::size_t d = 1; d < box.size(); ++d)
+      position += fmt::format("{}{}", d > 1 ? ", " : "", box[d].begin + e / strides[d] % local[d]);
+    const auto sample = static_cast<std::size_t>(box[0].begin + e / strides[0] % local[0]);
+    throw DataError(fmt::format("data {}: source {}, sample {}{}: {}; accepted: 0 to {}", data,
+                                spec.name, samples[sample],
+                                position.empty() ? "" : fmt::format(", position [{}]", position),
+                                value, accepted.bound - 1));
+  }
 }
 
 struct Wanted {
@@ -50,6 +104,7 @@ struct BatchReader::Impl {
   std::int64_t micro_batch_samples;
   std::vector<Load> loads;
   std::vector<const core::SourceSpec*> specs;  // one per load
+  std::vector<Accepted> accepted;              // likewise
   std::uint32_t labels;                        // the loss's
 
   std::array<Batch, 2> batches;  // one is computed with, one is filled
@@ -74,6 +129,7 @@ struct BatchReader::Impl {
       });
       SOAPSTONE_ASSERT(spec != known.end(), "{} is no source", graph.tensors()[load.tensor].name);
       specs.push_back(&*spec);
+      accepted.push_back(accepted_of(graph, core::TensorId(load.tensor), *spec));
     }
     for (Batch& b : batches) {
       std::size_t size = kAlignment;
@@ -104,10 +160,12 @@ struct BatchReader::Impl {
       try {
         for (std::size_t k = 0; k < loads.size(); ++k) {
           const auto first = static_cast<std::size_t>(loads[k].micro_batch * micro_batch_samples);
-          source.fill(
-              *specs[k],
-              std::span(samples).subspan(first, static_cast<std::size_t>(micro_batch_samples)),
-              loads[k].box, batch.places[k]);
+          const auto part = std::span<const std::int64_t>(samples).subspan(
+              first, static_cast<std::size_t>(micro_batch_samples));
+          source.fill(*specs[k], part, loads[k].box, batch.places[k]);
+          if (specs[k]->desc.dtype == core::DType::kI32)
+            check_integers(*specs[k], accepted[k], source.name(), part, loads[k].box,
+                           batch.places[k]);
           if (loads[k].tensor == labels && counted < static_cast<std::int64_t>(samples.size()))
             take_labels(specs[k]->desc, loads[k].box,
                         static_cast<std::int64_t>(first) + loads[k].box[0].begin, counted,

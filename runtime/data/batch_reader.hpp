@@ -31,7 +31,9 @@ class BatchReader {
   // add nothing to the loss. Where the loss's labels are no source, all count.
   void request(std::vector<std::int64_t> samples, std::int64_t counted);
   void request(std::vector<std::int64_t> samples);  // all count
-  // Waits for the oldest batch asked for. One pointer per load, valid until the next call.
+  // Waits for the oldest batch asked for. One pointer per load, valid until the next call. Throws
+  // DataError where the source gives an i32 value that the graph's operators do not take, and what
+  // the source throws.
   std::span<const std::byte* const> next();
 
  private:

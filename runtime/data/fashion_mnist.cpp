@@ -2,6 +2,7 @@
 #include <cstdlib>
 
 #include "core/assert.hpp"
+#include "kernels/bf16.hpp"
 #include "runtime/data/data_source.hpp"
 #include "runtime/data/idx.hpp"
 
@@ -53,6 +54,8 @@ class FashionMnist final : public DataSource {
     }
     if (source.desc.dtype == core::DType::kF64)
       fill_images(samples, box, static_cast<double*>(out));
+    else if (source.desc.dtype == core::DType::kBF16)
+      fill_images(samples, box, static_cast<kernels::Bf16*>(out));
     else
       fill_images(samples, box, static_cast<float*>(out));
   }
@@ -105,8 +108,9 @@ core::Result<std::unique_ptr<DataSource>> open_part(const std::filesystem::path&
                       label_path.string(), images->shape[0], image_path.string(), labels->shape[0]);
   for (std::size_t i = 0; i < labels->values.size(); ++i)
     if (labels->values[i] >= kClasses)
-      return core::fail("{}: at offset {}: expected a label below {}, found {}",
-                        label_path.string(), 8 + i, kClasses, labels->values[i]);
+      return core::fail(
+          "{}: at offset {}: sample {} of fashion-mnist has label {}; accepted: 0 to {}",
+          label_path.string(), 8 + i, i, labels->values[i], kClasses - 1);
   return std::make_unique<FashionMnist>(std::move(*images), std::move(*labels));
 }
 

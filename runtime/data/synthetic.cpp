@@ -2,7 +2,7 @@
 #include <array>
 #include <vector>
 
-#include "core/suggest.hpp"
+#include "kernels/bf16.hpp"
 #include "kernels/random.hpp"
 #include "runtime/data/data_source.hpp"
 
@@ -60,6 +60,8 @@ class Synthetic final : public DataSource {
         return fill_floats(source, samples, box, static_cast<float*>(out));
       case core::DType::kF64:
         return fill_floats(source, samples, box, static_cast<double*>(out));
+      case core::DType::kBF16:
+        return fill_floats(source, samples, box, static_cast<kernels::Bf16*>(out));
       case core::DType::kI32:
         return fill_integers(source, samples, box, static_cast<std::int32_t*>(out));
     }
@@ -182,14 +184,6 @@ core::Result<DataSets> make_synthetic_data(const core::Graph& graph, std::uint64
                                           std::max(test_samples, graph.batch()));
   SOAPSTONE_TRY(sets.train->check(graph));
   return sets;
-}
-
-core::Result<DataSets> open_data(std::string_view name, const core::Graph& graph,
-                                 std::uint64_t seed, const std::filesystem::path& folder) {
-  if (name == "fashion-mnist") return open_fashion_mnist(graph, folder);
-  if (name == "synthetic") return make_synthetic_data(graph, seed);
-  static constexpr std::array<std::string_view, 2> kNames{"fashion-mnist", "synthetic"};
-  return core::usage_error("unknown data `{}`; {}", name, core::accepted_names(name, kNames));
 }
 
 }  // namespace soapstone::runtime
