@@ -17,10 +17,15 @@ namespace soapstone::core {
 
 inline constexpr int kMaxRank = 6;
 
-enum class DType : std::uint8_t { kF32, kF64, kI32 };
-SOAPSTONE_ENUM_NAMES(DType, {DType::kF32, "f32"}, {DType::kF64, "f64"}, {DType::kI32, "i32"})
+// bf16: the upper half of an f32, 8 bits of mantissa.
+enum class DType : std::uint8_t { kF32, kF64, kI32, kBF16 };
+SOAPSTONE_ENUM_NAMES(DType, {DType::kF32, "f32"}, {DType::kF64, "f64"}, {DType::kI32, "i32"},
+                     {DType::kBF16, "bf16"})
 
-constexpr Bytes size_of(DType t) { return Bytes(t == DType::kF64 ? 8 : 4); }
+constexpr Bytes size_of(DType t) { return Bytes(t == DType::kF64 ? 8 : t == DType::kBF16 ? 2 : 4); }
+// What weights, their gradients, statistics and losses are kept in beside activations of type `t`:
+// mixed precision after Micikevicius et al. 2018, arXiv 1710.03740.
+constexpr DType master_of(DType t) { return t == DType::kBF16 ? DType::kF32 : t; }
 
 // Half-open range of indices [begin, end). Every empty interval is equal to [0, 0).
 struct Interval {

@@ -1,10 +1,12 @@
 #include "kernels/catalog.hpp"
 
+#include <map>
 #include <mutex>
 #include <unordered_map>
 
 #include "core/assert.hpp"
 #include "kernels/detail/host_threads.hpp"
+#include "kernels/widened.hpp"
 
 namespace soapstone::kernels {
 
@@ -27,15 +29,30 @@ constexpr Entry kEntries[] = {
 
 }  // namespace
 
-std::span<const Candidate> candidates(std::string_view op) {
+std::span<const Candidate> candidates(std::string_view op, core::DType dtype) {
+  if (dtype == core::DType::kBF16) {
+    static const auto kForBf16 = [] {
+      std::map<std::string_view, std::vector<Candidate>> lists;
+      for (const Entry& entry : kEntries) {
+        for (const Candidate& own : entry.candidates())
+          if (own.takes_bf16) lists[entry.op].push_back(own);
+        for (const Candidate& own : entry.candidates()) lists[entry.op].push_back(widened(own));
+      }
+      return lists;
+    }();
+    const auto found = kForBf16.find(op);
+    return found == kForBf16.end() ? std::span<const Candidate>() : found->second;
+  }
   for (const Entry& entry : kEntries)
     if (entry.op == op) return entry.candidates();
   return {};
 }
 
 const Candidate* find_candidate(std::string_view name) {
-  for (const Candidate& candidate : candidates(name.substr(0, name.find('/'))))
-    if (candidate.name == name) return &candidate;
+  const std::string_view op = name.substr(0, name.find('/'));
+  for (const core::DType dtype : {core::DType::kF32, core::DType::kBF16})
+    for (const Candidate& candidate : candidates(op, dtype))
+      if (candidate.name == name) return &candidate;
   return nullptr;
 }
 
@@ -61,7 +78,7 @@ core::KernelChoice HostCatalog::choose(const core::LocalProblem& problem,
   // Scratch memory grows with the number of threads, which is not that of the caller.
   const detail::HostThreads threads(device.threads);
   core::KernelChoice choice;
-  for (const Candidate& candidate : candidates(problem.op.name())) {
+  for (const Candidate& candidate : candidates(problem.op.name(), problem.dtype())) {
     if (std::string reason = candidate.why_not(problem); !reason.empty()) {
       choice.refused.push_back({std::string(candidate.name), std::move(reason)});
       continue;

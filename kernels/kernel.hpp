@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -57,17 +58,19 @@ class PreparedKernel {
 };
 
 struct Candidate {
-  std::string_view name;  // e.g. "conv2d/onednn"
+  std::string name;  // e.g. "conv2d/onednn"
   // Empty: accepts. Otherwise a sentence that names the value in the way.
-  std::string (*why_not)(const core::LocalProblem& problem);
-  std::unique_ptr<PreparedKernel> (*prepare)(const core::LocalProblem& problem);
+  std::function<std::string(const core::LocalProblem& problem)> why_not;
+  std::function<std::unique_ptr<PreparedKernel>(const core::LocalProblem& problem)> prepare;
   // PreparedKernel::workspace() without preparing, for searches; null: prepare and ask.
-  core::Bytes (*workspace)(const core::LocalProblem& problem) = nullptr;
+  std::function<core::Bytes(const core::LocalProblem& problem)> workspace = nullptr;
+  bool takes_bf16 = false;  // else f32 and f64 alone
 };
 
 // The candidates of an operator, fastest first. Defined per operator in
-// kernels/ops/<name>/candidates.cpp; collected from core/ops/all.def.
-std::span<const Candidate> candidates(std::string_view op);
+// kernels/ops/<name>/candidates.cpp; collected from core/ops/all.def. For bf16: those that take it,
+// then every one widened (widened.hpp).
+std::span<const Candidate> candidates(std::string_view op, core::DType dtype = core::DType::kF32);
 const Candidate* find_candidate(std::string_view name);
 
 }  // namespace soapstone::kernels

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "core/assert.hpp"
+#include "kernels/bf16.hpp"
 #include "kernels/detail/space.hpp"
 #include "kernels/kernel.hpp"
 
@@ -17,6 +18,8 @@ template <>
 inline constexpr core::DType kDTypeOf<float> = core::DType::kF32;
 template <>
 inline constexpr core::DType kDTypeOf<double> = core::DType::kF64;
+template <>
+inline constexpr core::DType kDTypeOf<Bf16> = core::DType::kBF16;
 
 // The elements of a block in memory order; checks the dtype. Empty blocks give null.
 template <class T>
@@ -108,25 +111,40 @@ std::unique_ptr<PreparedKernel> prepare_floating(const core::LocalProblem& probl
   return std::make_unique<Kernel<float>>(problem);
 }
 
-// body(T{}) for T = float or double.
+// The same with Kernel<Bf16> for bf16, which keeps weights and statistics in f32.
+template <template <class> class Kernel>
+std::unique_ptr<PreparedKernel> prepare_floating_or_bf16(const core::LocalProblem& problem) {
+  if (problem.dtype() == core::DType::kBF16) return std::make_unique<Kernel<Bf16>>(problem);
+  return prepare_floating<Kernel>(problem);
+}
+
+// body(T{}) for T = float or double: what weights are kept in.
 template <class Body>
-void dispatch_floating(core::DType dtype, const Body& body) {
-  SOAPSTONE_ASSERT(dtype != core::DType::kI32, "i32 is not a floating-point type");
+void dispatch_master(core::DType dtype, const Body& body) {
+  SOAPSTONE_ASSERT(dtype == core::DType::kF32 || dtype == core::DType::kF64,
+                   "{} is neither f32 nor f64", name_of(dtype));
   if (dtype == core::DType::kF64)
     body(double{});
   else
     body(float{});
 }
 
-// body(T{}) for T = float, double or std::int32_t.
+// body(T{}) for T = float, double or Bf16.
+template <class Body>
+void dispatch_floating(core::DType dtype, const Body& body) {
+  if (dtype == core::DType::kBF16)
+    body(Bf16{});
+  else
+    dispatch_master(dtype, body);
+}
+
+// body(T{}) for T = float, double, Bf16 or std::int32_t.
 template <class Body>
 void dispatch_any(core::DType dtype, const Body& body) {
-  if (dtype == core::DType::kF64)
-    body(double{});
-  else if (dtype == core::DType::kF32)
-    body(float{});
-  else
+  if (dtype == core::DType::kI32)
     body(std::int32_t{});
+  else
+    dispatch_floating(dtype, body);
 }
 
 }  // namespace soapstone::kernels::detail

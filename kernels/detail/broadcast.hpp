@@ -146,7 +146,7 @@ class Broadcast {
   template <class T>
   void backward_of_sum(const Space& space, const char* label, const char* sum_label, Input input,
                        const Block& dy_block, const Block& dx_block, void* workspace,
-                       T sign = 1) const {
+                       WideOf<T> sign = 1) const {
     if (dx_block.data == nullptr) return;
     T* dx = data_of<T>(dx_block);
     const T* dy = data_of<T>(dy_block);
@@ -193,7 +193,7 @@ class Broadcast {
             }
           },
           [=](std::int64_t offset, const double* sum) {
-            dx[offset] = sign * static_cast<T>(sum[0]);
+            dx[offset] = sign * static_cast<WideOf<T>>(sum[0]);
           });
     });
   }

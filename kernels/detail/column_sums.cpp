@@ -23,9 +23,10 @@ void ColumnSums::run(const Space& space, const char* label, const Block& in, con
   dispatch_floating(in.dtype, [&](auto zero) {
     using T = decltype(zero);
     const T* from = data_of<T>(in);
-    T* to = data_of<T>(out);
+    using W = WideOf<T>;
+    W* to = data_of<W>(out);
     const auto finish = [=](std::int64_t offset, const double* sums) {
-      to[offset] = static_cast<T>(sums[0]);
+      to[offset] = static_cast<W>(sums[0]);
     };
     if (nest_.columns) {
       const std::int64_t column = nest_.kept.stride[0][0], row = nest_.summed.stride[0][0];
@@ -38,7 +39,7 @@ void ColumnSums::run(const Space& space, const char* label, const Block& in, con
                 const T* at = from + tile.offset[0] + r * row;
                 SOAPSTONE_SIMD
                 for (std::int64_t c = 0; c < tile.count; ++c)
-                  sums[0][c] += static_cast<double>(at[c * step]);
+                  sums[0][c] += static_cast<double>(static_cast<W>(at[c * step]));
               }
             },
             finish);
@@ -53,7 +54,7 @@ void ColumnSums::run(const Space& space, const char* label, const Block& in, con
               double sum = 0;
               SOAPSTONE_SIMD_SUM(sum)
               for (std::int64_t i = 0; i < tile.count; ++i)
-                sum += static_cast<double>(at[i * step]);
+                sum += static_cast<double>(static_cast<W>(at[i * step]));
               sums[0][0] += sum;
             }
           },

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "kernels/bf16.hpp"
 #include "kernels/detail/nest.hpp"
 #include "kernels/detail/rows.hpp"
 #include "kernels/detail/simd.hpp"
@@ -25,7 +26,7 @@ void sum_moments(const Space& space, const char* label, const SumNest<K>& nest, 
             if (nest.columns) {
               SOAPSTONE_SIMD
               for (std::int64_t j = 0; j < tile.count; ++j) {
-                const double v = at[j * step];
+                const double v = static_cast<WideOf<T>>(at[j * step]);
                 into[0][j] += v;
                 into[1][j] += v * v;
               }
@@ -33,7 +34,7 @@ void sum_moments(const Space& space, const char* label, const SumNest<K>& nest, 
               double sum = 0, squares = 0;
               SOAPSTONE_SIMD_SUM(sum, squares)
               for (std::int64_t j = 0; j < tile.count; ++j) {
-                const double v = at[j * step];
+                const double v = static_cast<WideOf<T>>(at[j * step]);
                 sum += v;
                 squares += v * v;
               }

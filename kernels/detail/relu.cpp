@@ -20,11 +20,15 @@ void relu_forward(const Space& space, const char* label, const Block& x, const B
   check_alike(x, y);
   dispatch_floating(y.dtype, [&](auto zero) {
     using T = decltype(zero);
+    using W = WideOf<T>;
     const T* from = data_of<T>(x);
     T* to = data_of<T>(y);
     parallel_for_chunks(space, label, y.size(), kGrain, [=](std::int64_t begin, std::int64_t end) {
       SOAPSTONE_SIMD
-      for (std::int64_t i = begin; i < end; ++i) to[i] = from[i] < T(0) ? T(0) : from[i];
+      for (std::int64_t i = begin; i < end; ++i) {
+        const W v = from[i];
+        to[i] = v < W(0) ? W(0) : v;
+      }
     });
   });
 }
@@ -35,13 +39,14 @@ void relu_backward(const Space& space, const char* label, const Block& y, const 
   check_alike(y, dx);
   dispatch_floating(y.dtype, [&](auto zero) {
     using T = decltype(zero);
+    using W = WideOf<T>;
     const T *out = data_of<T>(y), *from = data_of<T>(dy);
     T* to = data_of<T>(dx);
     parallel_for_chunks(space, label, y.size(), kGrain, [=](std::int64_t begin, std::int64_t end) {
       SOAPSTONE_SIMD
       for (std::int64_t i = begin; i < end; ++i) {
-        const T g = from[i];  // read in any case, so that the loop vectorises
-        to[i] = out[i] > T(0) ? g : T(0);
+        const W g = from[i], v = out[i];  // read in any case, so that the loop vectorises
+        to[i] = v > W(0) ? g : W(0);
       }
     });
   });

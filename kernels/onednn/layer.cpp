@@ -4,7 +4,6 @@
 
 #include <fmt/core.h>
 
-#include "kernels/detail/block_access.hpp"
 #include "kernels/detail/operand.hpp"
 #include "kernels/detail/relu.hpp"
 #include "kernels/detail/step_table.hpp"
@@ -13,7 +12,7 @@ namespace soapstone::kernels::onednn {
 
 namespace {
 
-float* data_of(const Block& block) { return detail::data_of<float>(block); }
+void* data_of(const Block& block) { return block.size() == 0 ? nullptr : block.data; }
 
 class LayerKernel final : public PreparedKernel {
  public:
@@ -104,8 +103,8 @@ std::unique_ptr<PreparedKernel> prepare_layer(std::string_view op,
 }
 
 std::string common_refusal(const core::LocalProblem& problem) {
-  if (problem.dtype() != core::DType::kF32)
-    return fmt::format("{}/onednn computes f32 only, this is {}", problem.op.name(),
+  if (problem.dtype() == core::DType::kF64)
+    return fmt::format("{}/onednn computes f32 and bf16, this is {}", problem.op.name(),
                        name_of(problem.dtype()));
   for (std::size_t k = 0; k < problem.definition->operands.size(); ++k)
     if (core::is_empty(problem.box(static_cast<int>(k))))

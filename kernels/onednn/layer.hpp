@@ -21,7 +21,7 @@ struct Layer {
 std::unique_ptr<PreparedKernel> prepare_layer(std::string_view op,
                                               const core::LocalProblem& problem, Layer layer);
 
-// What all of oneDNN's kernels here refuse: other types than f32, and empty blocks.
+// What all of oneDNN's kernels here refuse: f64, and empty blocks.
 std::string common_refusal(const core::LocalProblem& problem);
 
 }  // namespace soapstone::kernels::onednn

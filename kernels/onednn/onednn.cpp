@@ -37,11 +37,16 @@ memory::dims dims_of(const std::array<std::int64_t, N>& v) {
   return {v.begin(), v.end()};
 }
 
-Desc desc_of(const Tensor& t) {
-  return Desc(dims_of(t.extents), memory::data_type::f32, dims_of(t.strides));
+memory::data_type type_of(core::DType t) {
+  SOAPSTONE_ASSERT(t == core::DType::kF32 || t == core::DType::kBF16, "{} for oneDNN", name_of(t));
+  return t == core::DType::kF32 ? memory::data_type::f32 : memory::data_type::bf16;
 }
-Desc any_layout(const Tensor& t) {
-  return Desc(dims_of(t.extents), memory::data_type::f32, memory::format_tag::any);
+
+Desc desc_of(const Tensor& t) {
+  return Desc(dims_of(t.extents), type_of(t.dtype), dims_of(t.strides));
+}
+Desc any_layout(const Tensor& t, core::DType dtype) {
+  return Desc(dims_of(t.extents), type_of(dtype), memory::format_tag::any);
 }
 Desc vector_of(std::int64_t extent) {
   return Desc({extent}, memory::data_type::f32, memory::format_tag::a);
@@ -221,7 +226,7 @@ void Operation::compile() {
   }
 }
 
-void Operation::execute(std::initializer_list<Data> data, void* scratch) const {
+void Operation::execute(std::initializer_list<Data> data, void* scratch, Weight weight) const {
   const State& s = *state_;
   SOAPSTONE_ASSERT(!s.memories.empty(), "the operation was not compiled");
   SOAPSTONE_ASSERT(scratch != nullptr || s.bytes() == 0, "{} bytes of scratch memory are missing",
@@ -249,7 +254,8 @@ void Operation::execute(std::initializer_list<Data> data, void* scratch) const {
   }
   if (s.scratchpad > 0) set(s.memories.back(), base);
   if (s.reorder_scratchpad > 0) set(s.reorder_scratch, inner + aligned(s.weight_bytes));
-  if (s.reorder_when == State::Reorder::kBefore) launch(s.reorder, s.reorder_arguments);
+  if (s.reorder_when == State::Reorder::kBefore && weight == Weight::kNew)
+    launch(s.reorder, s.reorder_arguments);
   launch(s.primitive, s.arguments);
   if (s.reorder_when == State::Reorder::kAfter) launch(s.reorder, s.reorder_arguments);
 }
@@ -269,12 +275,13 @@ namespace {
 
 // Activations lie as given; the weight as oneDNN likes.
 struct ConvolutionDescs {
-  Desc source, weight, plain_weight, bias, destination;
+  Desc source, weight, weight_gradient, plain_weight, bias, destination;
   memory::dims stride, dilation, pad_begin, pad_end;
 
   explicit ConvolutionDescs(const Convolution& c)
       : source(desc_of(c.source)),
-        weight(any_layout(c.weight)),
+        weight(any_layout(c.weight, c.source.dtype)),
+        weight_gradient(any_layout(c.weight, core::DType::kF32)),
         plain_weight(desc_of(c.weight)),
         bias(c.bias ? vector_of(c.destination.extents[1]) : Desc()),
         destination(desc_of(c.destination)),
@@ -326,8 +333,8 @@ Operation convolution_backward_weight(const Convolution& c) {
     const auto hint = d.forward(b.state.engine, attributes());
     if (!b.accept(hint)) return;
     const auto description = describe_backward<dnnl::convolution_backward_weights>(
-        b.state.engine, attributes(), hint, algorithm::convolution_direct, d.source, d.weight,
-        d.bias, d.destination, d.stride, d.dilation, d.pad_begin, d.pad_end);
+        b.state.engine, attributes(), hint, algorithm::convolution_direct, d.source,
+        d.weight_gradient, d.bias, d.destination, d.stride, d.dilation, d.pad_begin, d.pad_end);
     if (!b.accept(description)) return;
     b.slot(Argument::kSource, DNNL_ARG_SRC, d.source);
     b.weight(DNNL_ARG_DIFF_WEIGHTS, d.plain_weight, description.diff_weights_desc());
@@ -342,17 +349,20 @@ Operation convolution_backward_weight(const Convolution& c) {
 
 namespace {
 
-Desc matrix(std::int64_t rows, std::int64_t columns) {
-  return Desc({rows, columns}, memory::data_type::f32, memory::format_tag::ab);
+Desc matrix(std::int64_t rows, std::int64_t columns, core::DType dtype) {
+  return Desc({rows, columns}, type_of(dtype), memory::format_tag::ab);
 }
 
 struct ProductDescs {
-  Desc x, w, bias, y;
+  Desc x, w, plain_weight, bias, y;
   explicit ProductDescs(const Product& p)
-      : x(matrix(p.b, p.i)),
-        w(matrix(p.o, p.i)),
+      : x(matrix(p.b, p.i, p.dtype)),
+        w(p.dtype == core::DType::kF32
+              ? matrix(p.o, p.i, p.dtype)
+              : Desc({p.o, p.i}, type_of(p.dtype), memory::format_tag::any)),
+        plain_weight(matrix(p.o, p.i, core::DType::kF32)),
         bias(p.bias ? vector_of(p.o) : Desc()),
-        y(matrix(p.b, p.o)) {}
+        y(matrix(p.b, p.o, p.dtype)) {}
   auto forward(const dnnl::engine& engine) const {
     return describe<dnnl::inner_product_forward>(engine, attributes(), prop_kind::forward_training,
                                                  x, w, bias, y);
@@ -364,13 +374,16 @@ struct ProductDescs {
 Operation product_forward(const Product& p, Fused fused) {
   return Builder::run([&](Builder& b) {
     const ProductDescs d(p);
-    const Desc transposed({p.i, p.o}, memory::data_type::f32, memory::format_tag::ba);
-    const Desc bias = p.bias ? matrix(1, p.o) : Desc();
+    const Desc plain({p.i, p.o}, memory::data_type::f32, memory::format_tag::ba);
+    const Desc wanted = p.dtype == core::DType::kF32
+                            ? plain
+                            : Desc({p.i, p.o}, type_of(p.dtype), memory::format_tag::any);
+    const Desc bias = p.bias ? matrix(1, p.o, core::DType::kF32) : Desc();
     const auto description =
-        describe<dnnl::matmul>(b.state.engine, attributes(fused), d.x, transposed, bias, d.y);
+        describe<dnnl::matmul>(b.state.engine, attributes(fused), d.x, wanted, bias, d.y);
     if (!b.accept(description)) return;
     b.slot(Argument::kSource, DNNL_ARG_SRC, d.x);
-    b.slot(Argument::kWeight, DNNL_ARG_WEIGHTS, transposed);
+    b.weight(DNNL_ARG_WEIGHTS, plain, description.weights_desc());
     if (p.bias) b.slot(Argument::kBias, DNNL_ARG_BIAS, bias);
     b.slot(Argument::kDestination, DNNL_ARG_DST, d.y);
   });
@@ -385,7 +398,7 @@ Operation product_backward_input(const Product& p) {
         b.state.engine, attributes(), hint, d.x, d.w, d.y);
     if (!b.accept(description)) return;
     b.slot(Argument::kSource, DNNL_ARG_DIFF_SRC, d.x);
-    b.slot(Argument::kWeight, DNNL_ARG_WEIGHTS, d.w);
+    b.weight(DNNL_ARG_WEIGHTS, d.plain_weight, description.weights_desc());
     b.slot(Argument::kDestination, DNNL_ARG_DIFF_DST, d.y);
   });
 }
@@ -396,12 +409,31 @@ Operation product_backward_weight(const Product& p) {
     const auto hint = d.forward(b.state.engine);
     if (!b.accept(hint)) return;
     const auto description = describe_backward<dnnl::inner_product_backward_weights>(
-        b.state.engine, attributes(), hint, d.x, d.w, d.bias, d.y);
+        b.state.engine, attributes(), hint, d.x, d.plain_weight, d.bias, d.y);
     if (!b.accept(description)) return;
     b.slot(Argument::kSource, DNNL_ARG_SRC, d.x);
-    b.slot(Argument::kWeight, DNNL_ARG_DIFF_WEIGHTS, d.w);
+    b.slot(Argument::kWeight, DNNL_ARG_DIFF_WEIGHTS, d.plain_weight);
     if (p.bias) b.slot(Argument::kBias, DNNL_ARG_DIFF_BIAS, d.bias);
     b.slot(Argument::kDestination, DNNL_ARG_DIFF_DST, d.y);
+  });
+}
+
+Operation matrix_product(const Matrices& p) {
+  return Builder::run([&](Builder& b) {
+    const bool reordered = p.reordered || p.weight.dtype != p.source.dtype;
+    const Desc plain = desc_of(p.weight), source = desc_of(p.source), to = desc_of(p.destination);
+    primitive_attr attr = attributes();
+    if (p.add) {
+      dnnl::post_ops post;
+      post.append_sum(1);
+      attr.set_post_ops(post);
+    }
+    const auto description = describe<dnnl::matmul>(
+        b.state.engine, attr, source, reordered ? any_layout(p.weight, p.source.dtype) : plain, to);
+    if (!b.accept(description)) return;
+    b.slot(Argument::kSource, DNNL_ARG_SRC, source);
+    b.weight(DNNL_ARG_WEIGHTS, plain, description.weights_desc());
+    b.slot(Argument::kDestination, DNNL_ARG_DST, to);
   });
 }
 

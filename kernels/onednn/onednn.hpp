@@ -1,5 +1,7 @@
-// What Soapstone asks of oneDNN: f32 convolutions, products and pooling on the host's CPU. The only
-// place that knows oneDNN's API, which differs between its versions 2 and 3.
+// What Soapstone asks of oneDNN: convolutions, products and pooling on the host's CPU, of
+// activations in f32 or bf16. Weights, biases and their gradients are f32 outside; beside bf16 a
+// weight is rounded while it is reordered. The only place that knows oneDNN's API, which differs
+// between its versions 2 and 3.
 #pragma once
 
 #include <array>
@@ -11,6 +13,7 @@
 #include <vector>
 
 #include "core/quantity.hpp"
+#include "core/shape.hpp"
 
 namespace soapstone::kernels::onednn {
 
@@ -24,6 +27,7 @@ std::string version();  // "2.6.3 OMP"
 // Extents in oneDNN's logical order, and strides in elements.
 struct Tensor {
   std::vector<std::int64_t> extents, strides;
+  core::DType dtype = core::DType::kF32;
 };
 
 enum class Argument : int { kSource, kWeight, kBias, kDestination, kChoice };
@@ -51,7 +55,11 @@ class Operation {
   void compile();
   // Once per argument that the operation has: gradients by the name of their value. Allocates
   // nothing.
-  void execute(std::initializer_list<Data> arguments, void* scratch) const;
+  // kKept: the weight and `scratch` are as in the call before, so that the reordered weight is
+  // there.
+  enum class Weight { kNew, kKept };
+  void execute(std::initializer_list<Data> arguments, void* scratch,
+               Weight weight = Weight::kNew) const;
 
   struct State;
 
@@ -76,10 +84,20 @@ Operation convolution_backward_weight(const Convolution& c);  // and bias
 struct Product {
   std::int64_t b = 0, o = 0, i = 0;
   bool bias = false;
+  core::DType dtype = core::DType::kF32;  // of x and y
 };
 Operation product_forward(const Product& p, Fused fused);
 Operation product_backward_input(const Product& p);
 Operation product_backward_weight(const Product& p);  // and bias
+
+// destination [m, n] = source [m, k] weight [k, n], strided. The weight may be of another dtype
+// than the source; it is reordered into the layout that oneDNN likes where it is, or with
+// `reordered`. With `add`, the destination is added to.
+struct Matrices {
+  Tensor source, weight, destination;
+  bool reordered = false, add = false;
+};
+Operation matrix_product(const Matrices& p);
 
 enum class Pooling { kMaximum, kMeanOfKernel, kMeanOfInside };
 struct Pool {

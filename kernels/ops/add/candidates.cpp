@@ -6,7 +6,8 @@ std::unique_ptr<PreparedKernel> add_kokkos(const core::LocalProblem& problem);
 
 std::span<const Candidate> add_candidates() {
   static const Candidate kCandidates[] = {
-      {"add/kokkos", [](const core::LocalProblem&) { return std::string(); }, add_kokkos},
+      {"add/kokkos", [](const core::LocalProblem&) { return std::string(); }, add_kokkos, nullptr,
+       /*takes_bf16=*/true},
   };
   return kCandidates;
 }

@@ -24,7 +24,7 @@ class AddKernel final : public PreparedKernel {
     if (steps_.name(call) == "forward")
       return broadcast_.forward<T>(space, "soapstone::add::forward", steps_.value(call, "a"),
                                    steps_.value(call, "b"), steps_.value(call, "y"),
-                                   [](T a, T b) { return a + b; });
+                                   [](WideOf<T> a, WideOf<T> b) { return a + b; });
     if (steps_.name(call) == "backward_input") {
       backward(space, call, Broadcast::kA, "a");
       backward(space, call, Broadcast::kB, "b");
@@ -48,7 +48,7 @@ class AddKernel final : public PreparedKernel {
 }  // namespace
 
 std::unique_ptr<PreparedKernel> add_kokkos(const core::LocalProblem& problem) {
-  return detail::prepare_floating<AddKernel>(problem);
+  return detail::prepare_floating_or_bf16<AddKernel>(problem);
 }
 
 }  // namespace soapstone::kernels

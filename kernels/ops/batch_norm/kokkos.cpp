@@ -32,6 +32,8 @@ Strides channel_strides(std::size_t rank) {
 
 template <class T>
 class BatchNormKernel final : public PreparedKernel {
+  using W = WideOf<T>;  // of weights and of tables per channel
+
  public:
   explicit BatchNormKernel(const core::LocalProblem& problem)
       : steps_(*problem.definition),
@@ -52,7 +54,7 @@ class BatchNormKernel final : public PreparedKernel {
   // The partial sums, or four numbers per channel.
   core::Bytes workspace() const override {
     return std::max(SumNest<3>::workspace(channels_, 2),
-                    core::Bytes(4 * channels_ * static_cast<std::int64_t>(sizeof(T))));
+                    core::Bytes(4 * channels_ * static_cast<std::int64_t>(sizeof(W))));
   }
 
   void execute(const StepCall& call) const override {
@@ -98,8 +100,8 @@ class BatchNormKernel final : public PreparedKernel {
 
   // The sums that a batch with the running averages as its mean and variance would have.
   void recall(const StepCall& call) const {
-    const T* mean = data_of<T>(steps_.value(call, "running_mean"));
-    const T* variance = data_of<T>(steps_.value(call, "running_var"));
+    const W* mean = data_of<W>(steps_.value(call, "running_mean"));
+    const W* variance = data_of<W>(steps_.value(call, "running_var"));
     const auto sums = strided<double>(steps_.value(call, "sums"));
     const double count = count_;
     parallel_for(Space(), "soapstone::batch_norm::recall", channels_, [=](std::int64_t c) {
@@ -112,18 +114,18 @@ class BatchNormKernel final : public PreparedKernel {
   // The blocks that are written may be those that are read.
   void remember(const StepCall& call) const {
     const auto sums = strided<double>(steps_.value(call, "sums"));
-    const T* old_mean = data_of<T>(call.operands[1]);
-    const T* old_variance = data_of<T>(call.operands[2]);
-    T* mean = data_of<T>(call.operands[3]);
-    T* variance = data_of<T>(call.operands[4]);
+    const W* old_mean = data_of<W>(call.operands[1]);
+    const W* old_variance = data_of<W>(call.operands[2]);
+    W* mean = data_of<W>(call.operands[3]);
+    W* variance = data_of<W>(call.operands[4]);
     const double count = count_, momentum = momentum_;
     parallel_for(Space(), "soapstone::batch_norm::remember", channels_, [=](std::int64_t c) {
       const double m = sums(0, c) / count;
       const double biased = std::max(0.0, sums(1, c) / count - m * m);
       const double v = biased * count / std::max(1.0, count - 1);
-      mean[c] = static_cast<T>((1 - momentum) * static_cast<double>(old_mean[c]) + momentum * m);
+      mean[c] = static_cast<W>((1 - momentum) * static_cast<double>(old_mean[c]) + momentum * m);
       variance[c] =
-          static_cast<T>((1 - momentum) * static_cast<double>(old_variance[c]) + momentum * v);
+          static_cast<W>((1 - momentum) * static_cast<double>(old_variance[c]) + momentum * v);
     });
   }
 
@@ -154,18 +156,18 @@ class BatchNormKernel final : public PreparedKernel {
               if (nest.columns) {
                 SOAPSTONE_SIMD
                 for (std::int64_t j = 0; j < tile.count; ++j) {
-                  const double g = gradient[j * dy_step];
+                  const double g = static_cast<W>(gradient[j * dy_step]);
                   into[0][j] += g;
-                  into[1][j] += g * (at[j * x_step] - mean[j]);
+                  into[1][j] += g * (static_cast<W>(at[j * x_step]) - mean[j]);
                 }
               } else {
                 const double middle = mean[0];
                 double sum = 0, along = 0;
                 SOAPSTONE_SIMD_SUM(sum, along)
                 for (std::int64_t j = 0; j < tile.count; ++j) {
-                  const double g = gradient[j * dy_step];
+                  const double g = static_cast<W>(gradient[j * dy_step]);
                   sum += g;
-                  along += g * (at[j * x_step] - middle);
+                  along += g * (static_cast<W>(at[j * x_step]) - middle);
                 }
                 into[0][0] += sum;
                 into[1][0] += along;
@@ -185,16 +187,16 @@ class BatchNormKernel final : public PreparedKernel {
     if (y_block.data == nullptr) return;
     // y = (x - mean) factor + beta: the difference first, so that nothing cancels behind the
     // rounding.
-    auto* table = static_cast<T*>(call.workspace);  // [3][c]
+    auto* table = static_cast<W*>(call.workspace);  // [3][c]
     const std::int64_t channels = channels_;
     const auto sums = strided<double>(steps_.value(call, "sums"));
-    const T* gamma = data_of<T>(steps_.value(call, "gamma"));
-    const T* beta = data_of<T>(steps_.value(call, "beta"));
+    const W* gamma = data_of<W>(steps_.value(call, "gamma"));
+    const W* beta = data_of<W>(steps_.value(call, "beta"));
     const double count = count_, epsilon = epsilon_;
     parallel_for(space, "soapstone::batch_norm::normalize_factors", channels, [=](std::int64_t c) {
       const Statistics s = statistics_of(sums, c, count, epsilon);
-      table[c] = static_cast<T>(s.mean);
-      table[channels + c] = static_cast<T>(static_cast<double>(gamma[c]) * s.rstd);
+      table[c] = static_cast<W>(s.mean);
+      table[channels + c] = static_cast<W>(static_cast<double>(gamma[c]) * s.rstd);
       table[2 * channels + c] = beta[c];
     });
     const auto nest = make_nest<3>(
@@ -209,10 +211,10 @@ class BatchNormKernel final : public PreparedKernel {
         for (std::int64_t r = 0; r < tile.rows; ++r) {
           T* to = y + tile.offset[0] + r * nest.stride[1][0];
           const T* from = x + tile.offset[1] + r * nest.stride[1][1];
-          const T* mean = table + tile.offset[2] + r * nest.stride[1][2];
-          const T *factor = mean + channels, *shift = factor + channels;
+          const W* mean = table + tile.offset[2] + r * nest.stride[1][2];
+          const W *factor = mean + channels, *shift = factor + channels;
           if (channel_run == 0) {
-            const T m = *mean, f = *factor, b = *shift;
+            const W m = *mean, f = *factor, b = *shift;
             SOAPSTONE_SIMD
             for (std::int64_t j = 0; j < tile.count; ++j)
               to[j * y_step] = (from[j * x_step] - m) * f + b;
@@ -232,20 +234,20 @@ class BatchNormKernel final : public PreparedKernel {
                 &dx_block = steps_.gradient(call, "x");
     if (dx_block.data == nullptr) return;
     // dx = factor dy - (x - mean) slope - shift.
-    auto* table = static_cast<T*>(call.workspace);  // [4][c]
+    auto* table = static_cast<W*>(call.workspace);  // [4][c]
     const std::int64_t channels = channels_;
     const auto sums = strided<double>(steps_.value(call, "sums"));
     const auto grad_sums = strided<double>(steps_.value(call, "grad_sums"));
-    const T* gamma = data_of<T>(steps_.value(call, "gamma"));
+    const W* gamma = data_of<W>(steps_.value(call, "gamma"));
     const double count = count_, epsilon = epsilon_;
     parallel_for(
         space, "soapstone::batch_norm::backward_input_factors", channels, [=](std::int64_t c) {
           const Statistics s = statistics_of(sums, c, count, epsilon);
           const double factor = static_cast<double>(gamma[c]) * s.rstd;
-          table[c] = static_cast<T>(s.mean);
-          table[channels + c] = static_cast<T>(factor);
-          table[2 * channels + c] = static_cast<T>(factor * s.rstd * grad_sums(1, c) / count);
-          table[3 * channels + c] = static_cast<T>(factor * grad_sums(0, c) / count);
+          table[c] = static_cast<W>(s.mean);
+          table[channels + c] = static_cast<W>(factor);
+          table[2 * channels + c] = static_cast<W>(factor * s.rstd * grad_sums(1, c) / count);
+          table[3 * channels + c] = static_cast<W>(factor * grad_sums(0, c) / count);
         });
     const auto nest =
         make_nest<4>(extents_, {strides_of(dx_block), strides_of(x_block), strides_of(dy_block),
@@ -264,10 +266,10 @@ class BatchNormKernel final : public PreparedKernel {
           T* to = dx + tile.offset[0] + r * step[0];
           const T* at = x + tile.offset[1] + r * step[1];
           const T* gradient = dy + tile.offset[2] + r * step[2];
-          const T* mean = table + tile.offset[3] + r * step[3];
-          const T *factor = mean + channels, *slope = factor + channels, *shift = slope + channels;
+          const W* mean = table + tile.offset[3] + r * step[3];
+          const W *factor = mean + channels, *slope = factor + channels, *shift = slope + channels;
           if (channel_run == 0) {
-            const T m = *mean, f = *factor, s = *slope, b = *shift;
+            const W m = *mean, f = *factor, s = *slope, b = *shift;
             SOAPSTONE_SIMD
             for (std::int64_t j = 0; j < tile.count; ++j)
               to[j * dx_step] = gradient[j * dy_step] * f - (at[j * x_step] - m) * s - b;
@@ -283,12 +285,12 @@ class BatchNormKernel final : public PreparedKernel {
   }
 
   void backward_weight(const StepCall& call) const {
-    T* dgamma = static_cast<T*>(steps_.gradient(call, "gamma").data);
-    T* dbeta = static_cast<T*>(steps_.gradient(call, "beta").data);
+    W* dgamma = static_cast<W*>(steps_.gradient(call, "gamma").data);
+    W* dbeta = static_cast<W*>(steps_.gradient(call, "beta").data);
     const auto grad_sums = strided<double>(steps_.value(call, "grad_sums"));
     parallel_for(Space(), "soapstone::batch_norm::backward_weight", channels_, [=](std::int64_t c) {
-      if (dgamma != nullptr) dgamma[c] = static_cast<T>(grad_sums(1, c));
-      if (dbeta != nullptr) dbeta[c] = static_cast<T>(grad_sums(0, c));
+      if (dgamma != nullptr) dgamma[c] = static_cast<W>(grad_sums(1, c));
+      if (dbeta != nullptr) dbeta[c] = static_cast<W>(grad_sums(0, c));
     });
   }
 
@@ -303,7 +305,7 @@ class BatchNormKernel final : public PreparedKernel {
 }  // namespace
 
 std::unique_ptr<PreparedKernel> batch_norm_kokkos(const core::LocalProblem& problem) {
-  return detail::prepare_floating<BatchNormKernel>(problem);
+  return detail::prepare_floating_or_bf16<BatchNormKernel>(problem);
 }
 
 }  // namespace soapstone::kernels

@@ -13,7 +13,8 @@ core::Bytes conv2d_onednn_workspace(const core::LocalProblem& problem);
 std::span<const Candidate> conv2d_candidates() {
   static const Candidate kCandidates[] = {
 #if SOAPSTONE_HAS_ONEDNN
-    {"conv2d/onednn", conv2d_onednn_why_not, conv2d_onednn, conv2d_onednn_workspace},
+    {"conv2d/onednn", conv2d_onednn_why_not, conv2d_onednn, conv2d_onednn_workspace,
+     /*takes_bf16=*/true},
 #endif
     {"conv2d/kokkos", [](const core::LocalProblem&) { return std::string(); }, conv2d_kokkos,
      conv2d_kokkos_workspace},

@@ -43,8 +43,10 @@ class GeluKernel final : public PreparedKernel {
           T* to = y + tile.offset[0] + r * nest.stride[1][0];
           const T* from = x + tile.offset[1] + r * nest.stride[1][1];
           SOAPSTONE_SIMD
-          for (std::int64_t j = 0; j < tile.count; ++j)
-            to[j * y_step] = from[j * x_step] * normal(from[j * x_step]).distribution;
+          for (std::int64_t j = 0; j < tile.count; ++j) {
+            const WideOf<T> v = from[j * x_step];
+            to[j * y_step] = v * normal(v).distribution;
+          }
         }
       });
     });
@@ -70,7 +72,7 @@ class GeluKernel final : public PreparedKernel {
           const T* gradient = dy + tile.offset[2] + r * nest.stride[1][2];
           SOAPSTONE_SIMD
           for (std::int64_t j = 0; j < tile.count; ++j) {
-            const T v = at[j * x_step];
+            const WideOf<T> v = at[j * x_step];
             const auto n = normal(v);
             to[j * dx_step] = gradient[j * dy_step] * (n.distribution + v * n.density);
           }
@@ -85,7 +87,7 @@ class GeluKernel final : public PreparedKernel {
 }  // namespace
 
 std::unique_ptr<PreparedKernel> gelu_kokkos(const core::LocalProblem& problem) {
-  return detail::prepare_floating<GeluKernel>(problem);
+  return detail::prepare_floating_or_bf16<GeluKernel>(problem);
 }
 
 }  // namespace soapstone::kernels

@@ -21,10 +21,12 @@ using namespace detail;
 
 template <class T>
 class LayerNormKernel final : public PreparedKernel {
+  using W = WideOf<T>;  // of weights and statistics
+
  public:
   explicit LayerNormKernel(const core::LocalProblem& problem)
       : steps_(*problem.definition),
-        epsilon_(static_cast<T>(problem.op.get_if<core::LayerNorm>()->epsilon)),
+        epsilon_(static_cast<W>(problem.op.get_if<core::LayerNorm>()->epsilon)),
         channels_(core::elements(problem.box(problem.definition->operand("gamma")))) {}
 
   core::Bytes workspace() const override { return SumNest<4>::workspace(channels_, 2); }
@@ -43,10 +45,10 @@ class LayerNormKernel final : public PreparedKernel {
 
   void forward(const StepCall& call) const {
     const auto x = rows_of<T>(steps_.value(call, "x")), y = rows_of<T>(steps_.value(call, "y"));
-    const auto statistics = rows_of<T>(steps_.value(call, "statistics"));
-    const T* gamma = data_of<T>(steps_.value(call, "gamma"));
-    const T* beta = data_of<T>(steps_.value(call, "beta"));
-    const T epsilon = epsilon_;
+    const auto statistics = rows_of<W>(steps_.value(call, "statistics"));
+    const W* gamma = data_of<W>(steps_.value(call, "gamma"));
+    const W* beta = data_of<W>(steps_.value(call, "beta"));
+    const W epsilon = epsilon_;
     if (y.data == nullptr) return;
     if_contiguous(x.step == 1 && y.step == 1, [&](auto contiguous) {
       parallel_for_chunks(
@@ -57,21 +59,21 @@ class LayerNormKernel final : public PreparedKernel {
             for (std::int64_t r = begin; r < end; ++r) {
               const T* from = x.row(r);
               T* to = y.row(r);
-              T sum = 0;
+              W sum = 0;
               SOAPSTONE_SIMD_SUM(sum)
               for (std::int64_t j = 0; j < c; ++j) sum += from[j * x_step];
-              const T mean = sum / static_cast<T>(c);
-              T squares = 0;
+              const W mean = sum / static_cast<W>(c);
+              W squares = 0;
               SOAPSTONE_SIMD_SUM(squares)
               for (std::int64_t j = 0; j < c; ++j) {
-                const T d = from[j * x_step] - mean;
+                const W d = from[j * x_step] - mean;
                 squares += d * d;
               }
-              const T rstd = T(1) / std::sqrt(squares / static_cast<T>(c) + epsilon);
+              const W rstd = W(1) / std::sqrt(squares / static_cast<W>(c) + epsilon);
               SOAPSTONE_SIMD
               for (std::int64_t j = 0; j < c; ++j)
                 to[j * y_step] = (from[j * x_step] - mean) * rstd * gamma[j] + beta[j];
-              T* s = statistics.row(r);
+              W* s = statistics.row(r);
               s[0] = mean;
               s[statistics.step] = rstd;
             }
@@ -83,8 +85,8 @@ class LayerNormKernel final : public PreparedKernel {
     if (steps_.gradient(call, "x").data == nullptr) return;
     const auto x = rows_of<T>(steps_.value(call, "x")), dy = rows_of<T>(steps_.gradient(call, "y")),
                dx = rows_of<T>(steps_.gradient(call, "x"));
-    const auto statistics = rows_of<T>(steps_.value(call, "statistics"));
-    const T* gamma = data_of<T>(steps_.value(call, "gamma"));
+    const auto statistics = rows_of<W>(steps_.value(call, "statistics"));
+    const W* gamma = data_of<W>(steps_.value(call, "gamma"));
     if_contiguous(x.step == 1 && dy.step == 1 && dx.step == 1, [&](auto contiguous) {
       parallel_for_chunks(Space(), "soapstone::layer_norm::backward_input", x.count,
                           rows_at_a_time(x.columns), [=](std::int64_t begin, std::int64_t end) {
@@ -96,17 +98,17 @@ class LayerNormKernel final : public PreparedKernel {
                               const T* at = x.row(r);
                               const T* gradient = dy.row(r);
                               T* to = dx.row(r);
-                              const T* s = statistics.row(r);
-                              const T mean = s[0], rstd = s[statistics.step];
-                              T sum = 0, along = 0;  // Σ g, Σ g (x - mean)
+                              const W* s = statistics.row(r);
+                              const W mean = s[0], rstd = s[statistics.step];
+                              W sum = 0, along = 0;  // Σ g, Σ g (x - mean)
                               SOAPSTONE_SIMD_SUM(sum, along)
                               for (std::int64_t j = 0; j < c; ++j) {
-                                const T g = gradient[j * dy_step] * gamma[j];
+                                const W g = gradient[j * dy_step] * gamma[j];
                                 sum += g;
                                 along += g * (at[j * x_step] - mean);
                               }
-                              const T shift = sum / static_cast<T>(c);
-                              const T slope = along * rstd * rstd / static_cast<T>(c);
+                              const W shift = sum / static_cast<W>(c);
+                              const W slope = along * rstd * rstd / static_cast<W>(c);
                               SOAPSTONE_SIMD
                               for (std::int64_t j = 0; j < c; ++j)
                                 to[j * dx_step] = rstd * (gradient[j * dy_step] * gamma[j] - shift -
@@ -119,8 +121,8 @@ class LayerNormKernel final : public PreparedKernel {
   void backward_weight(const StepCall& call) const {
     const Block &x_block = steps_.value(call, "x"), &dy_block = steps_.gradient(call, "y"),
                 &statistics_block = steps_.value(call, "statistics");
-    T* dgamma = static_cast<T*>(steps_.gradient(call, "gamma").data);
-    T* dbeta = static_cast<T*>(steps_.gradient(call, "beta").data);
+    W* dgamma = static_cast<W*>(steps_.gradient(call, "gamma").data);
+    W* dbeta = static_cast<W*>(steps_.gradient(call, "beta").data);
     const std::size_t last = x_block.box.size() - 1;
     core::Shape extents = core::extents(x_block.box);
     if (x_block.size() == 0) {  // no rows
@@ -136,7 +138,7 @@ class LayerNormKernel final : public PreparedKernel {
         [&](std::size_t d) { return d != last; });
     const T* x = data_of<T>(x_block);
     const T* dy = data_of<T>(dy_block);
-    const T* statistics = data_of<T>(statistics_block);
+    const W* statistics = data_of<W>(statistics_block);
     const auto& run = nest.columns ? nest.kept : nest.summed;
     const int row_level = nest.columns ? 0 : 1;
     const bool all_one = run.stride[0][0] == 1 && run.stride[0][1] == 1;
@@ -151,12 +153,12 @@ class LayerNormKernel final : public PreparedKernel {
               const auto& step = nest.summed.stride[row_level];
               const T* at = x + tile.offset[0] + r * step[0];
               const T* gradient = dy + tile.offset[1] + r * step[1];
-              const T* s = statistics + tile.offset[2] + r * step[2];
+              const W* s = statistics + tile.offset[2] + r * step[2];
               if (nest.columns) {
-                const T mean = s[0], rstd = s[statistics_step];
+                const W mean = s[0], rstd = s[statistics_step];
                 SOAPSTONE_SIMD
                 for (std::int64_t j = 0; j < tile.count; ++j) {
-                  const T g = gradient[j * dy_step];
+                  const W g = gradient[j * dy_step];
                   sums[0][j] += g * ((at[j * x_step] - mean) * rstd);
                   sums[1][j] += g;
                 }
@@ -165,7 +167,7 @@ class LayerNormKernel final : public PreparedKernel {
                 double along = 0, sum = 0;
                 SOAPSTONE_SIMD_SUM(along, sum)
                 for (std::int64_t j = 0; j < tile.count; ++j) {
-                  const T g = gradient[j * dy_step];
+                  const W g = gradient[j * dy_step];
                   along += g * ((at[j * x_step] - s[j * s_step]) * s[j * s_step + statistics_step]);
                   sum += g;
                 }
@@ -175,21 +177,21 @@ class LayerNormKernel final : public PreparedKernel {
             }
           },
           [=](std::int64_t offset, const double* sums) {
-            if (dgamma != nullptr) dgamma[offset] = static_cast<T>(sums[0]);
-            if (dbeta != nullptr) dbeta[offset] = static_cast<T>(sums[1]);
+            if (dgamma != nullptr) dgamma[offset] = static_cast<W>(sums[0]);
+            if (dbeta != nullptr) dbeta[offset] = static_cast<W>(sums[1]);
           });
     });
   }
 
   StepTable steps_;
-  T epsilon_;
+  W epsilon_;
   std::int64_t channels_;
 };
 
 }  // namespace
 
 std::unique_ptr<PreparedKernel> layer_norm_kokkos(const core::LocalProblem& problem) {
-  return detail::prepare_floating<LayerNormKernel>(problem);
+  return detail::prepare_floating_or_bf16<LayerNormKernel>(problem);
 }
 
 }  // namespace soapstone::kernels

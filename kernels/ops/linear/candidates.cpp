@@ -13,7 +13,8 @@ core::Bytes linear_onednn_workspace(const core::LocalProblem& problem);
 std::span<const Candidate> linear_candidates() {
   static const Candidate kCandidates[] = {
 #if SOAPSTONE_HAS_ONEDNN
-    {"linear/onednn", linear_onednn_why_not, linear_onednn, linear_onednn_workspace},
+    {"linear/onednn", linear_onednn_why_not, linear_onednn, linear_onednn_workspace,
+     /*takes_bf16=*/true},
 #endif
     {"linear/kokkos", [](const core::LocalProblem&) { return std::string(); }, linear_kokkos,
      linear_kokkos_workspace},

@@ -1,5 +1,5 @@
-// linear through oneDNN, f32: forward as matmul with bias and activation fused, gradients as
-// inner_product, all on the plain layouts x [b, i], w [o, i], y [b, o]. The bias gradient comes
+// linear through oneDNN, f32 or bf16: forward as matmul with bias and activation fused, gradients
+// as inner_product, all on the plain layouts x [b, i], w [o, i], y [b, o]. The bias gradient comes
 // with that of the weight.
 #include <fmt/core.h>
 
@@ -10,8 +10,9 @@ namespace soapstone::kernels {
 
 namespace {
 
-onednn::Layer layer_of(const LinearShape& shape) {
-  const onednn::Product product{shape.b, shape.o, shape.i, shape.bias};
+onednn::Layer layer_of(const core::LocalProblem& problem) {
+  const LinearShape shape(problem);
+  const onednn::Product product{shape.b, shape.o, shape.i, shape.bias, problem.dtype()};
   const auto fused = shape.relu && shape.whole ? onednn::Fused::kRelu : onednn::Fused::kNone;
   return {product_forward(product, fused), product_backward_input(product),
           product_backward_weight(product)};
@@ -34,15 +35,15 @@ std::string linear_onednn_why_not(const core::LocalProblem& problem) {
     if (!lies_row_major(*operand))
       return fmt::format("linear/onednn wants {} row-major, its dimensions lie in the order {}",
                          name, core::print(operand->order));
-  return layer_of(shape).why_not();
+  return layer_of(problem).why_not();
 }
 
 std::unique_ptr<PreparedKernel> linear_onednn(const core::LocalProblem& problem) {
-  return onednn::prepare_layer("linear", problem, layer_of(LinearShape(problem)));
+  return onednn::prepare_layer("linear", problem, layer_of(problem));
 }
 
 core::Bytes linear_onednn_workspace(const core::LocalProblem& problem) {
-  return layer_of(LinearShape(problem)).workspace();
+  return layer_of(problem).workspace();
 }
 
 }  // namespace soapstone::kernels

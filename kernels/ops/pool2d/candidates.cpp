@@ -12,7 +12,8 @@ core::Bytes pool2d_onednn_workspace(const core::LocalProblem& problem);
 std::span<const Candidate> pool2d_candidates() {
   static const Candidate kCandidates[] = {
 #if SOAPSTONE_HAS_ONEDNN
-    {"pool2d/onednn", pool2d_onednn_why_not, pool2d_onednn, pool2d_onednn_workspace},
+    {"pool2d/onednn", pool2d_onednn_why_not, pool2d_onednn, pool2d_onednn_workspace,
+     /*takes_bf16=*/true},
 #endif
     {"pool2d/kokkos", [](const core::LocalProblem&) { return std::string(); }, pool2d_kokkos},
   };

@@ -1,5 +1,5 @@
-// pool2d through oneDNN, f32. What max-pooling remembers (1 or 4 bytes per output element, as
-// oneDNN likes) lies in the operand `choice`.
+// pool2d through oneDNN, f32 or bf16. What max-pooling remembers (1 or 4 bytes per output element,
+// as oneDNN likes) lies in the operand `choice`.
 #include <cstring>
 
 #include <fmt/core.h>
@@ -16,17 +16,18 @@ namespace {
 using onednn::Argument;
 
 std::vector<std::int64_t> list(const core::Shape& shape) { return {shape.begin(), shape.end()}; }
-onednn::Tensor tensor(const detail::LocalOperand& operand) {
-  return {list(operand.extents), list(operand.strides)};
+onednn::Tensor tensor(const detail::LocalOperand& operand, core::DType dtype) {
+  return {list(operand.extents), list(operand.strides), dtype};
 }
 
 struct Pooling {
   onednn::Operation forward, backward;
 
-  explicit Pooling(const PoolShape& shape) {
+  explicit Pooling(const core::LocalProblem& problem) {
+    const PoolShape shape(problem);
     const onednn::Pool pool{
-        .source = tensor(shape.x),
-        .destination = tensor(shape.y),
+        .source = tensor(shape.x, problem.dtype()),
+        .destination = tensor(shape.y, problem.dtype()),
         .kind = shape.maximum         ? onednn::Pooling::kMaximum
                 : shape.count_padding ? onednn::Pooling::kMeanOfKernel
                                       : onednn::Pooling::kMeanOfInside,
@@ -44,7 +45,7 @@ struct Pooling {
 class Pool2DOneDnn final : public PreparedKernel {
  public:
   explicit Pool2DOneDnn(const core::LocalProblem& problem)
-      : steps_(*problem.definition), pooling_(PoolShape(problem)) {
+      : steps_(*problem.definition), pooling_(problem) {
     pooling_.forward.compile();
     pooling_.backward.compile();
   }
@@ -56,17 +57,15 @@ class Pool2DOneDnn final : public PreparedKernel {
     void* choice = detail::data_of<std::int32_t>(steps_.value(call, "choice"));
     if (step == "forward") {
       zero_tail(steps_.value(call, "choice"));
-      pooling_.forward.execute(
-          {{Argument::kSource, detail::data_of<float>(steps_.value(call, "x"))},
-           {Argument::kDestination, detail::data_of<float>(steps_.value(call, "y"))},
-           {Argument::kChoice, choice}},
-          call.workspace);
+      pooling_.forward.execute({{Argument::kSource, steps_.value(call, "x").data},
+                                {Argument::kDestination, steps_.value(call, "y").data},
+                                {Argument::kChoice, choice}},
+                               call.workspace);
     } else if (step == "backward_input")
-      pooling_.backward.execute(
-          {{Argument::kSource, detail::data_of<float>(steps_.gradient(call, "x"))},
-           {Argument::kDestination, detail::data_of<float>(steps_.gradient(call, "y"))},
-           {Argument::kChoice, choice}},
-          call.workspace);
+      pooling_.backward.execute({{Argument::kSource, steps_.gradient(call, "x").data},
+                                 {Argument::kDestination, steps_.gradient(call, "y").data},
+                                 {Argument::kChoice, choice}},
+                                call.workspace);
     else
       detail::unknown_step("pool2d/onednn", step);
   }
@@ -93,7 +92,7 @@ class Pool2DOneDnn final : public PreparedKernel {
 std::string pool2d_onednn_why_not(const core::LocalProblem& problem) {
   if (std::string refusal = onednn::common_refusal(problem); !refusal.empty()) return refusal;
   const PoolShape shape(problem);
-  const Pooling pooling(shape);
+  const Pooling pooling(problem);
   if (!pooling.forward.why_not().empty()) return "forward: " + pooling.forward.why_not();
   if (!pooling.backward.why_not().empty()) return "backward_input: " + pooling.backward.why_not();
   const core::Bytes room(4 * core::elements(shape.y.extents));
@@ -109,7 +108,7 @@ std::unique_ptr<PreparedKernel> pool2d_onednn(const core::LocalProblem& problem)
 }
 
 core::Bytes pool2d_onednn_workspace(const core::LocalProblem& problem) {
-  return Pooling(PoolShape(problem)).workspace();
+  return Pooling(problem).workspace();
 }
 
 }  // namespace soapstone::kernels

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/assert.hpp"
+#include "kernels/bf16.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::conformance {
@@ -117,6 +118,9 @@ double load(const kernels::Block& block, Index index) {
       return static_cast<double>(static_cast<const float*>(block.data)[at]);
     case core::DType::kF64:
       return static_cast<const double*>(block.data)[at];
+    case core::DType::kBF16:
+      return static_cast<double>(
+          static_cast<float>(static_cast<const kernels::Bf16*>(block.data)[at]));
     case core::DType::kI32:
       return static_cast<double>(static_cast<const std::int32_t*>(block.data)[at]);
   }
@@ -131,6 +135,9 @@ void store(const kernels::Block& block, Index index, double value) {
       break;
     case core::DType::kF64:
       static_cast<double*>(block.data)[at] = value;
+      break;
+    case core::DType::kBF16:
+      static_cast<kernels::Bf16*>(block.data)[at] = kernels::Bf16(value);
       break;
     case core::DType::kI32:
       static_cast<std::int32_t*>(block.data)[at] = static_cast<std::int32_t>(value);

@@ -13,7 +13,6 @@ namespace soapstone::conformance {
 
 namespace {
 
-constexpr core::DType kDTypes[] = {core::DType::kF32, core::DType::kF64};
 constexpr int kMostDevices = 4;
 
 std::string index_text(const core::Box& box, std::size_t element) {
@@ -134,8 +133,10 @@ class Subject {
         continue;
       }
       const std::span<const double> want(call.operands[step.reads.size() + k].data, got.size());
-      const double tolerance = tolerance_of(operand, ref, kStepCoefficient,
-                                            epsilon_of(operand.desc.dtype), growth.at(ref));
+      const double tolerance = tolerance_of(
+          operand, ref, kStepCoefficient,
+          epsilon_of(problem_->dtype == core::DType::kBF16 ? problem_->dtype : operand.desc.dtype),
+          growth.at(ref));
       const Comparison c = compare(got, want, tolerance);
       tally().margin = std::max(tally().margin, c.margin);
       if (!c.passed)
@@ -147,7 +148,7 @@ class Subject {
   }
 
   void check_split(const core::OpStrategy& split, const Tensors& want,
-                   const std::map<core::Ref, double>& growth) {
+                   const std::map<core::Ref, double>& growth, core::StepUse use) {
     if (!takes(split)) return;
     Tensors got;
     try {
@@ -156,7 +157,7 @@ class Subject {
                      run_kernel(*prepared(call.problem), call);
                      ++tally().steps;
                    },
-                   {.round_between_steps = true});
+                   {.run = use, .round_between_steps = true});
     } catch (const std::exception& e) {
       fail(split, e.what());
       return;
@@ -210,9 +211,10 @@ std::string Report::text() const {
 }
 
 Report check_parts(const OpCase& c, std::span<const kernels::Candidate> candidates,
-                   std::size_t most_splits) {
+                   std::size_t most_splits, std::span<const core::DType> dtypes,
+                   core::StepUse use) {
   Report report;
-  for (const core::DType dtype : kDTypes) {
+  for (const core::DType dtype : dtypes) {
     const OpProblem problem = make_problem(c, dtype);
     auto subjects = subjects_of(problem, candidates, report);
     std::set<std::pair<std::string, int>> done;  // equal parts of several splits are compared once
@@ -225,7 +227,7 @@ Report check_parts(const OpCase& c, std::span<const kernels::Candidate> candidat
                const auto growth = growth_of_step(problem, call);
                for (Subject& subject : subjects) subject.check_step(call, growth);
              },
-             {.round_between_steps = true});
+             {.run = use, .round_between_steps = true});
       for (Subject& subject : subjects) subject.takes(split);
     }
   }
@@ -233,16 +235,18 @@ Report check_parts(const OpCase& c, std::span<const kernels::Candidate> candidat
 }
 
 Report check_splits(const OpCase& c, std::span<const kernels::Candidate> candidates,
-                    std::size_t most_splits) {
+                    std::size_t most_splits, std::span<const core::DType> dtypes,
+                    core::StepUse use) {
   Report report;
-  for (const core::DType dtype : kDTypes) {
+  for (const core::DType dtype : dtypes) {
     const OpProblem problem = make_problem(c, dtype);
-    const Tensors want = run_op(problem, unsharded(problem.definition), run_reference);
-    const auto growth = growth_of(problem, want);
+    const Tensors want =
+        run_op(problem, unsharded(problem.definition), run_reference, {.run = use});
+    const auto growth = growth_of(problem, want, use);
     auto subjects = subjects_of(problem, candidates, report);
     for (const auto& split :
          splits_of(problem.definition, kMostDevices, most_splits_of(c, most_splits)))
-      for (Subject& subject : subjects) subject.check_split(split, want, growth);
+      for (Subject& subject : subjects) subject.check_split(split, want, growth, use);
   }
   return report;
 }

@@ -13,6 +13,7 @@
 namespace soapstone::conformance {
 
 inline constexpr std::size_t kMostSplits = 20;  // of one case
+inline constexpr core::DType kUsualDTypes[] = {core::DType::kF32, core::DType::kF64};
 
 // What became of one candidate in one dtype.
 struct Tally {
@@ -33,15 +34,19 @@ struct Report {
   std::string text() const;  // the first few
 };
 
-// Each step of each part on the inputs that the reference has: every candidate × f32 and f64 × a
+// Each step of each part on the inputs that the reference has: every candidate × dtype × a
 // selection of splits. What a candidate keeps for itself (i32 internals) is its own from step to
-// step.
+// step. `use`: the steps of a training or of an evaluation.
 Report check_parts(const OpCase& c, std::span<const kernels::Candidate> candidates,
-                   std::size_t most_splits = kMostSplits);
+                   std::size_t most_splits = kMostSplits,
+                   std::span<const core::DType> dtypes = kUsualDTypes,
+                   core::StepUse use = core::StepUse::kTraining);
 
 // The whole chain of steps by the kernels alone, put together and compared with the unsharded
 // reference. A split of which a part is refused does not run.
 Report check_splits(const OpCase& c, std::span<const kernels::Candidate> candidates,
-                    std::size_t most_splits = kMostSplits);
+                    std::size_t most_splits = kMostSplits,
+                    std::span<const core::DType> dtypes = kUsualDTypes,
+                    core::StepUse use = core::StepUse::kTraining);
 
 }  // namespace soapstone::conformance

@@ -5,6 +5,7 @@
 #include "core/ops/linear.hpp"
 #include "tests/support/conformance/check_candidates.hpp"
 #include "tests/support/conformance/false_candidates.hpp"
+#include "tests/support/conformance/op_cases.hpp"
 #include "tests/support/conformance/sharded_run.hpp"
 
 namespace soapstone::conformance {

@@ -75,14 +75,16 @@ class ReferenceKernel final : public kernels::PreparedKernel {
 };
 
 template <Flaw flaw>
-constexpr kernels::Candidate kCandidate{
-    .name = "",
-    .why_not = [](const core::LocalProblem&) -> std::string {
-      return flaw == Flaw::kRefusesAll ? "takes nothing" : "";
-    },
-    .prepare = [](const core::LocalProblem& problem) -> std::unique_ptr<kernels::PreparedKernel> {
-      return std::make_unique<ReferenceKernel<flaw>>(problem);
-    }};
+kernels::Candidate candidate_with() {
+  return {
+      .name = "",
+      .why_not = [](const core::LocalProblem&) -> std::string {
+        return flaw == Flaw::kRefusesAll ? "takes nothing" : "";
+      },
+      .prepare = [](const core::LocalProblem& problem) -> std::unique_ptr<kernels::PreparedKernel> {
+        return std::make_unique<ReferenceKernel<flaw>>(problem);
+      }};
+}
 
 struct Entry {
   Flaw flaw;
@@ -90,16 +92,16 @@ struct Entry {
   kernels::Candidate candidate;
 };
 const Entry kEntries[] = {
-    {Flaw::kNone, "is the reference", kCandidate<Flaw::kNone>},
-    {Flaw::kZeros, "writes zeros", kCandidate<Flaw::kZeros>},
-    {Flaw::kCopiesInput, "copies its input", kCandidate<Flaw::kCopiesInput>},
-    {Flaw::kMissesLast, "misses the last element", kCandidate<Flaw::kMissesLast>},
-    {Flaw::kOffByALittle, "is off by a little", kCandidate<Flaw::kOffByALittle>},
-    {Flaw::kAccumulates, "accumulates", kCandidate<Flaw::kAccumulates>},
-    {Flaw::kWritesBeside, "writes beside its block", kCandidate<Flaw::kWritesBeside>},
-    {Flaw::kSpoilsInput, "spoils its input", kCandidate<Flaw::kSpoilsInput>},
-    {Flaw::kRefusesAll, "refuses all", kCandidate<Flaw::kRefusesAll>},
-    {Flaw::kRemembers, "remembers", kCandidate<Flaw::kRemembers>},
+    {Flaw::kNone, "is the reference", candidate_with<Flaw::kNone>()},
+    {Flaw::kZeros, "writes zeros", candidate_with<Flaw::kZeros>()},
+    {Flaw::kCopiesInput, "copies its input", candidate_with<Flaw::kCopiesInput>()},
+    {Flaw::kMissesLast, "misses the last element", candidate_with<Flaw::kMissesLast>()},
+    {Flaw::kOffByALittle, "is off by a little", candidate_with<Flaw::kOffByALittle>()},
+    {Flaw::kAccumulates, "accumulates", candidate_with<Flaw::kAccumulates>()},
+    {Flaw::kWritesBeside, "writes beside its block", candidate_with<Flaw::kWritesBeside>()},
+    {Flaw::kSpoilsInput, "spoils its input", candidate_with<Flaw::kSpoilsInput>()},
+    {Flaw::kRefusesAll, "refuses all", candidate_with<Flaw::kRefusesAll>()},
+    {Flaw::kRemembers, "remembers", candidate_with<Flaw::kRemembers>()},
 };
 
 const Entry& entry(Flaw flaw) {

@@ -1,4 +1,5 @@
 // Every operator × kernel candidate × dtype × shape × split.
+#include <algorithm>
 #include <cstdio>
 #include <set>
 
@@ -7,6 +8,7 @@
 #include "kernels/device.hpp"
 #include "kernels/kernel.hpp"
 #include "tests/support/conformance/check_candidates.hpp"
+#include "tests/support/conformance/op_cases.hpp"
 
 namespace soapstone::conformance {
 namespace {
@@ -77,6 +79,31 @@ TEST_P(Kernels, AgreeWithTheReferenceOnEveryPart) {
 
 TEST_P(Kernels, GiveTheUnshardedResultOnEverySplit) {
   expect_no_failures(check_splits(GetParam().shape, kernels::candidates(GetParam().op)));
+}
+
+// Beside activations of bf16 the weights are f32. Most of it is the f32 candidates' work; two
+// splits show the rest.
+TEST_P(Kernels, AgreeWithTheReferenceInBf16) {
+  constexpr core::DType kBf16[] = {core::DType::kBF16};
+  const auto list = kernels::candidates(GetParam().op, core::DType::kBF16);
+  expect_no_failures(check_parts(GetParam().shape, list, 2, kBf16));
+  // Of many long sums one is so near to zero that rounding changes its sign, and relu's gradient.
+  if (!GetParam().shape.large) expect_no_failures(check_splits(GetParam().shape, list, 2, kBf16));
+}
+
+// Of the operators that have steps for evaluations alone.
+TEST_P(Kernels, AgreeWithTheReferenceInEvaluation) {
+  const OpProblem problem = make_problem(GetParam().shape, core::DType::kF32);
+  if (std::none_of(problem.definition.steps.begin(), problem.definition.steps.end(),
+                   [](const core::Step& step) { return step.use == core::StepUse::kEvaluation; }))
+    return;
+  const auto list = kernels::candidates(GetParam().op);
+  constexpr auto kUse = core::StepUse::kEvaluation;
+  expect_no_failures(check_parts(GetParam().shape, list, kMostSplits, kUsualDTypes, kUse));
+  expect_no_failures(check_splits(GetParam().shape, list, kMostSplits, kUsualDTypes, kUse));
+  constexpr core::DType kBf16[] = {core::DType::kBF16};
+  expect_no_failures(check_splits(
+      GetParam().shape, kernels::candidates(GetParam().op, core::DType::kBF16), 2, kBf16, kUse));
 }
 
 TEST(KernelCandidates, EveryOperatorEndsWithItsPortableKernel) {

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "core/assert.hpp"
+#include "kernels/bf16.hpp"
 #include "tests/support/conformance/sharded_run.hpp"
 
 namespace soapstone::conformance {
@@ -67,7 +68,10 @@ std::vector<core::Ref> given_refs(const core::OpDefinition& definition) {
 
 OpProblem make_problem(const OpCase& c, core::DType dtype) {
   OpProblem problem;
-  problem.op = dtype == core::DType::kF64 && c.op_in_f64.valid() ? c.op_in_f64 : c.op;
+  const core::Op& in_dtype = dtype == core::DType::kF64    ? c.op_in_f64
+                             : dtype == core::DType::kBF16 ? c.op_in_bf16
+                                                           : c.op;
+  problem.op = in_dtype.valid() ? in_dtype : c.op;
   problem.dtype = dtype;
   problem.values = c.values;
   auto inputs = c.inputs;
@@ -88,6 +92,7 @@ OpProblem make_problem(const OpCase& c, core::DType dtype) {
 }
 
 double rounded_to(core::DType dtype, double value) {
+  if (dtype == core::DType::kBF16) return static_cast<float>(kernels::Bf16(value));
   return dtype == core::DType::kF32 ? static_cast<double>(static_cast<float>(value)) : value;
 }
 
@@ -97,6 +102,8 @@ double epsilon_of(core::DType dtype) {
       return std::numeric_limits<float>::epsilon();
     case core::DType::kF64:
       return std::numeric_limits<double>::epsilon();
+    case core::DType::kBF16:
+      return 0x1p-7;
     case core::DType::kI32:
       return 0;
   }

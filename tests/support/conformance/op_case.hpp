@@ -21,8 +21,8 @@ enum class Values {
 struct OpCase {
   std::string name;  // a test's name: letters, digits and underscores
   core::Op op;
-  std::vector<core::TensorDesc> inputs;  // f32 stands for the dtype under test
-  core::Op op_in_f64 = {};               // where the dtype is an attribute
+  std::vector<core::TensorDesc> inputs;      // f32 stands for the dtype under test
+  core::Op op_in_f64 = {}, op_in_bf16 = {};  // where the dtype is an attribute
   Values values = Values::kDistinct;
   double offset = 0;  // added to the inputs
   // Longer than the blocks that kernels work in: the slow reference runs few splits of it.
@@ -36,11 +36,6 @@ void PrintTo(const OpCase& c, std::ostream* out);
 core::TensorDesc floats(core::Shape shape);
 core::TensorDesc integers(core::Shape shape);
 core::TensorDesc image(core::Shape shape);
-
-// tests/ops/<name>_test.cpp for every operator.
-#define SOAPSTONE_OP(Type, name) std::vector<OpCase> name##_cases();
-#include "core/ops/all.def"
-#undef SOAPSTONE_OP
 
 // Tensors whole and row-major, by operand.
 using Tensors = std::map<core::Ref, std::vector<double>>;

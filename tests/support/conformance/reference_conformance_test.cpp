@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/support/conformance/op_case.hpp"
+#include "tests/support/conformance/op_cases.hpp"
 #include "tests/support/conformance/sharded_run.hpp"
 #include "tests/support/conformance/tolerance.hpp"
 

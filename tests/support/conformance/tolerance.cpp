@@ -28,6 +28,8 @@ double nudge(int draw, core::Ref ref, std::size_t element, double amount) {
 double scale_of(const OpProblem& problem, core::Ref ref, core::DType unit) {
   // A small move breaks ties, and then the result is another one.
   if (problem.values == Values::kTied) return 0;
+  // Products may round a weight to bf16.
+  if (problem.dtype == core::DType::kBF16) return 1;
   return std::min(1.0, epsilon_of(problem.operand(ref).desc.dtype) / epsilon_of(unit));
 }
 
@@ -79,7 +81,8 @@ std::map<core::Ref, double> growth_of_step(const OpProblem& problem, const PartC
   return growth;
 }
 
-std::map<core::Ref, double> growth_of(const OpProblem& problem, const Tensors& results) {
+std::map<core::Ref, double> growth_of(const OpProblem& problem, const Tensors& results,
+                                      core::StepUse use) {
   std::map<core::Ref, double> growth;
   for (int draw = 0; draw < kDraws; ++draw) {
     const auto move = [&](core::Ref ref, std::span<double> values) {
@@ -88,14 +91,15 @@ std::map<core::Ref, double> growth_of(const OpProblem& problem, const Tensors& r
     };
     OpProblem there = problem;
     for (auto& [ref, values] : there.given) move(ref, values);
-    const Tensors moved = run_op(there, unsharded(problem.definition), [&](const PartCall& call) {
+    const auto run = [&](const PartCall& call) {
       run_reference(call);
       const core::Step& step = problem.definition.steps[static_cast<std::size_t>(call.step)];
       for (std::size_t k = 0; k < step.writes.size(); ++k) {
         const auto& view = call.operands[step.reads.size() + k];
         move(step.writes[k], {view.data, static_cast<std::size_t>(core::elements(view.box))});
       }
-    });
+    };
+    const Tensors moved = run_op(there, unsharded(problem.definition), run, {.run = use});
     for (const auto& [ref, values] : results)
       include_difference(growth[ref], moved.at(ref), values);
   }

@@ -30,7 +30,8 @@ std::map<core::Ref, double> growth_of_step(const OpProblem& problem, const PartC
 
 // Of every tensor that the steps of the unsharded operator wrote, `results`, with regard to what is
 // given and to what one step passes to another.
-std::map<core::Ref, double> growth_of(const OpProblem& problem, const Tensors& results);
+std::map<core::Ref, double> growth_of(const OpProblem& problem, const Tensors& results,
+                                      core::StepUse use = core::StepUse::kTraining);
 
 struct Comparison {
   bool passed = true;
