@@ -28,6 +28,11 @@ struct Invocation {
 // Runs after parsing. An error is printed and turned into its exit code.
 using Action = std::function<core::Status(const Invocation&)>;
 
+enum class Answer {
+  kDocument,  // text, or with --json a document
+  kText,      // text only: --json is not offered
+};
+
 struct Verb {
   std::string_view name;
   std::string_view description;
@@ -35,14 +40,19 @@ struct Verb {
   // Declares the verb's options and returns what it does. The options' variables live in the
   // returned action.
   Action (*declare)(CLI::App& app);
+  Answer answer = Answer::kDocument;
 };
 
 // One per file in cli/verbs/.
 extern const Verb kBenchVerb;
 extern const Verb kClustersVerb;
+extern const Verb kCompletionVerb;
 extern const Verb kDiffVerb;
 extern const Verb kDoctorVerb;
+extern const Verb kHelpVerb;
+extern const Verb kGenerateVerb;
 extern const Verb kKernelsVerb;
+extern const Verb kManVerb;
 extern const Verb kModelsVerb;
 extern const Verb kProfileVerb;
 extern const Verb kReportVerb;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <thread>
 
@@ -80,9 +81,11 @@ core::Error in_file(const std::string& file, const core::Error& error) {
 }
 
 void declare_model(CLI::App& app, ModelArguments& model, Presence presence) {
-  auto* name = app.add_option(
-      "model", model.name,
-      "Model of the zoo (soapstone models), a graph document, or a Hugging Face config.json");
+  auto* name =
+      app.add_option(
+             "model", model.name,
+             "Model of the zoo (soapstone models), a graph document, or a Hugging Face config.json")
+          ->type_name("MODEL|FILE");
   if (presence == Presence::kRequired) name->required();
   app.add_option("--batch", model.batch, "Samples per step; default: the model's");
   declare_dtype(app, model);
@@ -96,22 +99,41 @@ void declare_model(CLI::App& app, ModelArguments& model, Presence presence) {
         ->group("Hyper-parameters (soapstone models MODEL lists a model's own)");
 }
 
+namespace {
+
+// What a model computes in, as a type name.
+std::string number_types() {
+  std::string names;
+  for (const auto& [type, name] : enum_names(core::DType{}))
+    if (type != core::DType::kI32) names += (names.empty() ? "" : "|") + std::string(name);
+  return names;
+}
+
+}  // namespace
+
 void declare_dtype(CLI::App& app, ModelArguments& model) {
   app.add_option_function<std::string>(
-      "--dtype",
-      [&model](const std::string& text) {
-        const auto t = core::enum_from_name<core::DType>(text);
-        if (!t || *t == core::DType::kI32)
-          throw CLI::ValidationError("--dtype", fmt::format("`{}`: f32 or f64 is accepted", text));
-        model.dtype = *t;
-      },
-      fmt::format("f32 or f64; default: {}",
-                  core::name_of(model.dtype.value_or(core::DType::kF32))));
+         "--dtype",
+         [&model](const std::string& text) {
+           const auto t = core::enum_from_name<core::DType>(text);
+           if (!t || *t == core::DType::kI32)
+             throw CLI::ValidationError("--dtype",
+                                        fmt::format("`{}`: bf16, f32 or f64 is accepted", text));
+           model.dtype = *t;
+         },
+         fmt::format("bf16, f32 or f64; weights are never narrower than f32; default: {}",
+                     core::name_of(model.dtype.value_or(core::DType::kF32))))
+      ->type_name(number_types());
 }
 
 core::Result<core::Graph> build_graph(const ModelArguments& model) {
   if (model.batch < 0) return core::usage_error("--batch {}: at least 1 is accepted", model.batch);
-  if (model.name.ends_with(".json")) {
+  const bool is_of_zoo =
+      std::any_of(core::models().begin(), core::models().end(),
+                  [&](const core::ModelInfo& info) { return info.name == model.name; });
+  std::error_code ignored;  // what cannot be looked at cannot be read either
+  if (!is_of_zoo &&
+      (model.name.ends_with(".json") || std::filesystem::exists(model.name, ignored))) {
     SOAPSTONE_ASSIGN(const std::string text, core::read_file(model.name));
     if (core::is_hugging_face_config(text)) {
       SOAPSTONE_ASSIGN(core::ConfiguredModel configured,
@@ -141,14 +163,18 @@ core::Result<core::Graph> build_graph(const ModelArguments& model) {
     if (!graph) return tl::unexpected(in_file(model.name, graph.error()));
     return graph;
   }
-  return core::build_model(model.name, {.batch = model.batch,
-                                        .dtype = model.dtype.value_or(core::DType::kF32),
-                                        .parameters = model.parameters});
+  auto graph = core::build_model(model.name, {.batch = model.batch,
+                                              .dtype = model.dtype.value_or(core::DType::kF32),
+                                              .parameters = model.parameters});
+  if (!graph && !is_of_zoo)
+    graph.error().message += ", or the path of a graph document or a Hugging Face config.json";
+  return graph;
 }
 
 void declare_cluster(CLI::App& app, ClusterArguments& cluster) {
   app.add_option("--cluster", cluster.name,
                  "Preset (soapstone clusters), .toml or .json file, or `local`")
+      ->type_name("CLUSTER|local|FILE")
       ->capture_default_str();
   app.add_option("--ranks", cluster.ranks,
                  "With --cluster local: how many ranks share this machine; default: 2")
@@ -237,6 +263,7 @@ core::Result<core::Cluster> load_cluster(const ClusterArguments& arguments) {
 
 void declare_strategy(CLI::App& app, std::string& strategy) {
   app.add_option("--strategy", strategy, "File, ranked.json#K, or single | data-parallel | expert")
+      ->type_name("single|data-parallel|expert|FILE")
       ->capture_default_str();
 }
 

@@ -26,7 +26,7 @@ struct ModelArguments {
   std::map<std::string, double> parameters;  // of a model of the zoo, that differ from its defaults
 };
 void declare_model(CLI::App& app, ModelArguments& model, Presence presence = Presence::kRequired);
-// Any other number type than f32 or f64 is a usage error.
+// Any other number type than bf16, f32 or f64 is a usage error.
 void declare_dtype(CLI::App& app, ModelArguments& model);
 core::Result<core::Graph> build_graph(const ModelArguments& model);
 // `kv_heads` is `kv-heads` on the command line.

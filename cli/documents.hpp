@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -209,9 +210,11 @@ struct TrainOutput {
   std::int64_t first_step = 0, steps = 0;
   bool cancelled = false;
   std::optional<double> first_loss, last_loss;  // null: no number
-  std::optional<double> test_loss, test_accuracy;
+  std::optional<double> test_loss;
+  std::map<std::string, std::optional<double>> test_metrics;  // those of the model, by name
   std::optional<std::int64_t> step_time_ns;  // median; null: no steps but those that warm up
-  std::int64_t training_time_ns = 0;         // evaluation and checkpoints excluded
+  std::optional<std::int64_t> least_step_time_ns;
+  std::int64_t training_time_ns = 0;  // evaluation and checkpoints excluded
   std::optional<double> samples_per_second, tflops_per_device, share_of_peak;
   std::int64_t peak_memory_bytes = 0;  // allocated per rank
   friend bool operator==(const TrainOutput&, const TrainOutput&) = default;
@@ -230,13 +233,38 @@ struct TrainOutput {
     visit("first_loss", self.first_loss);
     visit("last_loss", self.last_loss);
     visit("test_loss", self.test_loss, core::kOptional);
-    visit("test_accuracy", self.test_accuracy, core::kOptional);
+    visit("test_metrics", self.test_metrics, core::kOptional);
     visit("step_time_ns", self.step_time_ns);
+    visit("least_step_time_ns", self.least_step_time_ns);
     visit("training_time_ns", self.training_time_ns);
     visit("samples_per_second", self.samples_per_second);
     visit("tflops_per_device", self.tflops_per_device);
     visit("share_of_peak", self.share_of_peak);
     visit("peak_memory_bytes", self.peak_memory_bytes);
+  }
+};
+
+struct GenerateEntry {
+  std::string given, made, reference;  // reference: of a sample, what the data has
+  friend bool operator==(const GenerateEntry&, const GenerateEntry&) = default;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("given", self.given);
+    visit("made", self.made);
+    visit("reference", self.reference);
+  }
+};
+struct GenerateOutput {
+  static constexpr std::string_view kFormat = "soapstone.generation";
+  static constexpr int kVersion = 1;
+  std::string model, data;
+  std::vector<GenerateEntry> texts;
+  friend bool operator==(const GenerateOutput&, const GenerateOutput&) = default;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("model", self.model);
+    visit("data", self.data);
+    visit("texts", self.texts);
   }
 };
 

@@ -4,6 +4,7 @@
 #include <exception>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,7 @@
 #include <fmt/core.h>
 
 #include "cli/command.hpp"
+#include "cli/declarations.hpp"
 #include "core/suggest.hpp"
 #include "core/version_text.hpp"
 
@@ -19,15 +21,16 @@ namespace {
 using namespace soapstone;
 
 constexpr const cli::Verb* kVerbs[] = {
-    &cli::kModelsVerb,  &cli::kClustersVerb,
+    &cli::kModelsVerb,     &cli::kClustersVerb,
 #ifdef SOAPSTONE_HAS_KERNELS
-    &cli::kKernelsVerb, &cli::kProfileVerb,
+    &cli::kKernelsVerb,    &cli::kProfileVerb,
 #endif
-    &cli::kSearchVerb,  &cli::kSimulateVerb,
+    &cli::kSearchVerb,     &cli::kSimulateVerb,
 #ifdef SOAPSTONE_HAS_KERNELS
-    &cli::kTrainVerb,   &cli::kVerifyVerb,   &cli::kBenchVerb,
+    &cli::kTrainVerb,      &cli::kGenerateVerb, &cli::kVerifyVerb, &cli::kBenchVerb,
 #endif
-    &cli::kDiffVerb,    &cli::kReportVerb,   &cli::kDoctorVerb,
+    &cli::kDiffVerb,       &cli::kReportVerb,   &cli::kDoctorVerb, &cli::kHelpVerb,
+    &cli::kCompletionVerb, &cli::kManVerb,
 };
 
 int exit_code(core::ErrorKind kind) {
@@ -89,13 +92,16 @@ int main(int argc, char** argv) {
   invocation.arguments.assign(argv + 1, argv + argc);
   std::vector<std::string_view> names;
   std::map<const CLI::App*, cli::Action> actions;
+  std::set<std::string_view> verbs;  // those that are not listed too
   for (const cli::Verb* verb : kVerbs) {
-    names.push_back(verb->name);
     CLI::App* sub = app.add_subcommand(std::string(verb->name), std::string(verb->description));
-    sub->footer(fmt::format("Example:\n  {}", verb->example));
-    sub->add_flag("--json", invocation.json,
-                  "Print one JSON document (docs/schema) instead of text");
+    sub->footer(fmt::format("{}{}", cli::kExampleHeading, verb->example));
+    if (verb->answer == cli::Answer::kDocument)
+      sub->add_flag("--json", invocation.json,
+                    "Print one JSON document (docs/schema) instead of text");
     actions[sub] = verb->declare(*sub);
+    verbs.insert(verb->name);
+    if (!sub->get_group().empty()) names.push_back(verb->name);
   }
 
   // The parser calls an unknown verb an unexpected argument; people want to know which verbs there
@@ -104,7 +110,7 @@ int main(int argc, char** argv) {
     return complain(fmt::format("a verb is wanted; {}\n  soapstone --help tells what each does",
                                 core::accepted_names("", names)),
                     2);
-  if (argv[1][0] != '-' && std::find(names.begin(), names.end(), argv[1]) == names.end())
+  if (argv[1][0] != '-' && verbs.find(argv[1]) == verbs.end())
     return complain(
         fmt::format("unknown verb `{}`; {}", argv[1], core::accepted_names(argv[1], names)), 2);
   try {

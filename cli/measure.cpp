@@ -16,6 +16,7 @@
 #include "runtime/launch.hpp"
 #include "runtime/profiler.hpp"
 #include "runtime/traffic.hpp"
+#include "simulator/measured_model.hpp"
 
 namespace soapstone::cli {
 
@@ -99,7 +100,7 @@ core::Status measure_local_cluster(const Invocation& invocation, int ranks,
       if (bar) bar->show(fraction, what);
     };
     show(0, "matrix products");
-    for (const core::DType t : {core::DType::kF32, core::DType::kF64}) {
+    for (const core::DType t : {core::DType::kF32, core::DType::kF64, core::DType::kBF16}) {
       SOAPSTONE_ASSIGN(const double rate, matmul_rate(*communicator, catalog, kind, t));
       kind.peak[std::string(core::name_of(t))] =
           core::FlopsPerSecond(std::round(rate * 1e-7) * 1e7);
@@ -121,6 +122,13 @@ core::Status measure_local_cluster(const Invocation& invocation, int ranks,
           curves.push_back(
               {simulator::CurveKey::update(kind, per_host, states, t),
                {n, stored(runtime::measure_update(*communicator, n, states, t, kCurve))}});
+    for (const core::DType t : {core::DType::kF32, core::DType::kF64})
+      for (const int states : {0, 1})
+        for (const std::int64_t features : simulator::kMeasuredRowWidths)
+          for (std::int64_t n = 1 << 6; n <= 1 << 14; n *= 16)
+            curves.push_back({simulator::CurveKey::update_rows(kind, per_host, features, states, t),
+                              {n, stored(runtime::measure_row_update(*communicator, n, features,
+                                                                     states, t, kCurve))}});
     kind.launch_overhead =
         runtime::measure_update(*communicator, 1, 0, core::DType::kF32, kCurve).median;
     kind.source = source;

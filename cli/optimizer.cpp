@@ -4,8 +4,22 @@
 
 namespace soapstone::cli {
 
+namespace {
+
+void declare_table_optimizer(CLI::App& app, core::TableOptimizer& tables) {
+  declare_names(app, "--table-optimizer", tables,
+                "Of embedding tables that no other operator shares: same as all weights, or sgd or "
+                "adagrad without momentum and weight decay. Without these two, sgd and adagrad "
+                "update only the rows that a batch meets");
+}
+
+}  // namespace
+
 void declare_optimizer(CLI::App& app, OptimizerChoice& choice) {
-  declare_names(app, "--optimizer", choice.kind, "sgd (with momentum), adamw or adagrad");
+  declare_names(app, "--optimizer", choice.kind, "sgd, adamw or adagrad");
+  app.add_option("--momentum", choice.momentum, "Of sgd")->capture_default_str();
+  app.add_option("--weight-decay", choice.weight_decay, "Of the optimizer")->capture_default_str();
+  declare_table_optimizer(app, choice.tables);
 }
 
 #ifdef SOAPSTONE_HAS_KERNELS
@@ -23,6 +37,10 @@ void declare_optimizer(CLI::App& app, OptimizerArguments& arguments) {
   app.add_option("--weight-decay", s.weight_decay, "Decoupled with adamw")->capture_default_str();
   app.add_option("--clip-norm", s.clip_gradient_norm, "Clip gradients by this global norm; 0: not")
       ->capture_default_str();
+  declare_table_optimizer(app, s.table_kind);
+  app.add_option("--table-lr", arguments.table_learning_rate,
+                 "Learning rate of tables, which follows the same schedule; default: --lr, or that "
+                 "of --table-optimizer where it is another optimizer");
   declare_names(app, "--lr-schedule", s.schedule, "constant, step or cosine");
   app.add_option("--warm-up", s.warm_up_steps, "Steps of linear warm-up")->capture_default_str();
   app.add_option("--decay-every", s.decay_every_steps, "step: steps between decays")
@@ -37,6 +55,10 @@ core::Result<runtime::OptimizerSettings> settings_of(const OptimizerArguments& a
   settings.learning_rate = arguments.learning_rate != 0
                                ? arguments.learning_rate
                                : runtime::usual_learning_rate(settings.kind);
+  settings.table_learning_rate = arguments.table_learning_rate;
+  const core::OptimizerKind of_tables = core::kind_of(settings.table_kind, settings.kind);
+  if (settings.table_learning_rate == 0 && of_tables != settings.kind)
+    settings.table_learning_rate = runtime::usual_learning_rate(of_tables);
   SOAPSTONE_TRY(runtime::check(settings));
   return settings;
 }

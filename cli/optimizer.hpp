@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "core/lower.hpp"
 #include "core/optimizer.hpp"
 #include "core/result.hpp"
 #ifdef SOAPSTONE_HAS_KERNELS
@@ -13,17 +14,25 @@
 
 namespace soapstone::cli {
 
-// For predictions: what the optimizer keeps costs memory and time. sgd counts with momentum.
+// For predictions: what the optimizer keeps and which rows of tables it updates cost memory and
+// time. As `train` is asked, so that both have the same plan.
 struct OptimizerChoice {
   core::OptimizerKind kind = core::OptimizerKind::kSgd;
-  int states() const { return core::optimizer_states(kind, 0.9); }
+  double momentum = 0.9;
+  double weight_decay = 0;
+  core::TableOptimizer tables = core::TableOptimizer::kSame;
+
+  core::LowerOptions lower_options() const {
+    return core::lower_options(kind, momentum, weight_decay, tables);
+  }
 };
 void declare_optimizer(CLI::App& app, OptimizerChoice& choice);
 
 #ifdef SOAPSTONE_HAS_KERNELS
 struct OptimizerArguments {
   runtime::OptimizerSettings settings;
-  double learning_rate = 0;  // 0: the optimizer's usual one
+  double learning_rate = 0;        // 0: the optimizer's usual one
+  double table_learning_rate = 0;  // 0: learning_rate, or the usual one of another kind
 };
 void declare_optimizer(CLI::App& app, OptimizerArguments& arguments);
 core::Result<runtime::OptimizerSettings> settings_of(const OptimizerArguments& arguments);

@@ -34,6 +34,10 @@ class CostModel {
   // size.
   virtual Cost update(std::int64_t elements, int state_tensors, DType dtype,
                       const DeviceKind& device) const = 0;
+  // The optimizer's update of the rows of a table that `rows` ids meet, `features` weights each,
+  // from a gradient that comes as rows: sorted by id, merged, applied.
+  virtual Cost update_rows(std::int64_t rows, std::int64_t features, int state_tensors, DType dtype,
+                           const DeviceKind& device) const = 0;
   // A message of `size` over an otherwise idle route of the cluster: how long
   // from the moment both ends are ready, when `sharing` such flows share its bottleneck.
   virtual Cost message(const Cluster& cluster, DeviceId src, DeviceId dst, Bytes size,

@@ -41,9 +41,19 @@ Box operand_box(const Operand& operand, std::span<const Interval> axes) {
   return empty ? Box(operand.dims.size(), Interval{}) : box;
 }
 
-Layout operand_layout(const OpDefinition& definition, int operand_index, const OpStrategy& strategy,
+Operand gathered(Operand operand, AxisSet axes) {
+  for (DimMap& map : operand.dims)
+    if (axes.has(map.axis)) map = DimMap::whole();
+  return operand;
+}
+
+Layout operand_layout(const OpDefinition& definition, int operand, const OpStrategy& strategy,
                       Access access, AxisSet reduces) {
-  const Operand& operand = definition.operands[operand_index];
+  return operand_layout(definition, definition.operands[operand], strategy, access, reduces);
+}
+
+Layout operand_layout(const OpDefinition& definition, const Operand& operand,
+                      const OpStrategy& strategy, Access access, AxisSet reduces) {
   Layout layout;
   const AxisSet followed = operand.followed();
   std::vector<int> dim_of_axis(definition.axes.size(), -1);
@@ -139,6 +149,24 @@ bool step_is_needed(const Graph& graph, const OpNode& node, const Step& step) {
     }
   }
   return false;
+}
+
+std::optional<Table> table_of(const Graph& graph, TensorId weight) {
+  const Tensor& tensor = graph.tensor(weight);
+  if (tensor.role != TensorRole::kWeight || !tensor.needs_gradient || tensor.uses.size() != 1)
+    return std::nullopt;
+  const OperandRef use = tensor.uses[0];
+  const auto& steps = graph.op(use.op).definition.steps;
+  for (std::size_t k = 0; k < steps.size(); ++k)
+    if (steps[k].rows != RowGradient::kNone && steps[k].writes[0].operand == use.operand)
+      return Table{use.op.value, static_cast<int>(k)};
+  return std::nullopt;
+}
+
+std::int64_t positions_of(const Graph& graph, const Table& table) {
+  const OpDefinition& definition = graph.ops()[table.op].definition;
+  const Ref& ids = definition.steps[static_cast<std::size_t>(table.step)].reads[0];
+  return elements(definition.operands[ids.operand].desc.shape);
 }
 
 Flops step_flops(const Step& step, std::span<const Interval> axes) {

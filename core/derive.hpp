@@ -1,6 +1,7 @@
 // What follows from an operator's definition for every operator alike.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -22,6 +23,9 @@ std::vector<std::int32_t> coordinates(const OpStrategy& strategy, std::size_t in
 // The box of an operand that a part of the iteration space touches.
 Box operand_box(const Operand& operand, std::span<const Interval> axes);
 
+// The operand as it is read whole along `axes`, whatever part of them a device computes.
+Operand gathered(Operand operand, AxisSet axes);
+
 // What an operand looks like on the devices of an OpStrategy.
 //   kRead: what a step reads; parts of an absent axis are copies.
 //   kWritten: what a step that sums over `reduces` writes; parts of an absent
@@ -29,6 +33,8 @@ Box operand_box(const Operand& operand, std::span<const Interval> axes);
 enum class Access : std::uint8_t { kRead, kWritten };
 Layout operand_layout(const OpDefinition& definition, int operand, const OpStrategy& strategy,
                       Access access, AxisSet reduces = {});
+Layout operand_layout(const OpDefinition& definition, const Operand& operand,
+                      const OpStrategy& strategy, Access access, AxisSet reduces = {});
 
 // Whether the step is used under a strategy that splits `split`, in training or in evaluation.
 constexpr bool step_is_used(const Step& step, AxisSet split, StepUse run = StepUse::kTraining) {
@@ -39,6 +45,15 @@ constexpr bool step_is_used(const Step& step, AxisSet split, StepUse run = StepU
 
 // Whether the step contributes to the loss or to the gradient of a tensor that needs one.
 bool step_is_needed(const Graph& graph, const OpNode& node, const Step& step);
+
+// A table: a weight that one operator alone uses and whose gradient is a sum of rows (RowGradient).
+struct Table {
+  std::uint32_t op = 0;
+  int step = 0;  // the one that writes the gradient
+};
+std::optional<Table> table_of(const Graph& graph, TensorId weight);
+// Ids of one step of `graph` for that table.
+std::int64_t positions_of(const Graph& graph, const Table& table);
 
 Flops step_flops(const Step& step, std::span<const Interval> axes);
 // What the step reads and writes, each byte once.

@@ -124,6 +124,9 @@ Result<Json> parse_text(std::string_view text, const std::string& name) {
     // The library's text reads "[json.exception.parse_error.101] parse error at
     // line 3, column 5: what"; the file, the line and what are enough.
     std::string what = error.what();
+    // It quotes what it has read, also of files that are no text.
+    for (char& c : what)
+      if (c < ' ' || c > '~') c = '?';
     if (const auto close = what.find("] "); close != std::string::npos)
       what = what.substr(close + 2);
     const std::string start = "parse error at line ";

@@ -64,6 +64,11 @@ Result<Graph> Graph::build(GraphSpec spec) {
       const OperandRef ref{id, static_cast<std::uint16_t>(k)};
       if (operand.role == OperandRole::kInput) {
         const TensorId t = inputs[k];
+        if (t.value < spec.sources.size() && operand.bound > 0 &&
+            spec.sources[t.value].classes > operand.bound)
+          return usage_error("{} ({}): {} in [0, {}) are accepted, source {} has values in [0, {})",
+                             node.name, node.op.name(), operand.name, operand.bound,
+                             spec.sources[t.value].name, spec.sources[t.value].classes);
         out.tensors.push_back(t);
         g.tensors_[t.value].uses.push_back(ref);
         any_gradient |= operand.differentiable && g.tensor(t).needs_gradient;
@@ -115,7 +120,27 @@ Result<Graph> Graph::build(GraphSpec spec) {
                        print(g.tensor(g.loss_).desc.shape));
   if (!spec.correct.empty()) {
     SOAPSTONE_ASSIGN(g.correct_, find("correct", spec.correct));
+    if (g.tensor(*g.correct_).role != TensorRole::kActivation)
+      return usage_error("correct `{}`: a count that an operator makes is wanted", spec.correct);
   }
+  if (g.tensor(g.loss_).role != TensorRole::kActivation)
+    return usage_error("loss `{}`: what an operator makes is wanted", spec.loss);
+  const OpNode& judged = g.op(g.tensor(g.correct_.value_or(g.loss_)).producer.op);
+  for (const Metric& m : judged.definition.metrics) {
+    GraphMetric metric{m.name,  m.kind, judged.tensors[m.value], judged.tensors[m.over],
+                       m.scale, true};
+    for (const std::uint16_t operand : {m.value, m.over}) {
+      bool is_written = false;
+      for (const Step& step : judged.definition.steps)
+        for (const Ref& w : step.writes)
+          is_written |= w == Ref{operand, false} && step.use != StepUse::kEvaluation;
+      metric.in_training &= is_written;
+    }
+    g.metrics_.push_back(std::move(metric));
+  }
+  if (g.correct_ && g.metrics_.empty())
+    return usage_error("correct `{}`: {} ({}) counts no right answers", spec.correct, judged.name,
+                       judged.op.name());
   std::vector<bool> reaches_loss(g.tensors_.size(), false);
   reaches_loss[g.loss_.value] = true;
   for (std::size_t i = g.ops_.size(); i-- > 0;) {
@@ -135,6 +160,12 @@ Result<Graph> Graph::build(GraphSpec spec) {
   g.hash_ = hash_of(spec);
   g.spec_ = std::move(spec);
   return g;
+}
+
+bool Graph::is_reported(TensorId tensor) const {
+  return tensor == loss_ || tensor == correct_ ||
+         std::any_of(metrics_.begin(), metrics_.end(),
+                     [&](const GraphMetric& m) { return m.value == tensor || m.over == tensor; });
 }
 
 std::optional<OpId> Graph::find_op(std::string_view name) const {

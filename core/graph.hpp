@@ -56,7 +56,9 @@ struct GraphSpec {
   std::vector<SourceSpec> sources;
   std::vector<OpNodeSpec> ops;
   std::string loss;     // a scalar tensor
-  std::string correct;  // a scalar count of right answers, or empty
+  // A scalar count of right answers, or empty. Its operator says how good the answers are; without
+  // it, that of the loss.
+  std::string correct;
 
   friend bool operator==(const GraphSpec&, const GraphSpec&) = default;
   template <class Self, class Visit>
@@ -103,6 +105,15 @@ struct OpNode {
   bool differentiated = false;    // the loss depends on it
 };
 
+// A metric of the operator that makes the loss or, where the graph names it, `correct`.
+struct GraphMetric {
+  std::string name;
+  MetricKind kind = MetricKind::kShare;
+  TensorId value, over;
+  double scale = 1;
+  bool in_training = false;  // else known from evaluations alone
+};
+
 // Immutable. Copies share nothing mutable; build one with GraphBuilder or from a GraphSpec.
 class Graph {
  public:
@@ -116,13 +127,16 @@ class Graph {
   const Tensor& tensor(TensorId id) const { return tensors_[id.value]; }
   TensorId loss() const { return loss_; }
   std::optional<TensorId> correct() const { return correct_; }
+  std::span<const GraphMetric> metrics() const { return metrics_; }
+  // The loss, or what a metric is computed from: kept to the end of a step, never exchanged.
+  bool is_reported(TensorId tensor) const;
   std::int64_t batch() const { return batch_; }  // samples of one step
   std::uint64_t hash() const { return hash_; }
 
   std::optional<OpId> find_op(std::string_view name) const;
   std::optional<TensorId> find_tensor(std::string_view name) const;
   std::int64_t parameter_count() const;  // trained ones
-  Flops flops() const;  // of one training step: forward and both gradients
+  Flops flops() const;                   // of one training step: forward and both gradients
 
   // The graph of one of `count` equal micro-batches; losses and gradients of
   // all of them add up to those of the whole mini-batch.
@@ -136,6 +150,7 @@ class Graph {
   std::vector<Tensor> tensors_;
   TensorId loss_;
   std::optional<TensorId> correct_;
+  std::vector<GraphMetric> metrics_;
   std::int64_t batch_ = 0;
   std::uint64_t hash_ = 0;
 };

@@ -11,9 +11,12 @@ bool is_row_major(const DimOrder& order) {
 }  // namespace
 
 DType LocalProblem::dtype() const {
-  for (const auto& operand : definition->operands)
-    if (operand.differentiable) return operand.desc.dtype;
-  return DType::kF32;
+  DType first = DType::kI32;
+  for (const auto& operand : definition->operands) {
+    if (operand.desc.dtype == DType::kBF16) return DType::kBF16;
+    if (operand.differentiable && first == DType::kI32) first = operand.desc.dtype;
+  }
+  return first == DType::kI32 ? DType::kF32 : first;
 }
 
 std::string LocalProblem::key() const {

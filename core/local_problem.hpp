@@ -21,7 +21,8 @@ struct LocalProblem {
 
   Box box(int operand) const { return operand_box(definition->operands[operand], axes); }
   Shape local_shape(int operand) const { return extents(box(operand)); }
-  // The dtype it computes in: that of the first floating-point operand.
+  // The dtype it computes in: bf16 where any operand is, else that of the first floating-point
+  // operand.
   DType dtype() const;
 
   // Two local problems with equal keys take the same time: attributes, dtype,

@@ -31,6 +31,7 @@ struct OpSegment {
   std::vector<int> steps;        // used and needed, in order
   std::vector<CutPtr> read;      // per operand
   std::vector<std::vector<CutPtr>> written;  // per step (definition index), per write
+  std::vector<CutPtr> gathered;  // ids and rows of the step whose gradient comes as rows
 };
 
 // A reshard ready to be put into a plan.
@@ -103,6 +104,11 @@ struct Lowering::Impl {
   std::vector<std::map<std::uint64_t, GradientSlot>> slots;  // per tensor, by written layout
   std::vector<std::optional<Instance>> gradients;            // per tensor, as its producer reads it
   std::vector<std::map<Ref, Instance>> own;  // per op: internals and own outputs, as read
+  std::vector<std::optional<Table>> tables;  // per tensor: a weight that is updated by rows
+  struct Rows {
+    Instance ids, rows;
+  };
+  std::vector<std::vector<Rows>> rows;  // per tensor, per micro-batch: its gradient
   std::uint32_t order = 0;
   std::uint16_t micro_batch = 0;
 
@@ -137,6 +143,10 @@ struct Lowering::Impl {
         cuts.push_back(
             make_cut(operand_layout(def, w.operand, strategy, Access::kWritten, step.reduces)));
       s->written.push_back(std::move(cuts));
+      if (step.rows != RowGradient::kNone)
+        for (const Ref& r : step.reads)
+          s->gathered.push_back(make_cut(operand_layout(
+              def, gathered(def.operands[r.operand], step.reduces), strategy, Access::kRead)));
     }
     for (std::size_t k = 0; k < def.operands.size(); ++k)
       s->read.push_back(
@@ -308,7 +318,7 @@ struct Lowering::Impl {
   }
 
   BufferKind kind_of_value(TensorId t) const {
-    if (t == g->loss() || t == g->correct()) return BufferKind::kScalar;
+    if (g->is_reported(t)) return BufferKind::kScalar;
     switch (g->tensor(t).role) {
       case TensorRole::kSource:
         return BufferKind::kSource;
@@ -318,6 +328,13 @@ struct Lowering::Impl {
         return BufferKind::kActivation;
     }
     return BufferKind::kActivation;
+  }
+
+  std::uint16_t ids_of(const Table& table) const {
+    return g->ops()[table.op]
+        .definition.steps[static_cast<std::size_t>(table.step)]
+        .reads[0]
+        .operand;
   }
 
   // The layouts in which a tensor's value is read, each once, in order of first use.
@@ -331,6 +348,15 @@ struct Lowering::Impl {
     const Tensor& tensor = g->tensor(t);
     if (producer_reads) add(segments[producer]->read[tensor.producer.operand]);
     for (const OperandRef& use : tensor.uses) add(segments[use.op.value]->read[use.operand]);
+    // The ids of a table that is updated by rows go whole to every device that holds some of it.
+    for (const OperandRef& use : tensor.uses) {
+      const OpNode& node = g->op(use.op);
+      for (const TensorId weight : node.tensors) {
+        const auto& table = weight.valid() ? tables[weight.value] : std::nullopt;
+        if (table && table->op == use.op.value && ids_of(*table) == use.operand)
+          add(segments[use.op.value]->gathered[0]);
+      }
+    }
     return cuts;
   }
 
@@ -412,11 +438,31 @@ struct Lowering::Impl {
     return false;
   }
 
+  bool comes_as_rows(const OpNode& node, const Step& step) const {
+    return step.rows != RowGradient::kNone && tables[node.tensors[step.writes[0].operand].value];
+  }
+
+  // Instead of a step whose gradient comes as rows: ids and rows go to where the table lies.
+  void gather_rows(std::uint32_t op, const Step& step) {
+    const OpNode& node = g->ops()[op];
+    const OpSegment& segment = *segments[op];
+    const TensorId ids = node.tensors[step.reads[0].operand],
+                   y = node.tensors[step.reads[1].operand];
+    const Instance* from = source_of(op, step.reads[1]);
+    SOAPSTONE_ASSERT(from != nullptr, "{}: its gradient is read and nothing uses it", node.name);
+    const TensorDesc& desc = g->tensor(y).desc;
+    rows[node.tensors[step.writes[0].operand].value].push_back(
+        {values[ids.value].at(segment.gathered[0]->hash),
+         moved(*from, segment.gathered[1], BufferKind::kActivationGradient, op, y.value, step.phase,
+               desc.dtype, desc.order, false)});
+  }
+
   void run_step(std::uint32_t op, int step_index) {
     const OpSegment& segment = *segments[op];
     const OpNode& node = g->ops()[op];
     const OpDefinition& def = node.definition;
     const Step& step = def.steps[static_cast<std::size_t>(step_index)];
+    if (comes_as_rows(node, step)) return gather_rows(op, step);
 
     std::vector<const Instance*> read;
     for (const Ref& r : step.reads) read.push_back(source_of(op, r));
@@ -507,6 +553,7 @@ struct Lowering::Impl {
       const OpSegment& segment = *segments[op];
       for (const int k : segment.steps) {
         const Step& step = node.definition.steps[static_cast<std::size_t>(k)];
+        if (comes_as_rows(node, step)) continue;
         for (std::size_t w = 0; w < step.writes.size(); ++w) {
           const Ref& ref = step.writes[w];
           const Operand& operand = node.definition.operands[ref.operand];
@@ -568,23 +615,55 @@ struct Lowering::Impl {
       if (tensor.role != TensorRole::kWeight || !tensor.needs_gradient) continue;
       const CutPtr& home = segments[tensor.producer.op.value]->read[tensor.producer.operand];
       const Instance& weight = values[t].at(home->hash);
-      const Instance& gradient = *gradients[t];
       std::vector<Instance> optimizer;
-      for (int k = 0; k < options.optimizer_states; ++k)
+      const std::uint32_t state_count =
+          table_of(*g, TensorId(t)) ? plan.table_states : plan.optimizer_states;
+      for (std::uint32_t k = 0; k < state_count; ++k)
         optimizer.push_back(new_instance(home, BufferKind::kOptimizerState, t, tensor.desc.dtype));
       for (std::size_t i = 0; i < weight.buffers.size(); ++i) {
         if (weight.buffers[i] == kNoIndex) continue;
         const DeviceId d = home->layout.devices[i];
-        std::vector<BufferUse> uses{{weight.buffers[i], UseAccess::kReadWrite},
-                                    {buffer_on(gradient, d), UseAccess::kRead}};
+        std::vector<BufferUse> uses{{weight.buffers[i], UseAccess::kReadWrite}};
+        if (!tables[t]) uses.push_back({buffer_on(*gradients[t], d), UseAccess::kRead});
         for (const auto& o : optimizer) uses.push_back({o.buffers[i], UseAccess::kReadWrite});
+        if (tables[t]) use_rows(t, d, uses);
         if (scalar) uses.push_back({buffer_on(*scalar, d), UseAccess::kRead});
-        Task& task = add_task(d, TaskKind::kUpdate, Phase::kUpdate, uses);
-        task.op = tensor.producer.op.value;
-        task.tensor = t;
+        if (tables[t]) {
+          add_row_task(TaskKind::kUpdateRows, t, d, uses);
+        } else {
+          Task& task = add_task(d, TaskKind::kUpdate, Phase::kUpdate, uses);
+          task.op = tensor.producer.op.value;
+          task.tensor = t;
+        }
       }
       ++order;
     }
+  }
+
+  void use_rows(std::uint32_t t, DeviceId d, std::vector<BufferUse>& uses) const {
+    for (const Rows& r : rows[t]) {
+      uses.push_back({buffer_on(r.ids, d), UseAccess::kRead});
+      uses.push_back({buffer_on(r.rows, d), UseAccess::kRead});
+    }
+  }
+
+  void add_row_task(TaskKind kind, std::uint32_t t, DeviceId d, std::span<const BufferUse> uses) {
+    const Table& table = *tables[t];
+    const auto& devices = segments[table.op]->strategy.devices;
+    const auto part = std::find(devices.begin(), devices.end(), d) - devices.begin();
+    Task& task = add_task(d, kind, Phase::kUpdate, uses);
+    task.op = table.op;
+    task.tensor = t;
+    task.step = static_cast<std::uint16_t>(table.step);
+    task.row = table_row(first_shard[table.op] + static_cast<std::uint32_t>(part));
+    const OpDefinition& def = g->ops()[table.op].definition;
+    const Ref& y = def.steps[static_cast<std::size_t>(table.step)].reads[1];
+    const Shape& shape = def.operands[y.operand].desc.shape;
+    const auto count = static_cast<std::int64_t>(rows[t].size());
+    DeviceState& s = state(d);
+    s.workspace = std::max(
+        s.workspace, Bytes(row_merge_workspace(count * positions_of(*g, table),
+                                               count * (elements(shape) / shape.back()), count)));
   }
 
   // The squares of all gradients, each counted once, summed over all devices.
@@ -605,7 +684,7 @@ struct Lowering::Impl {
       std::vector<BufferUse> uses;
       for (std::uint32_t t = 0; t < g->tensors().size(); ++t) {
         const Tensor& tensor = g->tensors()[t];
-        if (tensor.role != TensorRole::kWeight || !tensor.needs_gradient) continue;
+        if (tensor.role != TensorRole::kWeight || !tensor.needs_gradient || tables[t]) continue;
         const Instance& gradient = *gradients[t];
         const auto shard = gradient.cut->layout.shard_on(devices[i]);
         if (shard < 0 || gradient.cut->layout.replica(static_cast<std::size_t>(shard)) != 0)
@@ -617,6 +696,21 @@ struct Lowering::Impl {
       add_task(devices[i], TaskKind::kNorm, Phase::kUpdate, uses);
     }
     ++order;
+    for (std::uint32_t t = 0; t < g->tensors().size(); ++t) {
+      if (!tables[t]) continue;
+      const Tensor& tensor = g->tensors()[t];
+      const CutPtr& home = segments[tables[t]->op]->read[tensor.producer.operand];
+      const Instance& weight = values[t].at(home->hash);
+      for (std::size_t i = 0; i < weight.buffers.size(); ++i) {
+        if (weight.buffers[i] == kNoIndex || home->layout.replica(i) != 0) continue;
+        const DeviceId d = home->layout.devices[i];
+        std::vector<BufferUse> uses;
+        use_rows(t, d, uses);
+        uses.push_back({buffer_on(local, d), UseAccess::kReadWrite});
+        add_row_task(TaskKind::kNormRows, t, d, uses);
+      }
+      ++order;
+    }
     return moved(local, make_cut(everywhere), BufferKind::kScalar, kNoIndex, kNoIndex,
                  Phase::kUpdate, DType::kF64, {}, true);
   }
@@ -642,6 +736,10 @@ struct Lowering::Impl {
     plan.device_count = static_cast<std::uint32_t>(cluster.size());
     plan.optimizer_states =
         options.training ? static_cast<std::uint32_t>(options.optimizer_states) : 0;
+    plan.table_states =
+        options.training
+            ? static_cast<std::uint32_t>(options.table_states.value_or(options.optimizer_states))
+            : 0;
     class_of_device.assign(cluster.size(), kNoIndex);
     states.clear();
     segments.clear();
@@ -657,6 +755,13 @@ struct Lowering::Impl {
     slots.assign(tensor_count, {});
     gradients.assign(tensor_count, std::nullopt);
     own.assign(g->ops().size(), {});
+    tables.assign(tensor_count, std::nullopt);
+    rows.assign(tensor_count, {});
+    for (std::uint32_t t = 0; options.training && options.by_rows && t < tensor_count; ++t)
+      if (const auto table = table_of(*g, TensorId(t));
+          table &&
+          positions_of(*g, *table) * strategy.micro_batches <= g->tensors()[t].desc.shape[0])
+        tables[t] = table;
     order = 0;
 
     // Devices get their programs in ascending order, whatever order they are used in.
@@ -719,6 +824,16 @@ struct Lowering::Impl {
     return std::move(plan);
   }
 };
+
+LowerOptions lower_options(OptimizerKind kind, double momentum, double weight_decay,
+                           TableOptimizer tables) {
+  LowerOptions options;
+  options.optimizer_states = optimizer_states(kind, momentum);
+  if (tables != TableOptimizer::kSame) kind = kind_of(tables, kind), momentum = weight_decay = 0;
+  options.table_states = optimizer_states(kind, momentum);
+  options.by_rows = keeps_rows_of_zeros(kind, momentum, weight_decay);
+  return options;
+}
 
 Lowering::Lowering(const Graph& graph, const Cluster& cluster, const KernelCatalog& catalog,
                    LowerOptions options)

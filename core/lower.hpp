@@ -2,10 +2,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "core/cluster.hpp"
 #include "core/graph.hpp"
 #include "core/kernel_catalog.hpp"
+#include "core/optimizer.hpp"
 #include "core/plan.hpp"
 #include "core/result.hpp"
 #include "core/strategy.hpp"
@@ -16,9 +18,20 @@ struct LowerOptions {
   bool training = true;             // false: forward only, for evaluation
   int optimizer_states = 1;         // state tensors per weight (momentum: 1, plain SGD: 0)
   bool clip_gradient_norm = false;  // adds norms and their all-reduce before the updates
-  bool place_memory = true;         // searches skip it
+  // Tables (table_of): their state tensors (nothing: as all other weights), and whether their
+  // optimizer keeps rows of zeros (keeps_rows_of_zeros). Then a table that has at least as many
+  // rows as a step has ids gets no gradient of its size: ids and rows of every micro-batch are
+  // gathered on the devices that hold it, and only the rows that they meet are updated.
+  std::optional<int> table_states = std::nullopt;
+  bool by_rows = false;
+  bool place_memory = true;  // searches skip it
   Patterns patterns = Patterns::kChosen;
 };
+
+// What lowering needs to know of the optimizers of weights and of tables; the rest is as it is by
+// default.
+LowerOptions lower_options(OptimizerKind kind, double momentum, double weight_decay,
+                           TableOptimizer tables);
 
 // Lowers strategies of one graph on one cluster. What depends on one operator
 // or one edge alone is kept, so that lowering a strategy that differs from an

@@ -1,46 +1,7 @@
 #include "core/op.hpp"
 
 #include "core/json.hpp"
-#include "core/ops/adaptive_pool2d.hpp"
-#include "core/ops/add.hpp"
-#include "core/ops/attention.hpp"
-#include "core/ops/batch_norm.hpp"
-#include "core/ops/binary.hpp"
-#include "core/ops/binary_cross_entropy.hpp"
-#include "core/ops/cast.hpp"
-#include "core/ops/concat.hpp"
-#include "core/ops/conv2d.hpp"
-#include "core/ops/dropout.hpp"
-#include "core/ops/embedding.hpp"
-#include "core/ops/embedding_bag.hpp"
-#include "core/ops/experts_linear.hpp"
-#include "core/ops/gelu.hpp"
-#include "core/ops/group_norm.hpp"
-#include "core/ops/gru.hpp"
-#include "core/ops/interaction.hpp"
-#include "core/ops/layer_norm.hpp"
-#include "core/ops/linear.hpp"
-#include "core/ops/local_response_norm.hpp"
-#include "core/ops/lstm.hpp"
-#include "core/ops/matmul.hpp"
-#include "core/ops/moe_combine.hpp"
-#include "core/ops/moe_dispatch.hpp"
-#include "core/ops/mse_loss.hpp"
-#include "core/ops/pad.hpp"
-#include "core/ops/pool2d.hpp"
-#include "core/ops/reduce.hpp"
-#include "core/ops/relu.hpp"
-#include "core/ops/reshape.hpp"
-#include "core/ops/rms_norm.hpp"
-#include "core/ops/rotary_embedding.hpp"
-#include "core/ops/slice.hpp"
-#include "core/ops/softmax.hpp"
-#include "core/ops/softmax_cross_entropy.hpp"
-#include "core/ops/split.hpp"
-#include "core/ops/swiglu.hpp"
-#include "core/ops/transpose.hpp"
-#include "core/ops/unary.hpp"
-#include "core/ops/vocab_parallel_cross_entropy.hpp"
+#include "core/ops/all.hpp"  // generated from all.def
 #include "core/schema.hpp"
 #include "core/suggest.hpp"
 
@@ -126,7 +87,7 @@ Result<OpDefinition> Op::define(std::span<const TensorDesc> inputs) const {
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const Operand& operand = definition.operands[i];
     if (operand.differentiable && operand.desc.dtype == DType::kI32)
-      return usage_error("input {} is i32: f32 or f64 is wanted", operand.name);
+      return usage_error("input {} is i32: bf16, f32 or f64 is wanted", operand.name);
     if (operand.desc != inputs[i])
       return usage_error("input {} lies in memory as dimensions {}: {} is wanted", operand.name,
                          print(inputs[i].order), print(operand.desc.order));

@@ -10,6 +10,11 @@ AxisSet set_of(std::span<const int> axes) {
   return set;
 }
 
+TensorDesc kept(TensorDesc desc) {
+  desc.dtype = master_of(desc.dtype);
+  return desc;
+}
+
 }  // namespace
 
 int OpDefinition::axis(std::string_view name) const {
@@ -66,12 +71,28 @@ int Definer::add(Operand operand) {
 
 int Definer::input(std::string name, const TensorDesc& desc, std::vector<DimMap> dims,
                    bool differentiable) {
-  return add({std::move(name), OperandRole::kInput, desc, std::move(dims), differentiable, {}, {}});
+  return add(
+      {std::move(name), OperandRole::kInput, desc, std::move(dims), differentiable, {}, {}, 0, 0});
+}
+
+int Definer::indices(std::string name, const TensorDesc& desc, std::vector<DimMap> dims,
+                     std::int64_t bound, std::int64_t absent) {
+  const int index = input(std::move(name), desc, std::move(dims), false);
+  Operand& operand = definition_.operands[static_cast<std::size_t>(index)];
+  operand.bound = bound;
+  operand.absent = absent;
+  return index;
+}
+
+void Definer::metric(std::string name, MetricKind kind, int value, int over, double scale) {
+  definition_.metrics.push_back({std::move(name), kind, static_cast<std::uint16_t>(value),
+                                 static_cast<std::uint16_t>(over), scale});
 }
 
 int Definer::weight(std::string name, const TensorDesc& desc, std::vector<DimMap> dims,
                     Initializer init) {
-  return add({std::move(name), OperandRole::kWeight, desc, std::move(dims), true, {}, init});
+  return add(
+      {std::move(name), OperandRole::kWeight, kept(desc), std::move(dims), true, {}, init, 0, 0});
 }
 
 void Definer::first_part_of(int operand, std::span<const int> axes) {
@@ -80,16 +101,18 @@ void Definer::first_part_of(int operand, std::span<const int> axes) {
 
 int Definer::state(std::string name, const TensorDesc& desc, std::vector<DimMap> dims,
                    Initializer init) {
-  return add({std::move(name), OperandRole::kWeight, desc, std::move(dims), false, {}, init});
+  return add(
+      {std::move(name), OperandRole::kWeight, kept(desc), std::move(dims), false, {}, init, 0, 0});
 }
+
 int Definer::output(std::string name, const TensorDesc& desc, std::vector<DimMap> dims,
                     bool differentiable) {
   return add(
-      {std::move(name), OperandRole::kOutput, desc, std::move(dims), differentiable, {}, {}});
+      {std::move(name), OperandRole::kOutput, desc, std::move(dims), differentiable, {}, {}, 0, 0});
 }
 
 int Definer::internal(std::string name, const TensorDesc& desc, std::vector<DimMap> dims) {
-  return add({std::move(name), OperandRole::kInternal, desc, std::move(dims), true, {}, {}});
+  return add({std::move(name), OperandRole::kInternal, desc, std::move(dims), true, {}, {}, 0, 0});
 }
 
 Definer::StepDefiner Definer::step(std::string name, Phase phase) {
@@ -122,6 +145,10 @@ Definer::StepDefiner& Definer::StepDefiner::only_if_split(std::span<const int> a
 }
 Definer::StepDefiner& Definer::StepDefiner::only_in(StepUse use) {
   step_->use = use;
+  return *this;
+}
+Definer::StepDefiner& Definer::StepDefiner::rows(RowGradient rows) {
+  step_->rows = rows;
   return *this;
 }
 Definer::StepDefiner& Definer::StepDefiner::only_if_whole(std::span<const int> axes) {

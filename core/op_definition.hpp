@@ -142,6 +142,9 @@ struct Operand {
   bool differentiable = true;
   AxisSet first_part_of;  // exists only on the first part of these axes (bias of a split reduction)
   Initializer init;       // weights only
+  // i32 inputs: values in [0, bound) are accepted, and `absent`, which stands for none, where it is
+  // below 0
+  std::int64_t bound = 0, absent = 0;
 
   AxisSet followed() const {
     AxisSet set;
@@ -159,6 +162,8 @@ struct Operand {
     visit("differentiable", self.differentiable);
     visit("first_part_of", self.first_part_of);
     visit("init", self.init);
+    visit("bound", self.bound);
+    visit("absent", self.absent);
   }
 };
 
@@ -197,6 +202,16 @@ enum class StepUse : std::uint8_t { kAlways, kTraining, kEvaluation };
 SOAPSTONE_ENUM_NAMES(StepUse, {StepUse::kAlways, "always"}, {StepUse::kTraining, "training"},
                      {StepUse::kEvaluation, "evaluation"})
 
+// Whether the gradient that a step writes is a sum of rows that what it reads holds already. Such a
+// step reads {ids, gradient of y} and writes {gradient of table}, and for every position p of ids,
+// counted row-major, whose id is a row of the table
+//   dtable[ids[p], :] += scale · dy[p / k, :],   k = positions per row of dy.
+// kSum: scale = 1; kMean: 1 / the number of those k ids that are not negative. An optimizer that
+// leaves rows of zeros alone can be given ids and dy instead of dtable (LowerOptions::by_rows).
+enum class RowGradient : std::uint8_t { kNone, kSum, kMean };
+SOAPSTONE_ENUM_NAMES(RowGradient, {RowGradient::kNone, "none"}, {RowGradient::kSum, "sum"},
+                     {RowGradient::kMean, "mean"})
+
 // One kernel call per device. What it writes is overwritten, never accumulated.
 struct Step {
   std::string name;
@@ -212,6 +227,7 @@ struct Step {
   AxisSet only_if_split;
   AxisSet only_if_whole;
   StepUse use = StepUse::kAlways;
+  RowGradient rows = RowGradient::kNone;
 
   friend bool operator==(const Step&, const Step&) = default;
   template <class Self, class Visit>
@@ -225,6 +241,34 @@ struct Step {
     visit("only_if_split", self.only_if_split);
     visit("only_if_whole", self.only_if_whole);
     visit("use", self.use);
+    visit("rows", self.rows);
+  }
+};
+
+// How good an operator's answers are, from what its steps count: outputs without a gradient that
+// sum over parts, micro-batches and steps.
+enum class MetricKind : std::uint8_t {
+  kShare,           // value / over, in [0, 1]
+  kExpOfMean,       // exp(value / over)
+  kAreaUnderCurve,  // of `value` [2, bins]: wrong and right answers by ascending score
+};
+SOAPSTONE_ENUM_NAMES(MetricKind, {MetricKind::kShare, "share"},
+                     {MetricKind::kExpOfMean, "exp-of-mean"},
+                     {MetricKind::kAreaUnderCurve, "area-under-curve"})
+struct Metric {
+  std::string name;
+  MetricKind kind = MetricKind::kShare;
+  std::uint16_t value = 0, over = 0;  // operands
+  double scale = 1;                   // of the value: a mean's number of summands
+
+  friend bool operator==(const Metric&, const Metric&) = default;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("name", self.name);
+    visit("kind", self.kind);
+    visit("value", self.value);
+    visit("over", self.over);
+    visit("scale", self.scale);
   }
 };
 
@@ -233,6 +277,7 @@ struct OpDefinition {
   std::vector<Axis> axes;
   std::vector<Operand> operands;
   std::vector<Step> steps;
+  std::vector<Metric> metrics;
 
   int axis(std::string_view name) const;     // throws InvariantError where there is none
   int operand(std::string_view name) const;  // likewise
@@ -244,6 +289,7 @@ struct OpDefinition {
     visit("axes", self.axes);
     visit("operands", self.operands);
     visit("steps", self.steps);
+    visit("metrics", self.metrics);
   }
 };
 
@@ -254,7 +300,8 @@ struct OpDefinition {
 //   const int x = d.input("x", desc, {DimMap::along(n), ...});
 //   d.step("forward", Phase::kForward).reads({x, w}).writes({y}).reduces({i}).flops(2, {n, o, i});
 //
-// Operands must be declared in the order inputs, weights, outputs, internals.
+// Operands must be declared in the order inputs, weights, outputs, internals. Weights and states
+// have the dtype of their description or, where that is narrower than f32, f32 (master_of).
 class Definer {
  public:
   int axis(std::string name, std::int64_t extent, AxisRole role,
@@ -264,12 +311,17 @@ class Definer {
 
   int input(std::string name, const TensorDesc& desc, std::vector<DimMap> dims,
             bool differentiable = true);
+  // i32 values in [0, bound), such as labels and rows of a table, or `absent` where that is below 0.
+  int indices(std::string name, const TensorDesc& desc, std::vector<DimMap> dims,
+              std::int64_t bound, std::int64_t absent = 0);
   int weight(std::string name, const TensorDesc& desc, std::vector<DimMap> dims, Initializer init);
   // A weight that no gradient changes: running averages.
   int state(std::string name, const TensorDesc& desc, std::vector<DimMap> dims, Initializer init);
   int output(std::string name, const TensorDesc& desc, std::vector<DimMap> dims,
              bool differentiable = true);
   int internal(std::string name, const TensorDesc& desc, std::vector<DimMap> dims);
+
+  void metric(std::string name, MetricKind kind, int value, int over, double scale = 1);
 
   // The operand is used by the first part of these axes only.
   void first_part_of(int operand, std::span<const int> axes);
@@ -304,6 +356,7 @@ class Definer {
     StepDefiner& only_if_split(std::span<const int> axes);
     StepDefiner& only_if_whole(std::span<const int> axes);
     StepDefiner& only_in(StepUse use);
+    StepDefiner& rows(RowGradient rows);
 
    private:
     Step* step_;

@@ -119,6 +119,46 @@ PlanPlace place_of(const Plan& plan, DeviceId device) {
   return {};
 }
 
+RowUses row_uses(const Plan& plan, const DeviceClass& program, const Task& t) {
+  const bool updates = t.kind == TaskKind::kUpdateRows;
+  SOAPSTONE_ASSERT(updates || t.kind == TaskKind::kNormRows, "{} has no rows", name_of(t.kind));
+  auto rest = program.uses_of(t);
+  RowUses out;
+  if (updates) {
+    out.states = rest.subspan(1, plan.table_states);
+    rest = rest.subspan(1 + plan.table_states);
+  }
+  out.pairs = rest.first(std::size_t{2} * plan.micro_batches);
+  if (rest.size() > out.pairs.size()) out.scalar = rest.back().buffer;
+  return out;
+}
+
+RowWork row_work(const Graph& graph, const Plan& plan, const DeviceClass& program, const Task& t,
+                 std::size_t member) {
+  const OpDefinition& definition = graph.ops()[t.op].definition;
+  const Step& step = definition.steps[t.step];
+  const Operand& table = definition.operands[step.writes[0].operand];
+  const Box box = operand_box(table, plan.shards[plan.entry(t, member)].axes);
+  const RowUses uses = row_uses(plan, program, t);
+  RowWork work;
+  std::int64_t positions = 0;
+  Bytes row;  // of dy
+  for (std::size_t k = 0; k < uses.pairs.size(); k += 2) {
+    const Buffer& ids = program.buffers[uses.pairs[k].buffer];
+    positions += ids.size.value / size_of(ids.dtype).value;
+    row = size_of(program.buffers[uses.pairs[k + 1].buffer].dtype) * box[1].extent();
+    work.bytes += ids.size;
+  }
+  const std::int64_t all = table.desc.shape[0];
+  work.rows = (positions * box[0].extent() + all - 1) / all;
+  work.features = box[1].extent();
+  work.bytes += row * work.rows;
+  if (t.kind == TaskKind::kUpdateRows)
+    work.bytes += size_of(table.desc.dtype) * work.features * work.rows *
+                  (2 * (1 + static_cast<std::int64_t>(uses.states.size())));
+  return work;
+}
+
 std::string task_label(const Graph& graph, const Plan& plan, const DeviceClass& program,
                        const Task& t) {
   const auto tensor_name = [&] {
@@ -147,6 +187,10 @@ std::string task_label(const Graph& graph, const Plan& plan, const DeviceClass& 
       return "gradient norm";
     case TaskKind::kUpdate:
       return tensor_name() + " update";
+    case TaskKind::kNormRows:
+      return tensor_name() + " norm of rows";
+    case TaskKind::kUpdateRows:
+      return tensor_name() + " update of rows";
   }
   SOAPSTONE_ASSERT(false, "task kind of {}", program.members[0].value);
 }
@@ -298,8 +342,17 @@ std::pair<std::size_t, std::size_t> use_counts(const Graph& graph, const Plan& p
       return {2, 2};
     case TaskKind::kNorm:
       return {1, kNoIndex};
-    case TaskKind::kUpdate:
-      return {2 + plan.optimizer_states, 3 + plan.optimizer_states};
+    case TaskKind::kUpdate: {
+      const bool is_table =
+          t.tensor < graph.tensors().size() && table_of(graph, TensorId(t.tensor));
+      const std::size_t states = is_table ? plan.table_states : plan.optimizer_states;
+      return {2 + states, 3 + states};
+    }
+    case TaskKind::kNormRows:
+      return {2 * plan.micro_batches + 1, 2 * plan.micro_batches + 1};
+    case TaskKind::kUpdateRows:
+      return {1 + plan.table_states + 2 * plan.micro_batches,
+              2 + plan.table_states + 2 * plan.micro_batches};
   }
   return {0, 0};
 }
@@ -371,15 +424,20 @@ Status check(const Graph& graph, const Plan& plan) {
         return bad(i, "dependencies are out of range");
       for (const auto d : p.dependencies_of(t))
         if (d >= i) return bad(i, fmt::format("depends on task {}, which is not earlier", d));
-      if (t.kind == TaskKind::kCompute &&
+      const bool is_of_rows = t.kind == TaskKind::kNormRows || t.kind == TaskKind::kUpdateRows;
+      if ((t.kind == TaskKind::kCompute || is_of_rows) &&
           (t.op >= graph.ops().size() || t.step >= graph.ops()[t.op].definition.steps.size()))
         return bad(i, fmt::format("computes step {} of operator {}", t.step, t.op));
       if (t.op != kNoIndex && t.op >= graph.ops().size())
         return bad(i, fmt::format("operator {} of {}", t.op, graph.ops().size()));
       const bool names_tensor = t.kind == TaskKind::kLoad || t.kind == TaskKind::kAccumulate ||
-                                t.kind == TaskKind::kUpdate;
+                                t.kind == TaskKind::kUpdate || is_of_rows;
       if ((t.tensor != kNoIndex || names_tensor) && t.tensor >= graph.tensors().size())
         return bad(i, fmt::format("tensor {} of {}", t.tensor, graph.tensors().size()));
+      if (is_of_rows && graph.ops()[t.op].definition.steps[t.step].rows == RowGradient::kNone)
+        return bad(
+            i, fmt::format("{} of step {}, whose gradient does not come as rows", name_of(t.kind),
+                           graph.ops()[t.op].definition.steps[t.step].name));
       if (t.micro_batch >= plan.micro_batches)
         return bad(i, fmt::format("micro-batch {} of {}", t.micro_batch, plan.micro_batches));
       const auto [least, most] = use_counts(graph, plan, t);
@@ -399,16 +457,16 @@ Status check(const Graph& graph, const Plan& plan) {
       }
       for (const BufferUse& use : p.uses_of(t))
         if (use.buffer != kNoIndex && use.access != UseAccess::kRead) written[use.buffer] = true;
-      if (t.kind == TaskKind::kCompute || t.kind == TaskKind::kTransfer) {
+      if (t.kind == TaskKind::kCompute || t.kind == TaskKind::kTransfer || is_of_rows) {
         if (std::uint64_t{t.row} + p.members.size() > plan.member_table.size())
           return bad(i, "member table row is out of range");
         const std::size_t limit =
-            t.kind == TaskKind::kCompute ? plan.shards.size() : plan.transfers.size();
+            t.kind == TaskKind::kTransfer ? plan.transfers.size() : plan.shards.size();
         for (std::size_t m = 0; m < p.members.size(); ++m) {
           const std::uint32_t e = plan.entry(t, m);
           if (e >= limit) return bad(i, fmt::format("member table entry {} of {}", e, limit));
           if (t.kind == TaskKind::kTransfer) transfer_parts[{e, t.order}].push_back(p.members[m]);
-          if (t.kind == TaskKind::kCompute && plan.shards[e].op != t.op)
+          if (t.kind != TaskKind::kTransfer && plan.shards[e].op != t.op)
             return bad(i, fmt::format("computes operator {} on a shard of operator {}", t.op,
                                       plan.shards[e].op));
         }

@@ -33,7 +33,7 @@ enum class BufferKind : std::uint8_t {
   kInternal,   // an operator's own, forward to backward
   kStaging,    // packed pieces and scratch of a transfer
   kWorkspace,  // of kernels; one per device, shared by all tasks
-  kScalar,     // norms for gradient clipping
+  kScalar,     // the loss, counts for metrics, norms for gradient clipping; kept to the end
 };
 SOAPSTONE_ENUM_NAMES(BufferKind, {BufferKind::kWeight, "weight"},
                      {BufferKind::kOptimizerState, "optimizer-state"},
@@ -72,10 +72,13 @@ enum class TaskKind : std::uint8_t {
   kAccumulate,  // second buffer += first buffer
   kNorm,        // scalar = Σ of squares of the gradients read
   kUpdate,      // optimizer: weight, state from gradient (and the global norm, if read)
+  kNormRows,    // scalar += Σ of squares of a table's gradient, given as rows
+  kUpdateRows,  // optimizer: the rows of a table that a gradient given as rows meets
 };
 SOAPSTONE_ENUM_NAMES(TaskKind, {TaskKind::kLoad, "load"}, {TaskKind::kCompute, "compute"},
                      {TaskKind::kTransfer, "transfer"}, {TaskKind::kAccumulate, "accumulate"},
-                     {TaskKind::kNorm, "norm"}, {TaskKind::kUpdate, "update"})
+                     {TaskKind::kNorm, "norm"}, {TaskKind::kUpdate, "update"},
+                     {TaskKind::kNormRows, "norm-rows"}, {TaskKind::kUpdateRows, "update-rows"})
 
 enum class UseAccess : std::uint8_t { kRead, kWrite, kReadWrite };
 SOAPSTONE_ENUM_NAMES(UseAccess, {UseAccess::kRead, "read"}, {UseAccess::kWrite, "write"},
@@ -94,24 +97,31 @@ struct BufferUse {
 };
 
 // Uses per kind:
-//   load        [destination]
-//   compute     the step's reads, then its writes; an operand that this part does not have:
-//   kNoIndex transfer    [held or kNoIndex, wanted or kNoIndex, staging or kNoIndex]; held ==
-//   wanted: in place accumulate  [source, destination (read-write)] norm        [gradients…,
-//   scalar] update      [weight (read-write), gradient, state…(read-write), scalar if clipping]
+//   load         [destination]
+//   compute      the step's reads, then its writes; kNoIndex: an operand that this part lacks
+//   transfer     [held or kNoIndex, wanted or kNoIndex, staging or kNoIndex]; held == wanted: in
+//                place
+//   accumulate   [source, destination (read-write)]
+//   norm         [gradients…, scalar]
+//   update       [weight (read-write), gradient, state… (read-write), scalar if clipping]
+//   norm-rows    [ids and rows of every micro-batch…, scalar (read-write)]
+//   update-rows  [weight (read-write), state… (read-write), ids and rows of every micro-batch…,
+//                scalar if clipping]
+// The last two name the operator, the step whose gradient comes as rows (RowGradient) and its
+// shard; ids and rows are what that step reads, whole along the axes that it sums over.
 struct Task {
   TaskKind kind = TaskKind::kCompute;
   Phase phase = Phase::kForward;
   std::uint32_t order = 0;  // place in the plan's total order; equal for all parts of one transfer
   std::uint32_t op = kNoIndex;      // whose work this is
   std::uint32_t tensor = kNoIndex;  // what is moved, accumulated or updated
-  std::uint16_t step = 0;           // compute: index into the definition's steps
+  std::uint16_t step = 0;  // compute, norm-rows, update-rows: index into the definition's steps
   std::uint16_t micro_batch = 0;
   std::uint32_t first_use = 0, use_count = 0;
   std::uint32_t first_dependency = 0,
                 dependency_count = 0;  // tasks of the same program, all earlier
   std::uint32_t row =
-      kNoIndex;  // compute: shards, transfer: transfers; first entry in the member table
+      kNoIndex;  // compute and rows: shards, transfer: transfers; first entry in the member table
 
   friend bool operator==(const Task&, const Task&) = default;
   template <class Self, class Visit>
@@ -250,7 +260,7 @@ Bytes bytes_sent(const Transfer& transfer, std::uint32_t member);
 
 struct Plan {
   static constexpr std::string_view kFormat = "soapstone.plan";
-  static constexpr int kVersion = 1;
+  static constexpr int kVersion = 2;
   std::string graph;  // name
   std::uint64_t graph_hash = 0;
   std::uint64_t strategy_hash = 0;
@@ -258,6 +268,7 @@ struct Plan {
   std::uint32_t micro_batches = 1;
   std::uint32_t device_count = 0;
   std::uint32_t optimizer_states = 0;  // state tensors per weight
+  std::uint32_t table_states = 0;      // likewise per table (table_of)
   std::vector<std::string> candidates;
   std::vector<Shard> shards;
   std::vector<Transfer> transfers;
@@ -279,6 +290,7 @@ struct Plan {
     visit("micro_batches", self.micro_batches);
     visit("device_count", self.device_count);
     visit("optimizer_states", self.optimizer_states);
+    visit("table_states", self.table_states);
     visit("candidates", self.candidates);
     visit("shards", self.shards);
     visit("transfers", self.transfers);
@@ -293,6 +305,24 @@ struct PlanPlace {
   std::uint32_t member = 0;
 };
 PlanPlace place_of(const Plan& plan, DeviceId device);
+
+// The uses of a task of kind norm-rows or update-rows, told apart; of norm-rows without weight and
+// states.
+struct RowUses {
+  std::span<const BufferUse> states;
+  std::span<const BufferUse> pairs;  // ids, rows, ids, rows, …
+  std::uint32_t scalar = kNoIndex;   // buffer
+};
+RowUses row_uses(const Plan& plan, const DeviceClass& program, const Task& task);
+
+// What such a task touches if every row of the table is met as often as any other.
+struct RowWork {
+  std::int64_t rows = 0;      // of the part of the table that the task has, one per position
+  std::int64_t features = 0;  // of a row there
+  Bytes bytes;                // read and written, each once
+};
+RowWork row_work(const Graph& graph, const Plan& plan, const DeviceClass& program, const Task& task,
+                 std::size_t member);
 
 // "conv1.forward", "fc1.weight gradient all-reduce", … for traces and errors.
 std::string task_label(const Graph& graph, const Plan& plan, const DeviceClass& program,

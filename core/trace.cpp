@@ -6,6 +6,28 @@
 
 namespace soapstone::core {
 
+void set_plan(Trace& trace, const Plan& plan) {
+  trace.graph = plan.graph;
+  trace.plan_hash = hash_of(plan);
+  trace.graph_hash = plan.graph_hash;
+  trace.strategy_hash = plan.strategy_hash;
+}
+
+std::string plan_difference(const Trace& a, const Trace& b) {
+  const auto differ = [](std::uint64_t x, std::uint64_t y) { return x != 0 && y != 0 && x != y; };
+  if (a.graph != b.graph) return fmt::format("different graphs ({} and {})", a.graph, b.graph);
+  if (differ(a.graph_hash, b.graph_hash))
+    return fmt::format("another batch, number type or options of the model (graph {} and {})",
+                       hex(a.graph_hash), hex(b.graph_hash));
+  if (differ(a.strategy_hash, b.strategy_hash))
+    return fmt::format("different strategies (strategy {} and {})", hex(a.strategy_hash),
+                       hex(b.strategy_hash));
+  if (a.plan_hash != b.plan_hash)
+    return fmt::format("another cluster, optimizer, clipping or kernels (plan {} and {})",
+                       hex(a.plan_hash), hex(b.plan_hash));
+  return {};
+}
+
 void sort_spans(Trace& trace) {
   Spans& s = trace.spans;
   std::vector<std::uint32_t> order(s.size());

@@ -91,6 +91,7 @@ struct Trace {
   TraceOrigin origin = TraceOrigin::kPredicted;
   std::string graph;
   std::uint64_t plan_hash = 0;
+  std::uint64_t graph_hash = 0, strategy_hash = 0;  // of the plan; 0: not known
   Nanoseconds step_time;    // predicted: end of the last span; measured: median of the steps
   std::uint32_t steps = 1;  // measured: how many steps the spans are medians of
   std::vector<std::string> labels;
@@ -104,6 +105,8 @@ struct Trace {
     visit("origin", self.origin);
     visit("graph", self.graph);
     visit("plan_hash", self.plan_hash);
+    visit("graph_hash", self.graph_hash, kOptional);
+    visit("strategy_hash", self.strategy_hash, kOptional);
     visit("step_time", self.step_time);
     visit("steps", self.steps);
     visit("labels", self.labels);
@@ -112,6 +115,13 @@ struct Trace {
     visit("memory", self.memory);
   }
 };
+
+// Says whose trace it is.
+void set_plan(Trace& trace, const Plan& plan);
+
+// In what the plans of two traces differ: "different strategies (strategy 12… and 34…)". Empty
+// where they are one plan.
+std::string plan_difference(const Trace& a, const Trace& b);
 
 // Sorts the spans by lane, then start, then task.
 void sort_spans(Trace& trace);

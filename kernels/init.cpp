@@ -19,7 +19,7 @@ void initialize(const Block& block, const core::Shape& shape, const core::Initia
   const int rank = order.rank;
   std::int64_t first = 0;
   for (int d = 0; d < rank; ++d) first += block.box[d].begin * global_strides[d];
-  detail::dispatch_floating(block.dtype, [&](auto zero) {
+  detail::dispatch_master(block.dtype, [&](auto zero) {
     using T = decltype(zero);
     T* data = detail::data_of<T>(block);
     detail::parallel_for(

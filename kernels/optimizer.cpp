@@ -96,7 +96,7 @@ void update_weight(const Block& weight, const Block& gradient, std::span<const B
   for (const Block& s : states)
     SOAPSTONE_ASSERT(detail::same_layout(weight, s), "weight {} and state {} lie differently",
                      core::print(weight.box), core::print(s.box));
-  detail::dispatch_floating(weight.dtype, [&](auto zero) {
+  detail::dispatch_master(weight.dtype, [&](auto zero) {
     using T = decltype(zero);
     T* w = detail::data_of<T>(weight);
     const T* g = detail::data_of<T>(gradient);
@@ -121,7 +121,7 @@ double sum_of_squares(const Block& block) {
   const std::int64_t piece = std::max(kChunk, (count + kMostPieces - 1) / kMostPieces);
   std::array<double, kMostPieces> partial{};
   double* sums = partial.data();
-  detail::dispatch_floating(block.dtype, [&](auto zero) {
+  detail::dispatch_master(block.dtype, [&](auto zero) {
     using T = decltype(zero);
     const T* data = detail::data_of<T>(block);
     detail::parallel_for_chunks(

@@ -154,16 +154,23 @@ Json picture_json(const Picture& picture, ColourBy colour) {
 }
 
 Json metrics_json(const TrainingMetrics& metrics) {
-  const auto part = [](const auto& list) {
-    return Json{{"step", column(list, [](const auto& m) { return m.step; })},
-                {"epoch", column(list, [](const auto& m) { return m.epoch; })},
-                {"loss", column(list, [](const auto& m) { return number(m.loss); })},
-                {"accuracy", column(list, [](const auto& m) { return number(m.accuracy); })}};
+  const auto names = metrics.names();
+  const auto part = [&](const auto& list) {
+    Json out{{"step", column(list, [](const auto& m) { return m.step; })},
+             {"epoch", column(list, [](const auto& m) { return m.epoch; })},
+             {"loss", column(list, [](const auto& m) { return number(m.loss); })}};
+    for (const std::string& name : names)
+      out[name] = column(list, [&](const auto& m) {
+        const auto found = m.metrics.find(name);
+        return number(found == m.metrics.end() ? std::nullopt : std::optional(found->second));
+      });
+    return out;
   };
   Json steps = part(metrics.steps);
   steps["samples_per_second"] =
       column(metrics.steps, [](const StepMetrics& m) { return number(m.samples_per_second); });
-  return {{"steps", std::move(steps)}, {"evaluations", part(metrics.evaluations)}};
+  return {
+      {"metrics", names}, {"steps", std::move(steps)}, {"evaluations", part(metrics.evaluations)}};
 }
 
 Json page_json(const ReportInput& input, const PageOptions& options) {

@@ -40,8 +40,9 @@ void add_times(const ReportInput& input, const Trace& trace, std::vector<OpRow>&
     OpRow& r = rows[row[i]];
     WorkTimes& times = predicted ? r.predicted : *r.measured;
     const Nanoseconds busy = s.end[i] - s.start[i] - s.waiting[i];
+    const bool updates = s.kind[i] == TaskKind::kUpdate || s.kind[i] == TaskKind::kUpdateRows;
     (s.kind[i] == TaskKind::kTransfer ? times.transfer
-     : s.kind[i] == TaskKind::kUpdate ? times.update
+     : updates                        ? times.update
                                       : times.compute) += busy;
     if (!predicted) continue;
     Nanoseconds& sum = on_device[{row[i], trace.lanes[s.lane[i]].device}];

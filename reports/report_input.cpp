@@ -13,12 +13,10 @@ Status check_trace(const Plan& plan, const Trace& trace, TraceOrigin origin) {
                        name_of(origin));
   if (trace.graph != plan.graph)
     return usage_error("the trace is of graph {}; accepted: {}", trace.graph, plan.graph);
-  const std::uint64_t wanted = hash_of(plan);
-  if (trace.plan_hash != wanted)
-    return usage_error(
-        "the trace is of plan {} of {}; accepted: plan {}, that is the same batch, cluster, "
-        "strategy, optimizer, clipping and kernels",
-        hex(trace.plan_hash), trace.graph, hex(wanted));
+  Trace wanted;
+  set_plan(wanted, plan);
+  if (const std::string difference = plan_difference(trace, wanted); !difference.empty())
+    return usage_error("the trace of {} and what is asked for have {}", trace.graph, difference);
   const auto places = detail::places_of(plan);
   for (const auto& lane : trace.lanes)
     if (lane.device.value >= places.size() || places[lane.device.value].class_index == kNoIndex)

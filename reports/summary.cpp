@@ -1,5 +1,6 @@
 #include "reports/summary.hpp"
 
+#include <algorithm>
 #include <map>
 #include <optional>
 
@@ -53,7 +54,8 @@ std::string prediction(const simulator::TraceDiff& diff) {
 std::string training(const TrainingMetrics& metrics) {
   struct Epoch {
     std::optional<double> loss, samples_per_second;  // of its last step
-    std::optional<double> test_loss, test_accuracy;
+    std::optional<double> test_loss;
+    std::map<std::string, double> test;  // metrics of the evaluation
   };
   std::map<std::int64_t, Epoch> epochs;
   for (const StepMetrics& s : metrics.steps) {
@@ -62,19 +64,27 @@ std::string training(const TrainingMetrics& metrics) {
   }
   for (const EvaluationMetrics& e : metrics.evaluations) {
     epochs[e.epoch].test_loss = e.loss;
-    epochs[e.epoch].test_accuracy = e.accuracy;
+    epochs[e.epoch].test = e.metrics;
   }
   const auto cell = [](std::optional<double> value, int digits) {
     return value ? fmt::format("{:.{}f}", *value, digits) : std::string("–");
   };
-  std::string out =
-      "## Training\n\n| epoch | loss | test loss | test accuracy | samples/s "
-      "|\n|---|---|---|---|---|\n";
-  for (const auto& [index, e] : epochs)
-    out += fmt::format("| {} | {} | {} | {} | {} |\n", index + 1, cell(e.loss, 4),
-                       cell(e.test_loss, 4),
-                       e.test_accuracy ? fmt::format("{:.2f} %", 100 * *e.test_accuracy) : "–",
-                       cell(e.samples_per_second, 0));
+  const auto names = metrics.names();
+  std::string out = "## Training\n\n| epoch | loss | test loss |", rule = "|---|---|---|";
+  for (std::string name : names) {
+    std::replace(name.begin(), name.end(), '_', ' ');
+    out += " test " + name + " |";
+    rule += "---|";
+  }
+  out += " samples/s |\n" + rule + "---|\n";
+  for (const auto& [index, e] : epochs) {
+    out += fmt::format("| {} | {} | {} |", index + 1, cell(e.loss, 4), cell(e.test_loss, 4));
+    for (const std::string& name : names) {
+      const auto found = e.test.find(name);
+      out += fmt::format(" {} |", found == e.test.end() ? "–" : metric_text(name, found->second));
+    }
+    out += fmt::format(" {} |\n", cell(e.samples_per_second, 0));
+  }
   return out + "\n";
 }
 

@@ -9,6 +9,8 @@ namespace soapstone::reports {
 
 // Whether this was built with it.
 bool has_graphviz();
+// "2.43.0"; empty where it was not.
+std::string graphviz_version();
 
 // The drawing of a graph in Graphviz's language as a whole SVG file. Refused without Graphviz; a
 // text that is no graph is an error with Graphviz's own words.

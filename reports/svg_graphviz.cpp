@@ -2,6 +2,7 @@
 #include <mutex>
 
 #include <graphviz/cgraph.h>
+#include <graphviz/graphviz_version.h>
 #include <graphviz/gvc.h>
 
 #include "reports/svg.hpp"
@@ -30,6 +31,8 @@ core::Error error(std::string_view what) {
 }  // namespace
 
 bool has_graphviz() { return true; }
+
+std::string graphviz_version() { return PACKAGE_VERSION; }
 
 core::Result<std::string> svg(const std::string& dot) {
   // The library keeps its state in globals. Its text plugin (2.43) remembers fonts of the first

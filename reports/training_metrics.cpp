@@ -1,12 +1,37 @@
 #include "reports/training_metrics.hpp"
 
 #include <algorithm>
+#include <set>
+#include <utility>
 
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include "core/file.hpp"
 
 namespace soapstone::reports {
+
+namespace {
+
+// Numbers of a line that say nothing about how good the answers are.
+constexpr std::string_view kOtherKeys[] = {
+    "step", "epoch", "samples", "loss", "samples_per_second", "learning_rate", "gradient_norm"};
+
+}  // namespace
+
+std::vector<std::string> TrainingMetrics::names() const {
+  std::set<std::string> all;
+  for (const auto& s : steps)
+    for (const auto& [name, value] : s.metrics) all.insert(name);
+  for (const auto& e : evaluations)
+    for (const auto& [name, value] : e.metrics) all.insert(name);
+  return {all.begin(), all.end()};
+}
+
+std::string metric_text(const std::string& name, double value) {
+  return name.ends_with("accuracy") ? fmt::format("{:.2f} %", 100 * value)
+                                    : fmt::format("{:.4g}", value);
+}
 
 core::Result<TrainingMetrics> metrics_from_text(std::string_view text, const std::string& name) {
   TrainingMetrics out;
@@ -32,16 +57,21 @@ core::Result<TrainingMetrics> metrics_from_text(std::string_view text, const std
           "{}:{}: accepted: a JSON object with the keys `kind` (`step` or `evaluation`) and "
           "`epoch`, as train --metrics writes it",
           name, number);
+    std::map<std::string, double> metrics;
+    for (const auto& [key, held] : entry.items())
+      if (held.is_number() && !key.ends_with("_error") &&
+          std::find(std::begin(kOtherKeys), std::end(kOtherKeys), key) == std::end(kOtherKeys))
+        metrics[key] = held.get<double>();
     const auto epoch = static_cast<std::int64_t>(*value("epoch"));
     const std::optional<double> step = value("step");
     if (kind == "step") {
       const auto next = static_cast<double>(out.steps.empty() ? 1 : out.steps.back().step + 1);
       out.steps.push_back({static_cast<std::int64_t>(step.value_or(next)), epoch, value("loss"),
-                           value("accuracy"), value("samples_per_second")});
+                           value("samples_per_second"), std::move(metrics)});
     } else {
       const auto last = static_cast<double>(out.steps.empty() ? 0 : out.steps.back().step);
       out.evaluations.push_back({static_cast<std::int64_t>(step.value_or(last)), epoch,
-                                 value("loss"), value("accuracy")});
+                                 value("loss"), std::move(metrics)});
     }
   }
   return out;

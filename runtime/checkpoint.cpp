@@ -128,9 +128,9 @@ core::Result<Checkpoint> load_checkpoint(const std::filesystem::path& path,
   int version = 0;
   (void)std::from_chars(format.data() + kKind.size(), format.data() + format.size(), version);
   if (version != kVersion)
-    return core::usage_error("{}: checkpoint format {}; this program reads format {}{}", name,
-                             format.substr(kKind.size()), kVersion,
-                             version > kVersion ? ": it was written by a newer one" : "");
+    return core::refuse("{}: checkpoint format {}; this program reads format {}{}", name,
+                        format.substr(kKind.size()), kVersion,
+                        version > kVersion ? ": it was written by a newer one" : "");
   std::uint64_t numbers[3] = {};
   if (!parse_numbers(line(), numbers))
     return core::fail("{}: line 2: expected the lengths of header and data and a checksum", name);

@@ -10,6 +10,8 @@
 #include "kernels/box_copy.hpp"
 #include "kernels/catalog.hpp"
 #include "kernels/init.hpp"
+#include "kernels/row_update.hpp"
+#include "runtime/any_of.hpp"
 #include "runtime/clock.hpp"
 
 namespace soapstone::runtime {
@@ -32,14 +34,21 @@ struct ReadyTask {
   std::int64_t first_tag = 0;
   bool dropped = false;
   std::uint32_t load = 0;
+  std::uint32_t op = kNoIndex, micro_batch = 0;
   std::uint32_t tensor = kNoIndex;
   std::uint32_t states = 0;
+  bool updates_table = false;
+  // Rows of a table: the part of it, and its gradient.
+  core::Box table;
+  core::DType dtype = core::DType::kF32;
+  core::RowGradient rows = core::RowGradient::kNone;
+  std::uint32_t first_pair = 0, pair_count = 0;  // of row_blocks
 };
 
-double scalar(const Block& block) {
+double element(const Block& block, std::size_t index = 0) {
   return block.dtype == core::DType::kF64
-             ? *static_cast<const double*>(block.data)
-             : static_cast<double>(*static_cast<const float*>(block.data));
+             ? static_cast<const double*>(block.data)[index]
+             : static_cast<double>(static_cast<const float*>(block.data)[index]);
 }
 
 // The box of every buffer of one member of a class. Buffers name the boxes of the first member; for
@@ -68,6 +77,15 @@ std::vector<core::Box> boxes_of(const core::Graph& graph, const core::Plan& plan
         if (uses[0].buffer != kNoIndex) boxes[uses[0].buffer] = m.held;
         if (uses[1].buffer != kNoIndex) boxes[uses[1].buffer] = m.wanted;
       }
+    } else if (task.kind == TaskKind::kNormRows || task.kind == TaskKind::kUpdateRows) {
+      const core::OpDefinition& definition = graph.ops()[task.op].definition;
+      const core::Step& step = definition.steps[task.step];
+      const core::Shard& shard = plan.shards[plan.entry(task, member)];
+      const auto pairs = core::row_uses(plan, program, task).pairs;
+      for (std::size_t u = 0; u < pairs.size(); ++u)
+        boxes[pairs[u].buffer] = core::operand_box(
+            core::gathered(definition.operands[step.reads[u % 2].operand], step.reduces),
+            shard.axes);
     }
   }
   return boxes;
@@ -110,15 +128,25 @@ struct Executor::Impl {
   void* workspace = nullptr;
   std::vector<Block> buffers;
   std::vector<Block> blocks;  // of all tasks' uses, one after the other
+  std::vector<kernels::RowBlocks> row_blocks;
   std::vector<ReadyTask> tasks;
   std::map<std::uint32_t, std::unique_ptr<kernels::PreparedKernel>> kernels_of_shards;
   std::map<std::uint32_t, std::unique_ptr<PreparedTransfer>> transfers;
   std::optional<TransferRun> transfer_run;
   std::vector<Load> loads;
   std::vector<WeightPart> weights;
-  std::vector<Block> losses, corrects;
+  std::map<core::TensorId, std::vector<Block>> reported;  // what counts of them here
+  // Training: every rank learns whether the loss is a number before it updates its weights. This
+  // one knows its share before task `loss_known`; tasks from `first_update` on update.
+  std::optional<AnyOf> any_stops;
+  std::size_t loss_known = 0, first_update = 0;
+  bool has_said = false, has_stopped = false;
+  Purpose purpose = Purpose::kStep;
+  NonFiniteTrail trail;
   Block norm;
   UpdateObserver observer;
+  core::OpId observed;
+  ReadObserver read_observer;
 
   StepSettings settings;
   std::size_t next_task = 0;
@@ -134,6 +162,10 @@ struct Executor::Impl {
         options(std::move(how)) {
     SOAPSTONE_ASSERT(plan.graph_hash == whole.hash(), "a plan of {} for {}", plan.graph,
                      whole.name());
+    if (plan.training)
+      any_stops.emplace(endpoint,
+                        options.ranks > 0 ? options.ranks : static_cast<int>(plan.device_count),
+                        endpoint.largest_tag());
     const core::PlanPlace place = core::place_of(plan, device);
     if (place.class_index == kNoIndex) return;
     program = &plan.classes[place.class_index];
@@ -181,16 +213,25 @@ struct Executor::Impl {
       weights.push_back({tensor, buffers[b], {}, owns(tensor, buffers[b].box)});
     }
     for (const core::Task& task : program->tasks) {
-      if (task.kind != TaskKind::kUpdate) continue;
+      if (task.kind != TaskKind::kUpdate && task.kind != TaskKind::kUpdateRows) continue;
       const auto uses = program->uses_of(task);
       WeightPart& part = weights[part_of_buffer.at(uses[0].buffer)];
-      for (std::uint32_t k = 0; k < plan.optimizer_states; ++k) {
-        Block& state = buffers[uses[2 + k].buffer];
+      const auto states = task.kind == TaskKind::kUpdate ? uses.subspan(2, states_of(task.tensor))
+                                                         : uses.subspan(1, plan.table_states);
+      for (const core::BufferUse& use : states) {
+        Block& state = buffers[use.buffer];
         state.order = part.value.order;
         kernels::fill_zero(state);
         part.states.push_back(state);
       }
     }
+  }
+
+  bool is_table(std::uint32_t tensor) const {
+    return core::table_of(graph, core::TensorId(tensor)).has_value();
+  }
+  std::uint32_t states_of(std::uint32_t tensor) const {
+    return is_table(tensor) ? plan.table_states : plan.optimizer_states;
   }
 
   // Whether this is the lowest device with this part of the weight.
@@ -217,6 +258,8 @@ struct Executor::Impl {
       ReadyTask ready;
       ready.kind = task.kind;
       ready.tensor = task.tensor;
+      ready.op = task.op;
+      ready.micro_batch = task.micro_batch;
       ready.first_block = static_cast<std::uint32_t>(blocks.size());
       ready.block_count = task.use_count;
       for (const core::BufferUse& use : program->uses_of(task))
@@ -256,7 +299,14 @@ struct Executor::Impl {
           break;
         }
         case TaskKind::kUpdate:
-          ready.states = plan.optimizer_states;
+          ready.states = states_of(task.tensor);
+          ready.updates_table = is_table(task.tensor);
+          if (own.size() > 2 + ready.states) norm = own.back();
+          break;
+        case TaskKind::kNormRows:
+        case TaskKind::kUpdateRows:
+          prepare_rows(task, member, own, ready);
+          most_workspace = std::max(most_workspace, kernels::row_workspace(gradients_of(ready)));
           break;
         case TaskKind::kNorm:
           norm = own.back();
@@ -264,8 +314,7 @@ struct Executor::Impl {
         case TaskKind::kAccumulate:
           break;
       }
-      if (task.kind == TaskKind::kUpdate && own.size() > 2 + plan.optimizer_states)
-        norm = own.back();
+      if (task.phase != core::Phase::kUpdate) first_update = tasks.size() + 1;
       tasks.push_back(ready);
     }
     transfer_run.emplace(most_requests);
@@ -274,6 +323,52 @@ struct Executor::Impl {
       extra_workspace = Arena(most_workspace);
       workspace = extra_workspace.data();
     }
+  }
+
+  void prepare_rows(const core::Task& task, std::uint32_t member, std::span<const Block> own,
+                    ReadyTask& ready) {
+    const core::OpDefinition& definition = graph.ops()[task.op].definition;
+    const core::Step& step = definition.steps[task.step];
+    const core::Operand& table = definition.operands[step.writes[0].operand];
+    ready.table = core::operand_box(table, plan.shards[plan.entry(task, member)].axes);
+    ready.dtype = table.desc.dtype;
+    ready.rows = step.rows;
+    ready.updates_table = true;
+    const core::RowUses uses = core::row_uses(plan, *program, task);
+    ready.states = static_cast<std::uint32_t>(uses.states.size());
+    ready.first_pair = static_cast<std::uint32_t>(row_blocks.size());
+    ready.pair_count = static_cast<std::uint32_t>(uses.pairs.size() / 2);
+    for (std::size_t k = 0; k < uses.pairs.size(); k += 2)
+      row_blocks.push_back({buffers[uses.pairs[k].buffer], buffers[uses.pairs[k + 1].buffer]});
+    if (task.kind == TaskKind::kUpdateRows && uses.scalar != kNoIndex) norm = own.back();
+    if (task.kind == TaskKind::kUpdateRows)
+      SOAPSTONE_ASSERT(own[0].box == ready.table, "{} lies as {}, not as {}", table.name,
+                       core::print(own[0].box), core::print(ready.table));
+  }
+
+  kernels::RowGradients gradients_of(const ReadyTask& t) const {
+    return {std::span(row_blocks).subspan(t.first_pair, t.pair_count), t.rows};
+  }
+
+  // The gradient of a table in full, for whoever looks at it.
+  void show_rows(const ReadyTask& t, const Block& weight) const {
+    const Arena full(core::size_of(weight.dtype) * weight.size());
+    Block gradient = weight;
+    gradient.data = full.data();
+    kernels::expand_rows(gradient, gradients_of(t), workspace);
+    observer(t.tensor, weight, gradient);
+  }
+
+  // Of the optimizer of that weight, clipped by the global norm of the gradients if there is one.
+  kernels::OptimizerUpdate update_of(const ReadyTask& t, const Block* squares) const {
+    kernels::OptimizerUpdate update =
+        t.updates_table && settings.table_update ? *settings.table_update : settings.update;
+    if (squares != nullptr && settings.clip_norm > 0) {
+      // As torch.nn.utils.clip_grad_norm_.
+      const double total = std::sqrt(element(*squares));
+      update.gradient_scale *= std::min(1.0, settings.clip_norm / (total + 1e-6));
+    }
+    return update;
   }
 
   void prepare_compute(const core::Task& task, std::uint32_t member, std::span<Block> own,
@@ -303,19 +398,100 @@ struct Executor::Impl {
         SOAPSTONE_ASSERT(own[k].box == box, "{} {}: {} lies as {}, not as {}", node.name, step.name,
                          operand.name, core::print(own[k].box), core::print(box));
       const core::TensorId tensor = node.tensors[ref.operand];
-      if (ref.gradient || !tensor.valid() || own[k].data == nullptr || !counts(index)) continue;
-      if (k < step.reads.size()) continue;
-      if (tensor == graph.loss()) losses.push_back(own[k]);
-      if (graph.correct() && tensor == *graph.correct()) corrects.push_back(own[k]);
+      if (k < step.reads.size() || ref.gradient || !tensor.valid() || own[k].data == nullptr)
+        continue;
+      if (!graph.is_reported(tensor)) continue;
+      if (tensor == graph.loss()) loss_known = tasks.size() + 1;
+      if (counts(index, step.reduces | operand.followed())) reported[tensor].push_back(own[k]);
     }
   }
 
-  // Whether no earlier shard of the operator computes the same part: replicas count once.
-  bool counts(std::uint32_t index) const {
+  // Whether no earlier shard of the operator computes the same part of `axes`: copies count once.
+  bool counts(std::uint32_t index, core::AxisSet axes) const {
     const core::Shard& shard = plan.shards[index];
-    for (std::uint32_t k = index; k-- > 0 && plan.shards[k].op == shard.op;)
-      if (plan.shards[k].axes == shard.axes) return false;
+    for (std::uint32_t k = index; k-- > 0 && plan.shards[k].op == shard.op;) {
+      bool is_same = true;
+      for (std::size_t a = 0; a < shard.axes.size(); ++a)
+        is_same &= !axes.has(static_cast<int>(a)) || plan.shards[k].axes[a] == shard.axes[a];
+      if (is_same) return false;
+    }
     return true;
+  }
+
+  double own_loss() const {
+    double sum = 0;
+    if (const auto found = reported.find(graph.loss()); found != reported.end())
+      for (const Block& b : found->second) sum += element(b);
+    return sum;
+  }
+
+  // Adds to the trail what `where` has that is no number.
+  void look_at(const Block& block, std::uint32_t order, const std::string& where,
+               std::int64_t first_sample = -1) {
+    const auto found = first_non_finite(block);
+    if (!found) return;
+    trail.add(
+        {order, 0, found->value, where, first_sample < 0 ? -1 : first_sample + found->first_index});
+  }
+
+  void look_at(const core::Task& task, const ReadyTask& ready) {
+    if (trail.first_nan) return;
+    const std::span<const Block> own(blocks.data() + ready.first_block, ready.block_count);
+    const std::string part =
+        plan.micro_batches > 1 ? fmt::format(", micro-batch {}", task.micro_batch) : "";
+    const auto label = [&] { return core::task_label(graph, plan, *program, task) + part; };
+    switch (task.kind) {
+      case TaskKind::kLoad: {
+        const core::Tensor& source = graph.tensors()[task.tensor];
+        look_at(own[0], task.order + 1, fmt::format("the data, source {}", source.name),
+                task.micro_batch * source.desc.shape[0]);
+        break;
+      }
+      case TaskKind::kCompute: {
+        const core::OpNode& node = graph.ops()[task.op];
+        const core::Step& step = node.definition.steps[task.step];
+        for (std::size_t w = 0; w < step.writes.size(); ++w) {
+          const core::Ref& ref = step.writes[w];
+          const core::Operand& operand = node.definition.operands[ref.operand];
+          look_at(own[step.reads.size() + w], task.order + 1,
+                  fmt::format("operator {} ({}), {}, {}{} {}{}", node.name, node.op.name(),
+                              core::name_of(step.phase), ref.gradient ? "gradient of " : "",
+                              core::name_of(operand.role), operand.name, part));
+        }
+        break;
+      }
+      case TaskKind::kTransfer:
+      case TaskKind::kAccumulate:
+        look_at(own[1], task.order + 1, label());
+        break;
+      case TaskKind::kNorm:
+      case TaskKind::kNormRows:
+      case TaskKind::kUpdate:
+      case TaskKind::kUpdateRows:
+        break;
+    }
+  }
+
+  void begin(const StepSettings& how, Purpose why) {
+    settings = how;
+    purpose = why;
+    next_task = 0;
+    has_said = false;
+    if (purpose == Purpose::kStep) has_stopped = false;
+    if (purpose == Purpose::kStep || program == nullptr) return;
+    trail = {};
+    for (const WeightPart& w : weights)
+      look_at(w.value, 0,
+              fmt::format("weight {}, before the step", graph.tensors()[w.tensor].name));
+  }
+
+  // Whether the rest of the program may run, which updates the weights; none: not known yet.
+  std::optional<bool> may_update() {
+    if (purpose == Purpose::kSearch) return false;
+    if (!any_stops) return true;
+    if (!any_stops->advance()) return std::nullopt;
+    has_stopped = any_stops->answer();
+    return !has_stopped;
   }
 
   void execute(const ReadyTask& t) {
@@ -328,6 +504,7 @@ struct Executor::Impl {
       case TaskKind::kCompute: {
         kernels::RandomKey random = t.random;
         random.step = settings.step;
+        if (read_observer && t.op == observed.value) observe_reads(t, own);
         t.kernel->execute({t.step, own, workspace, random});
         break;
       }
@@ -342,17 +519,34 @@ struct Executor::Impl {
       }
       case TaskKind::kUpdate: {
         if (observer) observer(t.tensor, own[0], own[1]);
-        kernels::OptimizerUpdate update = settings.update;
-        if (own.size() > 2 + t.states && settings.clip_norm > 0) {
-          // As torch.nn.utils.clip_grad_norm_.
-          const double total = std::sqrt(scalar(own.back()));
-          update.gradient_scale *= std::min(1.0, settings.clip_norm / (total + 1e-6));
-        }
-        kernels::update_weight(own[0], own[1], own.subspan(2, t.states), update);
+        const bool is_clipped = own.size() > 2 + t.states;
+        kernels::update_weight(own[0], own[1], own.subspan(2, t.states),
+                               update_of(t, is_clipped ? &own.back() : nullptr));
+        break;
+      }
+      case TaskKind::kNormRows:
+        *static_cast<double*>(own.back().data) +=
+            kernels::sum_of_squares(t.table, t.dtype, gradients_of(t), workspace);
+        break;
+      case TaskKind::kUpdateRows: {
+        if (observer) show_rows(t, own[0]);
+        const bool is_clipped = own.size() > 1 + t.states + 2 * t.pair_count;
+        kernels::update_rows(own[0], gradients_of(t), own.subspan(1, t.states),
+                             update_of(t, is_clipped ? &own.back() : nullptr), workspace);
         break;
       }
       case TaskKind::kTransfer:
         break;
+    }
+  }
+
+  void observe_reads(const ReadyTask& t, std::span<const Block> own) const {
+    const core::OpNode& node = graph.ops()[t.op];
+    const auto& reads = node.definition.steps[static_cast<std::size_t>(t.step)].reads;
+    for (std::size_t k = 0; k < reads.size(); ++k) {
+      const core::TensorId tensor = node.tensors[reads[k].operand];
+      if (!reads[k].gradient && tensor.valid() && own[k].data != nullptr)
+        read_observer(tensor.value, t.micro_batch, own[k]);
     }
   }
 
@@ -367,7 +561,20 @@ struct Executor::Impl {
   }
 
   Progress advance() {
-    for (; next_task < tasks.size(); ++next_task) {
+    for (;; ++next_task) {
+      if (any_stops && purpose == Purpose::kStep) {
+        if (!has_said && next_task >= loss_known) {
+          any_stops->say(!std::isfinite(own_loss()));
+          has_said = true;
+        }
+        if (has_said) (void)any_stops->advance();
+      }
+      if (next_task == first_update) {
+        const auto may = may_update();
+        if (!may) return Progress::kWaiting;
+        if (!*may) next_task = tasks.size();
+      }
+      if (next_task == tasks.size()) return Progress::kDone;
       const ReadyTask& t = tasks[next_task];
       TaskTime& time = times[next_task];
       if (!transferring) time.start = steady_now();
@@ -385,8 +592,8 @@ struct Executor::Impl {
         transferring = false;
       }
       time.end = steady_now();
+      if (purpose == Purpose::kSearch) look_at(program->tasks[next_task], t);
     }
-    return Progress::kDone;
   }
 };
 
@@ -401,40 +608,44 @@ std::span<const TaskTime> Executor::times() const { return impl_->times; }
 const core::DeviceClass* Executor::program() const { return impl_->program; }
 core::Bytes Executor::arena() const { return impl_->arena.size(); }
 void Executor::observe_updates(UpdateObserver observer) { impl_->observer = std::move(observer); }
+void Executor::observe_reads(core::OpId op, ReadObserver observer) {
+  impl_->observed = op;
+  impl_->read_observer = std::move(observer);
+}
 
-void Executor::begin_step(const StepSettings& settings) {
+void Executor::begin_step(const StepSettings& settings, Purpose purpose) {
   SOAPSTONE_ASSERT(impl_->next_task == 0 || impl_->next_task == impl_->tasks.size(),
                    "the last step ended at task {} of {}", impl_->next_task, impl_->tasks.size());
   SOAPSTONE_ASSERT(settings.loaded.size() == impl_->loads.size(), "{} blocks of data for {} loads",
                    settings.loaded.size(), impl_->loads.size());
-  impl_->settings = settings;
-  impl_->next_task = 0;
+  impl_->begin(settings, purpose);
 }
 
 Progress Executor::advance() { return impl_->advance(); }
 
 std::string Executor::waits_for() const {
   const Impl& i = *impl_;
-  if (i.next_task >= i.tasks.size()) return "is done";
+  const bool is_told = !i.any_stops || i.any_stops->is_known();
+  if (is_told && i.next_task >= i.tasks.size()) return "is done";
+  if (!i.transferring) return "waits for the other ranks' losses";
   const core::Task& task = i.program->tasks[i.next_task];
   return fmt::format("{} (task {} of {}, order {}) waits for {}",
                      core::task_label(i.graph, i.plan, *i.program, task), i.next_task,
                      i.tasks.size(), task.order, i.transfer_run->waits_for());
 }
 
-double Executor::loss() const {
-  double sum = 0;
-  for (const Block& b : impl_->losses) sum += scalar(b);
-  return sum;
+double Executor::loss() const { return impl_->own_loss(); }
+void Executor::add_reported(core::TensorId tensor, std::span<double> sums) const {
+  const auto found = impl_->reported.find(tensor);
+  if (found == impl_->reported.end()) return;
+  for (const Block& b : found->second)
+    for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += element(b, i);
 }
-double Executor::correct() const {
-  double sum = 0;
-  for (const Block& b : impl_->corrects) sum += scalar(b);
-  return sum;
-}
+bool Executor::has_stopped() const { return impl_->has_stopped; }
+const NonFiniteTrail& Executor::non_finite() const { return impl_->trail; }
 std::optional<double> Executor::gradient_norm() const {
   if (impl_->norm.data == nullptr) return std::nullopt;
-  return std::sqrt(scalar(impl_->norm));
+  return std::sqrt(element(impl_->norm));
 }
 
 core::Status compare_plans(Communicator& communicator, const core::Plan& plan) {

@@ -15,6 +15,7 @@
 #include "kernels/optimizer.hpp"
 #include "runtime/arena.hpp"
 #include "runtime/comm/communicator.hpp"
+#include "runtime/non_finite.hpp"
 #include "runtime/transfer.hpp"
 
 namespace soapstone::runtime {
@@ -41,6 +42,7 @@ struct StepSettings {
   kernels::OptimizerUpdate update;           // its gradient_scale is multiplied by the clipping
   double clip_norm = 0;                      // plans with norms only; 0: gradients stay as they are
   std::span<const std::byte* const> loaded;  // one per load, in the order of Executor::loads()
+  std::optional<kernels::OptimizerUpdate> table_update = std::nullopt;  // of tables; none: as all
 };
 
 struct TaskTime {
@@ -54,6 +56,8 @@ struct ExecutorOptions {
   const class Executor* weights_of = nullptr;
   // Transfers (by their order in the plan) whose messages are left out, for tests that must notice.
   std::vector<std::uint32_t> dropped_transfers;
+  // How many ranks execute the plan's steps, those without a program included; 0: one per device.
+  int ranks = 0;
 };
 
 class Executor final : public Program {
@@ -67,13 +71,22 @@ class Executor final : public Program {
   std::span<const Load> loads() const;
   std::span<const WeightPart> weights() const;
 
-  void begin_step(const StepSettings& settings);
+  // A search looks at everything that the step makes and leaves the weights alone; it ends where
+  // they would be updated.
+  enum class Purpose : std::uint8_t { kStep, kSearch };
+  void begin_step(const StepSettings& settings, Purpose purpose = Purpose::kStep);
   Progress advance() override;
   std::string waits_for() const override;
 
-  // Of the last step: what this device adds to the loss and to the number of right answers.
+  // Of the last step: what this device adds to the loss and, to `sums`, to a tensor that the graph
+  // reports.
   double loss() const;
-  double correct() const;
+  void add_reported(core::TensorId tensor, std::span<double> sums) const;
+  // Training: whether the last step's loss was no number on any rank. No rank has then updated its
+  // weights.
+  bool has_stopped() const;
+  // What the last search found here.
+  const NonFiniteTrail& non_finite() const;
   // The global norm of the gradients before clipping, where the plan computes it.
   std::optional<double> gradient_norm() const;
   // When each task of the program ran.
@@ -81,10 +94,17 @@ class Executor final : public Program {
   const core::DeviceClass* program() const;  // null: the plan has nothing for this device
   core::Bytes arena() const;
 
-  // Called before every task that updates a weight, with its weight and gradient.
+  // Called before every task that updates a weight, with its weight and gradient; one that comes as
+  // rows is given in full.
   using UpdateObserver = std::function<void(std::uint32_t tensor, const kernels::Block& weight,
                                             const kernels::Block& gradient)>;
   void observe_updates(UpdateObserver observer);
+
+  // Called before every kernel of operator `op` with each tensor that it reads, in the index space
+  // of the micro-batch.
+  using ReadObserver = std::function<void(std::uint32_t tensor, std::uint32_t micro_batch,
+                                          const kernels::Block& value)>;
+  void observe_reads(core::OpId op, ReadObserver observer);
 
  private:
   struct Impl;

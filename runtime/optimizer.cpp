@@ -22,6 +22,8 @@ core::Status check(const OptimizerSettings& s) {
     return refuse("momentum", s.momentum, "more than 0 with nesterov");
   if (!(s.clip_gradient_norm >= 0))
     return refuse("clip_gradient_norm", s.clip_gradient_norm, "at least 0");
+  if (!(s.table_learning_rate >= 0) || !std::isfinite(s.table_learning_rate))
+    return refuse("table_learning_rate", s.table_learning_rate, "at least 0");
   if (s.warm_up_steps < 0)
     return refuse("warm_up_steps", static_cast<double>(s.warm_up_steps), "at least 0");
   if (s.decay_every_steps < 1)
@@ -63,6 +65,27 @@ kernels::OptimizerUpdate update_of(const OptimizerSettings& s, std::int64_t step
           .epsilon = s.epsilon,
           .step = step,
           .gradient_scale = 1};
+}
+
+core::LowerOptions lower_options(const OptimizerSettings& s) {
+  core::LowerOptions options =
+      core::lower_options(s.kind, s.momentum, s.weight_decay, s.table_kind);
+  options.clip_gradient_norm = s.clip_gradient_norm > 0;
+  return options;
+}
+
+std::optional<kernels::OptimizerUpdate> table_update_of(const OptimizerSettings& s,
+                                                        std::int64_t step, std::int64_t steps) {
+  if (s.table_kind == core::TableOptimizer::kSame && s.table_learning_rate == 0)
+    return std::nullopt;
+  kernels::OptimizerUpdate update = update_of(s, step, steps);
+  if (s.table_kind != core::TableOptimizer::kSame) {
+    update.kind = core::kind_of(s.table_kind, s.kind);
+    update.momentum = update.weight_decay = 0;
+    update.nesterov = false;
+  }
+  if (s.table_learning_rate > 0) update.learning_rate *= s.table_learning_rate / s.learning_rate;
+  return update;
 }
 
 double usual_learning_rate(core::OptimizerKind kind) {

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
+#include "core/lower.hpp"
 #include "core/reflect.hpp"
 #include "core/result.hpp"
 #include "kernels/optimizer.hpp"
@@ -24,6 +26,10 @@ struct OptimizerSettings {
   double beta1 = 0.9, beta2 = 0.999;  // adamw
   double epsilon = 1e-8;              // adamw, adagrad
   double clip_gradient_norm = 0;      // 0: not clipped
+  // Of tables. Of another kind than `same` it has no momentum and no weight decay; its learning
+  // rate follows the same schedule from table_learning_rate (0: learning_rate).
+  core::TableOptimizer table_kind = core::TableOptimizer::kSame;
+  double table_learning_rate = 0;
 
   LearningRateSchedule schedule = LearningRateSchedule::kConstant;
   std::int64_t warm_up_steps =
@@ -49,15 +55,19 @@ struct OptimizerSettings {
     visit("decay_every_steps", self.decay_every_steps);
     visit("decay", self.decay);
     visit("final_learning_rate", self.final_learning_rate);
+    visit("table_kind", self.table_kind, core::kOptional);
+    visit("table_learning_rate", self.table_learning_rate, core::kOptional);
   }
 };
 
 core::Status check(const OptimizerSettings& settings);
 
-// State tensors per weight.
+// State tensors per weight that is not a table.
 inline int optimizer_states(const OptimizerSettings& s) {
   return core::optimizer_states(s.kind, s.momentum);
 }
+// For a plan that trains with it.
+core::LowerOptions lower_options(const OptimizerSettings& settings);
 
 // What each is used with when nobody says otherwise.
 double usual_learning_rate(core::OptimizerKind kind);
@@ -68,5 +78,8 @@ double learning_rate(const OptimizerSettings& settings, std::int64_t step, std::
 // The update of that step.
 kernels::OptimizerUpdate update_of(const OptimizerSettings& settings, std::int64_t step,
                                    std::int64_t steps);
+// That of tables, where it is another.
+std::optional<kernels::OptimizerUpdate> table_update_of(const OptimizerSettings& settings,
+                                                        std::int64_t step, std::int64_t steps);
 
 }  // namespace soapstone::runtime

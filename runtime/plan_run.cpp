@@ -1,6 +1,7 @@
 #include "runtime/plan_run.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <map>
 
@@ -19,7 +20,7 @@ PlanRun::PlanRun(Communicator& communicator, const core::Graph& graph, const cor
                    "{} ranks for {} devices", communicator.ranks(), plan.device_count);
   const auto own = communicator.own_ranks();
   for (std::size_t k = 0; k < own.size(); ++k) {
-    ExecutorOptions each{options.seed, nullptr, options.dropped_transfers};
+    ExecutorOptions each{options.seed, nullptr, options.dropped_transfers, communicator.ranks()};
     if (options.weights_of != nullptr) each.weights_of = options.weights_of->executors_[k].get();
     executors_.push_back(
         std::make_unique<Executor>(graph, plan_, core::DeviceId(static_cast<std::uint32_t>(own[k])),
@@ -34,13 +35,15 @@ std::vector<Load> PlanRun::loads() const {
   return all;
 }
 
-void PlanRun::step(const StepSettings& settings) {
+void PlanRun::step(const StepSettings& settings) { run(settings, Executor::Purpose::kStep); }
+
+void PlanRun::run(const StepSettings& settings, Executor::Purpose purpose) {
   std::size_t first = 0;
   for (const auto& e : executors_) {
     StepSettings own = settings;
     own.loaded = settings.loaded.subspan(first, e->loads().size());
     first += e->loads().size();
-    e->begin_step(own);
+    e->begin_step(own, purpose);
   }
   communicator_.run(programs_);
 }
@@ -50,15 +53,39 @@ double PlanRun::loss() const {
   for (const auto& e : executors_) sum += e->loss();
   return sum;
 }
-double PlanRun::correct() const {
-  double sum = 0;
-  for (const auto& e : executors_) sum += e->correct();
-  return sum;
+void PlanRun::add_reported(core::TensorId tensor, std::span<double> sums) const {
+  for (const auto& e : executors_) e->add_reported(tensor, sums);
 }
 std::optional<double> PlanRun::gradient_norm() const {
   for (const auto& e : executors_)
     if (const auto norm = e->gradient_norm()) return norm;
   return std::nullopt;
+}
+
+std::vector<NonFinite> PlanRun::find_non_finite(const StepSettings& settings) {
+  run(settings, Executor::Purpose::kSearch);
+  std::vector<NonFinite> own;
+  const auto ranks = communicator_.own_ranks();
+  for (std::size_t k = 0; k < executors_.size(); ++k) {
+    const NonFiniteTrail& trail = executors_[k]->non_finite();
+    for (const auto& found : {trail.first, trail.first_nan}) {
+      if (!found) continue;
+      own.push_back(*found);
+      own.back().rank = ranks[k];
+    }
+  }
+  std::vector<NonFinite> all;
+  for (const std::string& part : communicator_.gather(to_bytes(own)))
+    for (NonFinite& f : non_finite_from_bytes(part)) all.push_back(std::move(f));
+  std::stable_sort(all.begin(), all.end(), [](const NonFinite& a, const NonFinite& b) {
+    return a.order != b.order ? a.order < b.order : a.rank < b.rank;
+  });
+  NonFiniteTrail whole;
+  for (const NonFinite& f : all) whole.add(f);
+  std::vector<NonFinite> out;
+  if (whole.first) out.push_back(*whole.first);
+  if (whole.first_nan && !std::isnan(whole.first->value)) out.push_back(*whole.first_nan);
+  return out;
 }
 
 std::vector<WholeTensor> PlanRun::collect_weights() const {

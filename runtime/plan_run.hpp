@@ -8,6 +8,7 @@
 
 #include "runtime/comm/communicator.hpp"
 #include "runtime/executor.hpp"
+#include "runtime/non_finite.hpp"
 
 namespace soapstone::runtime {
 
@@ -52,10 +53,18 @@ class PlanRun {
   // One step on all ranks; `settings.loaded` has the blocks of all own ranks.
   void step(const StepSettings& settings);
 
-  // What the own ranks add to the loss and to the right answers of the last step.
+  // What the own ranks add to the loss of the last step, and to another tensor that the graph
+  // reports.
   double loss() const;
-  double correct() const;
+  void add_reported(core::TensorId tensor, std::span<double> sums) const;
   std::optional<double> gradient_norm() const;
+  // Whether the loss of the last step was no number, on any rank; the weights are then as they were
+  // before it.
+  bool has_stopped() const { return executors_.front()->has_stopped(); }
+  // Does the last step again, with the same settings and data, and looks at everything that it
+  // makes: the first NaN or infinity, and the first NaN where that is another one, on process 0.
+  // Called by every process after a step that has stopped.
+  std::vector<NonFinite> find_non_finite(const StepSettings& settings);
 
   // On process 0: every weight, put together from the ranks that own its parts. Elsewhere empty.
   std::vector<WholeTensor> collect_weights() const;
@@ -63,6 +72,8 @@ class PlanRun {
   void distribute_weights(std::span<const WholeTensor> weights);
 
  private:
+  void run(const StepSettings& settings, Executor::Purpose purpose);
+
   Communicator& communicator_;
   const core::Graph& graph_;
   core::Plan plan_;

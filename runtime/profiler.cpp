@@ -7,9 +7,11 @@
 
 #include "core/assert.hpp"
 #include "core/derive.hpp"
+#include "kernels/bf16.hpp"
 #include "kernels/box_copy.hpp"
 #include "kernels/catalog.hpp"
 #include "kernels/optimizer.hpp"
+#include "kernels/row_update.hpp"
 #include "runtime/arena.hpp"
 #include "runtime/clock.hpp"
 #include "runtime/detail/bytes.hpp"
@@ -84,6 +86,9 @@ void fill(const Block& block) {
         break;
       case core::DType::kF64:
         static_cast<double*>(block.data)[i] = value;
+        break;
+      case core::DType::kBF16:
+        static_cast<kernels::Bf16*>(block.data)[i] = kernels::Bf16(value);
         break;
       case core::DType::kI32:
         static_cast<std::int32_t*>(block.data)[i] = 0;
@@ -211,6 +216,42 @@ Measurement measure_update(Communicator& communicator, std::int64_t elements, in
   return quietest(communicator, options, [&] {
     return repeat(options, [&] {
       kernels::update_weight(blocks[0], blocks[1], std::span(blocks).subspan(2), how);
+    });
+  });
+}
+
+Measurement measure_row_update(Communicator& communicator, std::int64_t rows, std::int64_t features,
+                               int state_tensors, core::DType dtype,
+                               const MeasureOptions& options) {
+  SOAPSTONE_ASSERT(rows >= 1 && features >= 1 && state_tensors >= 0 && state_tensors <= 1,
+                   "{} rows of {} features, {} state tensors", rows, features, state_tensors);
+  // Large enough that the rows met do not stay in caches, as those of a table in training.
+  const std::int64_t vocab = std::max(2 * rows, (std::int64_t{1} << 22) / features);
+  std::vector<Arena> memory;
+  const auto block = [&](std::int64_t count, core::DType type) {
+    core::Box box{{0, count}};
+    if (type != core::DType::kI32) box.push_back({0, features});
+    memory.emplace_back(core::size_of(type) * core::elements(box));
+    const Block made{memory.back().data(), type, box, {}};
+    fill(made);
+    return made;
+  };
+  std::vector<Block> table;
+  for (int k = 0; k < 1 + state_tensors; ++k) table.push_back(block(vocab, dtype));
+  const kernels::RowBlocks part{block(rows, core::DType::kI32), block(rows, dtype)};
+  // All over the table, in an order that has nothing to do with where they lie.
+  const std::int64_t stride = rows % 7919 == 0 ? 1 : 7919;
+  for (std::int64_t k = 0; k < rows; ++k)
+    static_cast<std::int32_t*>(part.ids.data)[k * stride % rows] =
+        static_cast<std::int32_t>(k * (vocab / rows));
+  const kernels::RowGradients gradients{std::span(&part, 1)};
+  const Arena workspace(kernels::row_workspace(gradients));
+  const kernels::OptimizerUpdate how{
+      .kind = state_tensors == 1 ? core::OptimizerKind::kAdagrad : core::OptimizerKind::kSgd,
+      .learning_rate = 1e-6};
+  return quietest(communicator, options, [&] {
+    return repeat(options, [&] {
+      kernels::update_rows(table[0], gradients, std::span(table).subspan(1), how, workspace.data());
     });
   });
 }

@@ -63,6 +63,11 @@ Measurement measure_step(Communicator& communicator, const core::LocalProblem& p
 // adamw.
 Measurement measure_update(Communicator& communicator, std::int64_t elements, int state_tensors,
                            core::DType dtype, const MeasureOptions& options = {});
+// The optimizer's update of the rows of a table that so many ids meet, all different and far apart,
+// from a gradient that comes as rows; state tensors: 0 sgd, 1 adagrad.
+Measurement measure_row_update(Communicator& communicator, std::int64_t rows, std::int64_t features,
+                               int state_tensors, core::DType dtype,
+                               const MeasureOptions& options = {});
 // A copy of so many bytes from one block to another: each is read and written once.
 Measurement measure_copy(Communicator& communicator, core::Bytes size,
                          const MeasureOptions& options = {});

@@ -56,6 +56,9 @@ Bytes bytes_of(const core::Graph& graph, const core::Plan& plan, const core::Dev
     }
     case TaskKind::kAccumulate:
       return size(0) + size(1) * 2;
+    case TaskKind::kNormRows:
+    case TaskKind::kUpdateRows:
+      return core::row_work(graph, plan, program, task, member).bytes;
     case TaskKind::kNorm:
     case TaskKind::kUpdate: {
       Bytes sum;
@@ -175,8 +178,7 @@ core::Trace TraceRecorder::trace() const {
   const core::Plan& plan = run_.plan();
   const core::Graph graph =
       plan.micro_batches > 1 ? graph_.micro_batch(plan.micro_batches).value() : graph_;
-  trace.graph = graph_.name();
-  trace.plan_hash = core::hash_of(plan);
+  core::set_plan(trace, plan);
   trace.steps = steps();
 
   // The start of each step, and how long the slowest rank took for it.

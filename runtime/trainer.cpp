@@ -16,15 +16,23 @@
 #include "runtime/data/batch_reader.hpp"
 #include "runtime/data/sampler.hpp"
 #include "runtime/plan_run.hpp"
+#include "runtime/tally.hpp"
 #include "runtime/trace_recorder.hpp"
 
 namespace soapstone::runtime {
 
 namespace {
 
-// How many answers a mini-batch has, right or wrong.
-std::int64_t answers_of(const core::Graph& graph) {
-  return core::elements(graph.tensor(labels_of(graph)).desc.shape);
+// JSON has no word for what is not a number.
+core::Json number(double value) {
+  return std::isfinite(value) ? core::Json(value) : core::Json(nullptr);
+}
+
+void add_metrics(core::Json& line, const std::vector<core::MetricValue>& metrics) {
+  for (const core::MetricValue& m : metrics) {
+    line[m.name] = number(m.value);
+    if (m.kind == core::MetricKind::kAreaUnderCurve) line[m.name + "_error"] = m.error;
+  }
 }
 
 // JSON lines, flushed as they come.
@@ -59,7 +67,8 @@ class Trainer {
         options_(options),
         hooks_(hooks),
         sampler_(problem.train.samples(), problem.graph.batch(), options.seed),
-        answers_(answers_of(problem.graph)) {}
+        tally_(problem.graph, core::StepUse::kTraining),
+        test_tally_(problem.graph, core::StepUse::kEvaluation) {}
 
   core::Result<TrainReport> run() {
     SOAPSTONE_TRY(communicator_.agree(prepare()));
@@ -73,6 +82,8 @@ class Trainer {
     SOAPSTONE_TRY(communicator_.agree(open_metrics()));
     SOAPSTONE_TRY(loop());
     if (!step_times_.empty()) {
+      report_.least_step_time =
+          core::Nanoseconds(*std::min_element(step_times_.begin(), step_times_.end()));
       std::nth_element(step_times_.begin(),
                        step_times_.begin() + static_cast<std::ptrdiff_t>(step_times_.size() / 2),
                        step_times_.end());
@@ -98,9 +109,7 @@ class Trainer {
       return core::usage_error("{} ranks for a cluster of {} devices; accepted: at least {}",
                                communicator_.ranks(), p_.cluster.size(), p_.cluster.size());
     steps_ = options_.steps > 0 ? options_.steps : options_.epochs * sampler_.steps_per_epoch();
-    core::LowerOptions how;
-    how.optimizer_states = optimizer_states(options_.optimizer);
-    how.clip_gradient_norm = options_.optimizer.clip_gradient_norm > 0;
+    core::LowerOptions how = lower_options(options_.optimizer);
     SOAPSTONE_ASSIGN(const core::Plan plan,
                      core::lower(p_.graph, p_.strategy, p_.cluster, p_.catalog, how));
     run_ = std::make_unique<PlanRun>(communicator_, p_.graph, plan,
@@ -141,6 +150,7 @@ class Trainer {
       communicator_.sum(numbers);
       step_ = static_cast<std::int64_t>(numbers[0]);
       run_->distribute_weights(weights);
+      saved_ = {options_.resume.string(), step_};
     }
     // Last, because it takes the ranks' time together.
     if (options_.trace_steps > 0)
@@ -160,6 +170,14 @@ class Trainer {
       return core::refuse("{}: trained with {}, this run has {}: what they keep per weight differs",
                           options_.resume.string(), core::name_of(c.optimizer.kind),
                           core::name_of(options_.optimizer.kind));
+    const auto tables = [](const OptimizerSettings& s) {
+      return core::kind_of(s.table_kind, s.kind);
+    };
+    if (tables(c.optimizer) != tables(options_.optimizer))
+      return core::refuse(
+          "{}: tables were trained with {}, this run has {}: what they keep per weight differs",
+          options_.resume.string(), core::name_of(tables(c.optimizer)),
+          core::name_of(tables(options_.optimizer)));
     if (c.data != p_.train.name())
       return core::refuse("{}: trained on {}, this run has {}", options_.resume.string(), c.data,
                           p_.train.name());
@@ -188,18 +206,27 @@ class Trainer {
       const auto loaded = reader_->next();
       if (step_ + 1 < steps_) reader_->request(samples_of(step_ + 1));
       const std::int64_t start = steady_now();
-      run_->step({static_cast<std::uint64_t>(step_), update_of(options_.optimizer, step_, steps_),
-                  options_.optimizer.clip_gradient_norm, loaded});
+      const StepSettings settings{static_cast<std::uint64_t>(step_),
+                                  update_of(options_.optimizer, step_, steps_),
+                                  options_.optimizer.clip_gradient_norm, loaded,
+                                  table_update_of(options_.optimizer, step_, steps_)};
+      run_->step(settings);
       const std::int64_t taken = steady_now() - start;
       report_.training_time += core::Nanoseconds(taken);
-      if (step_ - report_.first_step >= options_.warm_up_steps) {
+      if (!run_->has_stopped() && step_ - report_.first_step >= options_.warm_up_steps) {
         step_times_.push_back(taken);
         if (recorder_) recorder_->add_step();
       }
-      pending_.push_back(run_->loss());
-      pending_.push_back(run_->correct());
-      pending_.push_back(own_norm());
+      const std::size_t at = pending_.size();
+      pending_.resize(at + 2 + tally_.size(), 0);
+      pending_[at] = run_->loss();
+      pending_[at + 1] = run_->has_stopped() ? 0 : own_norm();
+      tally_.add(*run_, std::span(pending_).subspan(at + 2));
       ++step_;
+      if (run_->has_stopped()) {
+        SOAPSTONE_TRY(communicator_.agree(report_steps()));
+        return no_number(settings);
+      }
       const bool ends_epoch = step_ % per_epoch == 0;
       if (step_ < next_report && !ends_epoch && step_ < steps_) continue;
 
@@ -232,7 +259,7 @@ class Trainer {
 
   // Brings the steps since the last call together from all processes.
   core::Status report_steps() {
-    const std::size_t count = pending_.size() / 3;
+    const std::size_t per_step = 2 + tally_.size(), count = pending_.size() / per_step;
     pending_.push_back(hooks_.cancel != nullptr && hooks_.cancel->load() ? 1 : 0);
     pending_.push_back(is_first() ? static_cast<double>(steady_now() - interval_start_) * 1e-9 : 0);
     communicator_.sum(pending_);
@@ -241,25 +268,25 @@ class Trainer {
     seconds_per_step_ = elapsed / static_cast<double>(count);
     const double rate = static_cast<double>(p_.graph.batch()) / std::max(1e-9, seconds_per_step_);
     core::Status status;
-    TrainProgress progress{step_, steps_, 0, 0, 0, rate};
+    TrainProgress progress{step_, steps_, 0, 0, {}, rate};
     for (std::size_t k = 0; k < count; ++k) {
       const std::int64_t step = step_ - static_cast<std::int64_t>(count - k);
       progress.epoch = step / sampler_.steps_per_epoch();
-      progress.loss = pending_[3 * k];
-      progress.accuracy = pending_[3 * k + 1] / static_cast<double>(answers_);
+      const auto sums = std::span<const double>(pending_).subspan(k * per_step, per_step);
+      progress.loss = sums[0];
       if (step == report_.first_step) report_.first_loss = progress.loss;
       report_.last_loss = progress.loss;
       if (!is_first()) continue;
+      progress.metrics = tally_.metrics(sums.subspan(2));
       core::Json line;
       line["kind"] = "step";
       line["step"] = step + 1;
       line["epoch"] = progress.epoch;
-      // JSON has no word for what is not a number.
-      line["loss"] = std::isfinite(progress.loss) ? core::Json(progress.loss) : core::Json(nullptr);
-      if (p_.graph.correct()) line["accuracy"] = progress.accuracy;
+      line["loss"] = number(progress.loss);
+      add_metrics(line, progress.metrics);
       line["samples_per_second"] = rate;
       line["learning_rate"] = learning_rate(options_.optimizer, step, steps_);
-      if (options_.optimizer.clip_gradient_norm > 0) line["gradient_norm"] = pending_[3 * k + 2];
+      if (options_.optimizer.clip_gradient_norm > 0) line["gradient_norm"] = number(sums[1]);
       line["data"] = std::string(p_.train.name());
       if (status) status = metrics_.write(line);
     }
@@ -270,9 +297,12 @@ class Trainer {
 
   core::Status evaluate() {
     const std::int64_t batch = p_.graph.batch();
-    const bool has_labels = p_.graph.tensor(labels_of(p_.graph)).role == core::TensorRole::kSource;
     // The last batch is filled up with samples from the beginning, which have no label then; where
-    // labels are computed, what does not fill a batch is left out.
+    // labels are computed, or the loss knows no missing ones, what does not fill a batch is left
+    // out.
+    const bool has_labels =
+        p_.graph.tensor(labels_of(p_.graph)).role == core::TensorRole::kSource &&
+        !test_tally_.empty();
     const std::int64_t samples =
         has_labels ? p_.test->samples() : p_.test->samples() / batch * batch;
     const std::int64_t batches = (samples + batch - 1) / batch;
@@ -281,23 +311,22 @@ class Trainer {
       for (std::int64_t i = k * batch; i < (k + 1) * batch; ++i) list.push_back(i % samples);
       test_reader_->request(std::move(list), std::min(batch, samples - k * batch));
     };
-    double totals[2] = {};  // loss × samples, right answers
+    std::vector<double> totals(1 + test_tally_.size(), 0);  // loss × samples, then the counts
     if (batches > 0) request(0);
     for (std::int64_t k = 0; k < batches; ++k) {
       const auto loaded = test_reader_->next();
       if (k + 1 < batches) request(k + 1);
       evaluation_->step({static_cast<std::uint64_t>(step_), {}, 0, loaded});
       totals[0] += evaluation_->loss() * static_cast<double>(batch);
-      totals[1] += evaluation_->correct();
+      test_tally_.add(*evaluation_, std::span(totals).subspan(1));
     }
     communicator_.sum(totals);
-    const double answers_per_sample = static_cast<double>(answers_) / static_cast<double>(batch);
     Evaluation e;
     e.step = step_;
     e.epoch = (step_ - 1) / sampler_.steps_per_epoch();
     e.samples = samples;
     e.loss = totals[0] / static_cast<double>(samples);
-    e.accuracy = totals[1] / (static_cast<double>(samples) * answers_per_sample);
+    e.metrics = test_tally_.metrics(std::span<const double>(totals).subspan(1));
     report_.last_evaluation = e;
     core::Status status;
     if (is_first()) {
@@ -306,13 +335,36 @@ class Trainer {
       line["step"] = e.step;
       line["epoch"] = e.epoch;
       line["samples"] = e.samples;
-      line["loss"] = std::isfinite(e.loss) ? core::Json(e.loss) : core::Json(nullptr);
-      if (p_.graph.correct()) line["accuracy"] = e.accuracy;
+      line["loss"] = number(e.loss);
+      add_metrics(line, e.metrics);
       line["data"] = std::string(p_.test->name());
       status = metrics_.write(line);
       if (hooks_.evaluated) hooks_.evaluated(e);
     }
     return communicator_.agree(status);
+  }
+
+  // The error that ends a training: does the step that has stopped again, to see where it goes
+  // wrong.
+  core::Status no_number(const StepSettings& settings) {
+    const std::int64_t step = step_ - 1;
+    const auto found = run_->find_non_finite(settings);
+    std::string where;
+    for (const NonFinite& f : found) {
+      where += fmt::format("{} {} in {}", where.empty() ? "; first" : ", first",
+                           name_of_non_finite(f.value), f.where);
+      if (f.sample >= 0)
+        where += fmt::format(" of {}, sample {}", p_.train.name(),
+                             samples_of(step)[static_cast<std::size_t>(f.sample)]);
+      if (communicator_.ranks() > 1) where += fmt::format(" (rank {})", f.rank);
+    }
+    const std::string last = saved_ ? fmt::format("the last checkpoint, {}, is of step {}",
+                                                  saved_->first, saved_->second)
+                                    : "no checkpoint was written";
+    return core::fail("{}", communicator_.broadcast(fmt::format(
+                                "step {}: the loss is {}{}; learning rate {}; {}", step + 1,
+                                name_of_non_finite(report_.last_loss), where,
+                                learning_rate(options_.optimizer, step, steps_), last)));
   }
 
   core::Status save() {
@@ -327,8 +379,10 @@ class Trainer {
     c.data = p_.train.name();
     c.optimizer = options_.optimizer;
     c.weights = run_->collect_weights();
-    return communicator_.agree(is_first() ? save_checkpoint(options_.checkpoint, p_.graph, c)
-                                          : core::Status{});
+    SOAPSTONE_TRY(communicator_.agree(is_first() ? save_checkpoint(options_.checkpoint, p_.graph, c)
+                                                 : core::Status{}));
+    saved_ = {options_.checkpoint.string(), step_};
+    return {};
   }
 
   Communicator& communicator_;
@@ -336,7 +390,7 @@ class Trainer {
   const TrainOptions& options_;
   const TrainHooks& hooks_;
   Sampler sampler_;
-  std::int64_t answers_ = 1;
+  Tally tally_, test_tally_;
   std::unique_ptr<PlanRun> run_, evaluation_;
   std::unique_ptr<BatchReader> reader_, test_reader_;
   std::unique_ptr<TraceRecorder> recorder_;
@@ -345,7 +399,8 @@ class Trainer {
   std::int64_t step_ = 0, steps_ = 0;
   std::int64_t interval_start_ = 0;
   double seconds_per_step_ = 0;
-  std::vector<double> pending_;  // per step not reported yet: loss, right answers, norm
+  std::vector<double> pending_;  // per step not reported yet: loss, norm, the tally's counts
+  std::optional<std::pair<std::string, std::int64_t>> saved_;  // the last checkpoint and its step
   std::vector<std::int64_t> step_times_;
 };
 

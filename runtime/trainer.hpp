@@ -7,10 +7,12 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/cluster.hpp"
 #include "core/graph.hpp"
 #include "core/kernel_catalog.hpp"
+#include "core/metric.hpp"
 #include "core/strategy.hpp"
 #include "core/trace.hpp"
 #include "runtime/comm/communicator.hpp"
@@ -44,17 +46,18 @@ struct TrainOptions {
 
 // Where a training stands.
 struct TrainProgress {
-  std::int64_t step = 0, steps = 0;  // done, in all
-  std::int64_t epoch = 0;            // of the last step, from 0
-  double loss = 0;                   // of the last step
-  double accuracy = 0;  // share of right answers in it; 0 where the graph does not count them
-  double samples_per_second = 0;  // since the last call
+  std::int64_t step = 0, steps = 0;        // done, in all
+  std::int64_t epoch = 0;                  // of the last step, from 0
+  double loss = 0;                         // of the last step
+  std::vector<core::MetricValue> metrics;  // of it; those that cost a training nothing
+  double samples_per_second = 0;           // since the last call
 };
 
 struct Evaluation {
   std::int64_t step = 0, epoch = 0;  // steps done; epoch just ended
   std::int64_t samples = 0;          // all of the test set, each counted once
-  double loss = 0, accuracy = 0;
+  double loss = 0;
+  std::vector<core::MetricValue> metrics;  // all that the graph knows
 };
 
 struct TrainHooks {
@@ -71,6 +74,7 @@ struct TrainReport {
   std::optional<Evaluation> last_evaluation;
   double samples_per_second = 0;  // median over the steps after warming up; process 0's clock
   core::Nanoseconds median_step_time;
+  core::Nanoseconds least_step_time;
   core::Nanoseconds training_time;  // evaluation and checkpoints excluded
   core::Bytes peak_memory;          // the largest arena of this process's ranks
   std::uint64_t plan_hash = 0;
@@ -78,7 +82,9 @@ struct TrainReport {
 };
 
 // The ranks must be at least as many as the cluster's devices. Every process calls it with the same
-// arguments; a failure of one is returned by all. Throws CommunicationError.
+// arguments; a failure of one is returned by all. A loss that is no number ends the training with
+// an error that says in which operator it began; the weights and the checkpoint stay as they were
+// before that step. Throws CommunicationError.
 core::Result<TrainReport> train(Communicator& communicator, const TrainProblem& problem,
                                 const TrainOptions& options, const TrainHooks& hooks = {});
 

@@ -14,9 +14,10 @@ using core::Pattern;
 
 namespace {
 
-// Messages of one tag keep their order, so that tags may begin anew when they run out.
+// Messages of one tag keep their order, so that tags may begin anew when they run out. The largest
+// is the executor's.
 int tag_of(std::int64_t first, std::uint32_t round, const Endpoint& endpoint) {
-  return static_cast<int>((first + round) % (std::int64_t{endpoint.largest_tag()} + 1));
+  return static_cast<int>((first + round) % std::int64_t{endpoint.largest_tag()});
 }
 
 // `count` elements in a row, as a block of one dimension.

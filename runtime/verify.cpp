@@ -12,6 +12,7 @@
 #include "runtime/data/batch_reader.hpp"
 #include "runtime/data/sampler.hpp"
 #include "runtime/detail/bytes.hpp"
+#include "runtime/gradient_recorder.hpp"
 #include "runtime/plan_run.hpp"
 
 namespace soapstone::runtime {
@@ -25,14 +26,17 @@ struct Outcome {
   std::vector<WholeTensor> weights;
 };
 
-// Weights' gradient transfers: their place in the plan's order, and the weight.
+// Weights' gradient transfers: their place in the plan's order, and the weight or, where the
+// gradient is rows that are gathered, what they are the gradient of.
 std::map<std::uint32_t, std::uint32_t> gradient_orders(const core::Plan& plan,
                                                        const core::Graph& graph) {
   std::map<std::uint32_t, std::uint32_t> orders;
   for (const core::DeviceClass& c : plan.classes)
     for (const core::Task& t : c.tasks)
       if (t.kind == core::TaskKind::kTransfer && t.phase != core::Phase::kForward &&
-          t.tensor != core::kNoIndex && graph.tensors()[t.tensor].role == core::TensorRole::kWeight)
+          t.tensor != core::kNoIndex &&
+          (t.phase == core::Phase::kBackwardWeight ||
+           graph.tensors()[t.tensor].role == core::TensorRole::kWeight))
         orders.emplace(t.order, t.tensor);
   return orders;
 }
@@ -45,27 +49,7 @@ Outcome train(Communicator& communicator, const core::Graph& graph, const core::
   Sampler sampler(data.samples(), graph.batch(), options.seed);
   Outcome outcome;
 
-  // Gradients live no longer than their update: they are copied when it comes.
-  struct Kept {
-    std::vector<std::byte> bytes;
-    TensorPart part;
-  };
-  std::vector<Kept> kept;
-  for (const auto& e : run.executors())
-    e->observe_updates([&kept, executor = e.get()](std::uint32_t tensor,
-                                                   const kernels::Block& weight,
-                                                   const kernels::Block& gradient) {
-      const auto parts = executor->weights();
-      const auto own = std::find_if(parts.begin(), parts.end(), [&](const WeightPart& w) {
-        return w.tensor == tensor && w.value.data == weight.data;
-      });
-      if (own == parts.end() || !own->is_owner) return;
-      const auto size =
-          static_cast<std::size_t>((core::size_of(gradient.dtype) * gradient.size()).value);
-      const auto* bytes = static_cast<const std::byte*>(gradient.data);
-      kept.push_back({{bytes, bytes + size}, {tensor, gradient, {}}});
-      kept.back().part.value.data = kept.back().bytes.data();
-    });
+  std::optional<GradientRecorder> recorder(std::in_place, run);
 
   const auto samples = [&](std::int64_t step) {
     return sampler.batch(step / sampler.steps_per_epoch(), step % sampler.steps_per_epoch());
@@ -75,14 +59,12 @@ Outcome train(Communicator& communicator, const core::Graph& graph, const core::
     const auto loaded = reader.next();
     if (step + 1 < options.steps) reader.request(samples(step + 1));
     run.step({static_cast<std::uint64_t>(step), update_of(options.optimizer, step, options.steps),
-              options.optimizer.clip_gradient_norm, loaded});
+              options.optimizer.clip_gradient_norm, loaded,
+              table_update_of(options.optimizer, step, options.steps)});
     outcome.losses.push_back(run.loss());
     if (step > 0) continue;
-    for (const auto& e : run.executors()) e->observe_updates({});
-    std::vector<TensorPart> parts;
-    for (const Kept& k : kept) parts.push_back(k.part);
-    outcome.gradients = gather_parts(communicator, graph, parts);
-    kept.clear();
+    outcome.gradients = recorder->gather(communicator, graph);
+    recorder.reset();
   }
   communicator.sum(outcome.losses);
   outcome.weights = run.collect_weights();
@@ -184,9 +166,7 @@ core::Result<std::vector<Verdict>> verify(Communicator& communicator, const core
                                           const std::function<void(std::size_t done)>& progress) {
   SOAPSTONE_TRY(check(options.optimizer));
   if (options.steps < 1) return core::usage_error("{} steps; accepted: at least 1", options.steps);
-  core::LowerOptions how;
-  how.optimizer_states = optimizer_states(options.optimizer);
-  how.clip_gradient_norm = options.optimizer.clip_gradient_norm > 0;
+  core::LowerOptions how = lower_options(options.optimizer);
   how.patterns = options.patterns;
   core::Lowering lowering(graph, cluster, catalog, how);
   const core::Graph& whole = options.reference != nullptr ? *options.reference : graph;

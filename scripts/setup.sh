@@ -11,7 +11,8 @@ packages=(
   nlohmann-json3-dev libtomlplusplus-dev libcli11-dev libfmt-dev libexpected-dev
   libsqlite3-dev librandom123-dev zlib1g-dev libgraphviz-dev
   libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev
-  dataset-fashion-mnist iproute2 python3 python3-jsonschema
+  dataset-fashion-mnist iproute2 python3 python3-jsonschema python3-torch python3-torchvision
+  zsh mandoc  # tests of the completion and of the manual page
 )
 
 # Kokkos comes as sources inside its project's own PyPI source package.
@@ -29,6 +30,8 @@ install_packages() {
     step "packages: not a Debian system; what is needed there goes by these names: ${packages[*]}"
     return
   fi
+  # A cluster for tests, which would start services where there is something to start them.
+  [[ -d /run/systemd/system ]] || packages+=(slurmctld slurmd slurm-client munge)
   python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip)
   local missing=() package
   for package in "${packages[@]}"; do

@@ -162,12 +162,19 @@ CostKey cost_key(const RequiredProblem& r, int busy) {
   return {r.device_kind, r.threads, busy, r.problem.key(), r.step_name(), r.candidate};
 }
 
+std::string sqlite_version() { return sqlite3_libversion(); }
+
 CurveKey CurveKey::copy(const DeviceKind& device, int busy) {
   return {"copy " + device_text(device, busy)};
 }
 CurveKey CurveKey::update(const DeviceKind& device, int busy, int state_tensors, DType dtype) {
   return {fmt::format("update {} states={} {}", device_text(device, busy), state_tensors,
                       name_of(dtype))};
+}
+CurveKey CurveKey::update_rows(const DeviceKind& device, int busy, std::int64_t features,
+                               int state_tensors, DType dtype) {
+  return {fmt::format("update-rows {} features={} states={} {}", device_text(device, busy),
+                      features, state_tensors, name_of(dtype))};
 }
 CurveKey CurveKey::message(const std::string& cluster, const std::string& link, int sharing) {
   return {fmt::format("message {} {} sharing={}", cluster, link, sharing)};

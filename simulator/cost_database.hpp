@@ -62,6 +62,9 @@ struct CurveKey {
   // Elements updated by the optimizer.
   static CurveKey update(const core::DeviceKind& device, int busy, int state_tensors,
                          core::DType dtype);
+  // Rows of a table that the optimizer updates, each of so many features.
+  static CurveKey update_rows(const core::DeviceKind& device, int busy, std::int64_t features,
+                              int state_tensors, core::DType dtype);
   // Bytes of a message, while `sharing` such messages share the link. `link` as of link_kind().
   static CurveKey message(const std::string& cluster, const std::string& link, int sharing);
 
@@ -70,6 +73,9 @@ struct CurveKey {
 
 // "shared-memory", "nvlink", …: the kind of the node's interconnect; "network" between nodes.
 std::string link_kind(const core::Cluster& cluster, core::DeviceId src, core::DeviceId dst);
+
+// Of the library that keeps the database: "3.40.1".
+std::string sqlite_version();
 
 using Curve = std::map<std::int64_t, Measurement>;  // by size
 

@@ -1,6 +1,7 @@
 #include "simulator/measured_model.hpp"
 
 #include <cmath>
+#include <optional>
 
 namespace soapstone::simulator {
 
@@ -68,6 +69,36 @@ Cost MeasuredModel::update(std::int64_t elements, int state_tensors, DType dtype
   const auto found = curves_.find(CurveKey::update(device, busy_, state_tensors, dtype));
   return found == curves_.end() ? otherwise_->update(elements, state_tensors, dtype, device)
                                 : from_curve(found->second, elements);
+}
+
+Cost MeasuredModel::update_rows(std::int64_t rows, std::int64_t features, int state_tensors,
+                                DType dtype, const DeviceKind& device) const {
+  const auto at = [&](std::int64_t width) -> std::optional<Cost> {
+    const auto found =
+        curves_.find(CurveKey::update_rows(device, busy_, width, state_tensors, dtype));
+    if (found == curves_.end()) return std::nullopt;
+    return from_curve(found->second, rows);
+  };
+  // Between the two nearest measured widths; beyond the widest, as many times as long.
+  std::optional<Cost> below;
+  std::int64_t below_width = 0;
+  for (const std::int64_t width : kMeasuredRowWidths) {
+    const auto cost = at(width);
+    if (!cost) continue;
+    if (width == features) return *cost;
+    if (width > features)
+      return Cost{
+          below ? on_line(features, below_width, below->time, width, cost->time) : cost->time,
+          CostSource::kFitted};
+    below = cost;
+    below_width = width;
+  }
+  if (below)
+    return {
+        Nanoseconds(std::llround(static_cast<double>(below->time.value) *
+                                 static_cast<double>(features) / static_cast<double>(below_width))),
+        CostSource::kFitted};
+  return otherwise_->update_rows(rows, features, state_tensors, dtype, device);
 }
 
 Cost MeasuredModel::message(const Cluster& cluster, DeviceId src, DeviceId dst, Bytes size,

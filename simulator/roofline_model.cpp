@@ -59,6 +59,14 @@ Cost RooflineModel::update(std::int64_t elements, int state_tensors, DType dtype
   return copy(tensor * (2 + state_tensors), tensor * (1 + state_tensors), device);
 }
 
+Cost RooflineModel::update_rows(std::int64_t rows, std::int64_t features, int state_tensors,
+                                DType dtype, const DeviceKind& device) const {
+  const Bytes met = size_of(dtype) * rows * features;
+  // Ids are read, and keys of eight bytes pass through a sort of two rounds.
+  const Bytes keys(rows * (4 + 2 * 2 * 8));
+  return copy(met * (2 + state_tensors) + keys, met * (1 + state_tensors), device);
+}
+
 Cost RooflineModel::message(const Cluster& cluster, DeviceId src, DeviceId dst, Bytes size,
                             int sharing) const {
   const double e = std::min(efficiency(cluster.kind(src)).link, efficiency(cluster.kind(dst)).link);

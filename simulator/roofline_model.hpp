@@ -24,6 +24,7 @@ Efficiency default_efficiency(const core::DeviceKind& device);
 // compute  max(FLOPs / (peak · e), bytes / (bandwidth · e)) + launch overhead
 // copy     bytes / (bandwidth · e) + launch overhead; nothing to move: no time
 // update   every weight, gradient and state tensor read once, weight and states written: as copy
+// update_rows  likewise of the rows that are met, and their ids sorted
 // message  latency of the path + bytes · sharing / (bandwidth of the path · e)
 class RooflineModel final : public core::CostModel {
  public:
@@ -37,6 +38,8 @@ class RooflineModel final : public core::CostModel {
                   const core::DeviceKind& device) const override;
   core::Cost update(std::int64_t elements, int state_tensors, core::DType dtype,
                     const core::DeviceKind& device) const override;
+  core::Cost update_rows(std::int64_t rows, std::int64_t features, int state_tensors,
+                         core::DType dtype, const core::DeviceKind& device) const override;
   core::Cost message(const core::Cluster& cluster, core::DeviceId src, core::DeviceId dst,
                      core::Bytes size, int sharing) const override;
 

@@ -403,8 +403,17 @@ struct Simulator::Impl {
       }
       case TaskKind::kUpdate: {
         const Buffer& weight = program.buffers[program.uses_of(t)[0].buffer];
-        return costs.update(elements(weight.box), static_cast<int>(plan.optimizer_states),
+        const bool is_table = table_of(*g, TensorId(t.tensor)).has_value();
+        return costs.update(elements(weight.box),
+                            static_cast<int>(is_table ? plan.table_states : plan.optimizer_states),
                             weight.dtype, kind);
+      }
+      case TaskKind::kNormRows:
+        return costs.copy(row_work(*g, plan, program, t, place.member).bytes, Bytes(0), kind);
+      case TaskKind::kUpdateRows: {
+        const RowWork work = row_work(*g, plan, program, t, place.member);
+        return costs.update_rows(work.rows, work.features, static_cast<int>(plan.table_states),
+                                 g->tensors()[t.tensor].desc.dtype, kind);
       }
     }
     SOAPSTONE_ASSERT(false, "task kind {}", static_cast<int>(t.kind));
@@ -530,8 +539,7 @@ struct Simulator::Impl {
     SOAPSTONE_ASSERT(last, "a step longer than {} ns", kNever.value);
     Trace out;
     out.origin = TraceOrigin::kPredicted;
-    out.graph = graph.name();
-    out.plan_hash = hash_of(plan);
+    set_plan(out, plan);
     out.step_time = Nanoseconds(*last);
     std::unordered_map<std::string, std::uint32_t> label_index;
     std::vector<std::uint32_t> by_device(places.size());
@@ -557,6 +565,8 @@ struct Simulator::Impl {
           const OpDefinition& definition = g->ops()[shard.op].definition;
           bytes = step_bytes(definition, definition.steps[t.step], shard.axes);
           flops = step_flops(definition.steps[t.step], shard.axes);
+        } else if (t.kind == TaskKind::kNormRows || t.kind == TaskKind::kUpdateRows) {
+          bytes = row_work(*g, plan, program, t, place.member).bytes;
         } else if (t.kind == TaskKind::kTransfer) {
           const std::uint32_t entry = plan.entry(t, place.member);
           bytes = transfers[entry]->sent[member_of(plan.transfers[entry], place.device)];

@@ -57,11 +57,12 @@ core::Status clusters(const Invocation& invocation, const Options& options) {
 Action declare(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.add_option("name", options->name,
-                 "Preset or file to show, or `local` to measure this machine");
+                 "Preset or file to show, or `local` to measure this machine")
+      ->type_name("CLUSTER|local|FILE");
   app.add_option("--ranks", options->ranks, "With `local`: how many ranks share this machine")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
-  app.add_option("--out", options->out, "Write the TOML file here");
+  app.add_option("--out", options->out, "Write the TOML file here")->type_name("FILE");
   return [options](const Invocation& invocation) { return clusters(invocation, *options); };
 }
 

@@ -57,13 +57,18 @@ core::Status diff_traces(const Invocation& invocation, const Options& options) {
 
 Action declare(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  app.add_option("predicted", o->predicted, "Trace of simulate, or any trace")->required();
+  app.add_option("predicted", o->predicted, "Trace of simulate, or any trace")
+      ->type_name("FILE")
+      ->required();
   app.add_option("measured", o->measured, "Trace of train, or any trace of the same model")
+      ->type_name("FILE")
       ->required();
   app.add_option("--rows", o->rows, "How many operators to list")->capture_default_str();
-  app.add_option("--markdown", o->markdown, "Write a summary page here");
-  app.add_option("--ranked", o->ranked, "Ranked strategies to put into the summary");
-  app.add_option("--metrics", o->metrics, "Metrics of the training to put into the summary");
+  app.add_option("--markdown", o->markdown, "Write a summary page here")->type_name("FILE");
+  app.add_option("--ranked", o->ranked, "Ranked strategies to put into the summary")
+      ->type_name("FILE");
+  app.add_option("--metrics", o->metrics, "Metrics of the training to put into the summary")
+      ->type_name("FILE");
   return [o](const Invocation& invocation) { return diff_traces(invocation, *o); };
 }
 

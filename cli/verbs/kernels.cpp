@@ -46,7 +46,7 @@ core::Status list_kernels(const Invocation& invocation, const std::string& only,
             (model.name.empty() && !seen.empty()))
           continue;
         seen.push_back(key);
-        for (const auto& candidate : kernels::candidates(op)) {
+        for (const auto& candidate : kernels::candidates(op, problem.dtype())) {
           const std::string reason = candidate.why_not(problem);
           out.kernels.push_back(
               {std::string(op), std::string(candidate.name), key, reason.empty(), reason});
@@ -70,9 +70,10 @@ Action declare(CLI::App& app) {
     ModelArguments model;
   };
   auto options = std::make_shared<Options>();
-  app.add_option("op", options->op, "Operator; without it all are listed");
+  app.add_option("op", options->op, "Operator; without it all are listed")->type_name("OPERATOR");
   app.add_option("--model", options->model.name,
-                 "Ask for this model's problems instead of a sample of each operator");
+                 "Ask for this model's problems instead of a sample of each operator")
+      ->type_name("MODEL|FILE");
   app.add_option("--batch", options->model.batch, "Samples per step");
   declare_dtype(app, options->model);
   return [options](const Invocation& invocation) {

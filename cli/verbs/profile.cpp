@@ -233,8 +233,11 @@ Action declare(CLI::App& app) {
   declare_cluster(app, o->cluster);
   declare_costs(app, o->costs);
   app.add_option("--strategy", o->strategies,
-                 "Only what these strategies need; default: every cut of every operator");
-  app.add_option("--time", o->time, "Measure each step this long")->capture_default_str();
+                 "Only what these strategies need; default: every cut of every operator")
+      ->type_name("single|data-parallel|expert|FILE");
+  app.add_option("--time", o->time, "Measure each step this long")
+      ->type_name("TIME")
+      ->capture_default_str();
   app.add_option("--known", o->known,
                  "Of costs that are known: check a few and measure all again if this machine is "
                  "faster now; keep; again")

@@ -53,9 +53,9 @@ core::Result<reports::ReportInput> gather(const Options& options) {
   SOAPSTONE_ASSIGN(in.cluster, load_cluster(options.cluster));
   SOAPSTONE_ASSIGN(const Costs costs, open_costs(in.cluster, options.costs));
   SOAPSTONE_ASSIGN(in.strategy, load_strategy(in.graph, in.cluster, options.strategy));
-  SOAPSTONE_ASSIGN(in.plan, core::lower(in.graph, in.strategy, in.cluster, *costs.catalog,
-                                        {.optimizer_states = options.optimizer.states(),
-                                         .clip_gradient_norm = options.clip}));
+  core::LowerOptions how = options.optimizer.lower_options();
+  how.clip_gradient_norm = options.clip;
+  SOAPSTONE_ASSIGN(in.plan, core::lower(in.graph, in.strategy, in.cluster, *costs.catalog, how));
   if (!options.ranked.empty()) {
     SOAPSTONE_ASSIGN(in.ranked, core::load_document<core::RankedStrategies>(options.ranked));
     if (const auto status = reports::check_ranked(in.graph, in.cluster, *in.ranked); !status)
@@ -158,12 +158,16 @@ Action declare(CLI::App& app) {
   declare_strategy(app, o->strategy);
   declare_optimizer(app, o->optimizer);
   app.add_flag("--clip", o->clip, "With clipping by the global gradient norm");
-  app.add_option("--ranked", o->ranked, "Ranked strategies of search");
+  app.add_option("--ranked", o->ranked, "Ranked strategies of search")->type_name("FILE");
   app.add_option("--predicted", o->predicted,
-                 "Trace of simulate with the same arguments; default: simulated now");
-  app.add_option("--measured", o->measured, "Trace of train with the same strategy");
-  app.add_option("--metrics", o->metrics, "Metrics of the training");
-  app.add_option("--out", o->out, "Folder for the report; made where there is none")->required();
+                 "Trace of simulate with the same arguments; default: simulated now")
+      ->type_name("FILE");
+  app.add_option("--measured", o->measured, "Trace of train with the same strategy")
+      ->type_name("FILE");
+  app.add_option("--metrics", o->metrics, "Metrics of the training")->type_name("FILE");
+  app.add_option("--out", o->out, "Folder for the report; made where there is none")
+      ->type_name("FOLDER")
+      ->required();
   declare_names(app, "--colour", o->colour,
                 "What the colours of the graph say: devices | time | memory | bytes");
   return [o](const Invocation& invocation) { return report(invocation, *o); };

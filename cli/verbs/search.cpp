@@ -56,8 +56,8 @@ core::Status search_strategies(const Invocation& invocation, const Options& opti
                           .costs = &costs.model(),
                           .catalog = costs.catalog.get()};
   problem.micro_batches = options.micro_batches;
+  problem.lower = options.optimizer.lower_options();
   problem.lower.clip_gradient_norm = options.clip;
-  problem.lower.optimizer_states = options.optimizer.states();
   if (!options.memory_limit.empty()) {
     const auto limit = core::parse_quantity<core::Bytes>(options.memory_limit);
     if (!limit) return core::usage_error("--memory-limit: {}", limit.error().message);
@@ -135,25 +135,30 @@ Action declare(CLI::App& app) {
   declare_model(app, o->model);
   declare_cluster(app, o->cluster);
   declare_costs(app, o->costs);
-  app.add_option("--searcher", o->searcher, "mcmc or exhaustive")->capture_default_str();
+  app.add_option("--searcher", o->searcher, "mcmc or exhaustive")
+      ->type_name("mcmc|exhaustive")
+      ->capture_default_str();
   app.add_option("--budget", o->budget, "A time (10s, 2min) or a number of proposals")
+      ->type_name("TIME|COUNT")
       ->capture_default_str();
   app.add_option("--seed", o->seed, "Same seed and number of proposals, same answer")
       ->capture_default_str();
   app.add_option("--beta", o->beta, "Greediness of mcmc")->capture_default_str();
   app.add_option("--memory-limit", o->memory_limit,
-                 "Per device, e.g. 12GiB; default: what the devices have");
+                 "Per device, e.g. 12GiB; default: what the devices have")
+      ->type_name("BYTES");
   app.add_option("--micro-batches", o->micro_batches,
                  "Parts of the batch whose gradients are accumulated")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option("--pins", o->pins, "Strategy file; the operators that it names stay as it says");
+  app.add_option("--pins", o->pins, "Strategy file; the operators that it names stay as it says")
+      ->type_name("FILE");
   declare_optimizer(app, o->optimizer);
   app.add_flag("--clip", o->clip, "Count the exchange that clipping by the global norm needs");
   app.add_option("--top", o->top, "How many strategies to keep")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option("--out", o->out, "Write the ranked strategies here");
+  app.add_option("--out", o->out, "Write the ranked strategies here")->type_name("FILE");
   return [o](const Invocation& invocation) { return search_strategies(invocation, *o); };
 }
 

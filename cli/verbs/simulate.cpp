@@ -34,10 +34,10 @@ core::Status simulate_step(const Invocation& invocation, const Options& options)
   SOAPSTONE_ASSIGN(const core::Cluster cluster, load_cluster(options.cluster));
   SOAPSTONE_ASSIGN(const Costs costs, open_costs(cluster, options.costs));
   SOAPSTONE_ASSIGN(const core::Strategy strategy, load_strategy(graph, cluster, options.strategy));
+  core::LowerOptions how = options.optimizer.lower_options();
+  how.clip_gradient_norm = options.clip;
   SOAPSTONE_ASSIGN(const core::Plan plan,
-                   core::lower(graph, strategy, cluster, *costs.catalog,
-                               {.optimizer_states = options.optimizer.states(),
-                                .clip_gradient_norm = options.clip}));
+                   core::lower(graph, strategy, cluster, *costs.catalog, how));
   SOAPSTONE_ASSIGN(const core::Trace trace,
                    simulator::simulate(graph, plan, cluster, costs.model()));
   if (!options.plan.empty()) SOAPSTONE_TRY(core::save_document(options.plan, plan));
@@ -78,8 +78,8 @@ Action declare(CLI::App& app) {
   declare_strategy(app, o->strategy);
   declare_optimizer(app, o->optimizer);
   app.add_flag("--clip", o->clip, "With clipping by the global gradient norm");
-  app.add_option("--trace", o->trace, "Write the predicted trace here");
-  app.add_option("--plan", o->plan, "Write the plan here");
+  app.add_option("--trace", o->trace, "Write the predicted trace here")->type_name("FILE");
+  app.add_option("--plan", o->plan, "Write the plan here")->type_name("FILE");
   return [o](const Invocation& invocation) { return simulate_step(invocation, *o); };
 }
 

@@ -43,6 +43,24 @@ std::optional<double> finite(double x) {
   return std::isfinite(x) ? std::optional(x) : std::nullopt;
 }
 
+// ", accuracy 91.23 %, top5 accuracy 99.00 %"
+std::string texts(const std::vector<core::MetricValue>& metrics) {
+  std::string out;
+  for (const core::MetricValue& m : metrics) out += ", " + core::text(m);
+  return out;
+}
+
+// What a training on text is to beat; empty where there is none.
+std::string baseline_text(const runtime::DataSource& test) {
+  const auto baseline = test.baseline();
+  if (!baseline) return "";
+  const double nats = baseline->nats_per_token, bytes = baseline->bytes_per_token;
+  return fmt::format(
+      "unigram baseline of the test part: {:.4f} nats per token (perplexity {:.2f}), {:.3f} bits "
+      "per byte; {:.3f} bytes per token\n",
+      nats, std::exp(nats), nats / bytes / std::log(2.0), bytes);
+}
+
 core::Status train_model(const Invocation& invocation, Options options) {
   SOAPSTONE_ASSIGN(options.train.optimizer, settings_of(options.optimizer));
   SOAPSTONE_ASSIGN(const core::Graph graph, build_graph(options.model));
@@ -73,6 +91,7 @@ core::Status train_model(const Invocation& invocation, Options options) {
     fmt::print(stderr, "training {} on {} ({} samples), {} rank(s) of {} thread(s): {}\n",
                graph.name(), data_note, data.train->samples(), ranks, threads,
                core::summary(graph, strategy));
+  if (first) fmt::print(stderr, "{}", baseline_text(*data.test));
 
   if (options.trace.empty()) options.trace_steps = 0;
   options.train.trace_steps = options.trace_steps;
@@ -89,12 +108,12 @@ core::Status train_model(const Invocation& invocation, Options options) {
     hooks.cancel = &signals.flag();
     hooks.progress = [&](const runtime::TrainProgress& p) {
       bar->show(p.steps > 0 ? static_cast<double>(p.step) / static_cast<double>(p.steps) : 0,
-                fmt::format("step {} of {}, epoch {}, loss {:.4f}, {:.0f} samples/s", p.step,
-                            p.steps, p.epoch + 1, p.loss, p.samples_per_second));
+                fmt::format("step {} of {}, epoch {}, loss {:.4f}{}, {:.0f} samples/s", p.step,
+                            p.steps, p.epoch + 1, p.loss, texts(p.metrics), p.samples_per_second));
     };
     hooks.evaluated = [&](const runtime::Evaluation& e) {
-      bar->say(fmt::format("epoch {}: test loss {:.4f}, accuracy {:.2f} % of {} samples ({})",
-                           e.epoch + 1, e.loss, 100 * e.accuracy, e.samples, data_note));
+      bar->say(fmt::format("epoch {}: test loss {:.4f}{}; {} samples ({})", e.epoch + 1, e.loss,
+                           texts(e.metrics), e.samples, data_note));
     };
     report = runtime::train(*communicator,
                             {graph, strategy, cluster, catalog, *data.train,
@@ -121,13 +140,18 @@ core::Status train_model(const Invocation& invocation, Options options) {
   out.last_loss = finite(report->last_loss);
   if (report->last_evaluation) {
     out.test_loss = finite(report->last_evaluation->loss);
-    out.test_accuracy = report->last_evaluation->accuracy;
+    for (const core::MetricValue& m : report->last_evaluation->metrics) {
+      out.test_metrics[m.name] = finite(m.value);
+      if (m.kind == core::MetricKind::kAreaUnderCurve)
+        out.test_metrics[m.name + "_error"] = m.error;
+    }
   }
   const bool measured = report->median_step_time.value > 0;
   const StepFigures figures =
       step_figures(graph, cluster, devices_in_use(strategy), report->median_step_time);
   if (measured) {
     out.step_time_ns = report->median_step_time.value;
+    out.least_step_time_ns = report->least_step_time.value;
     out.samples_per_second = figures.samples_per_second;
     out.tflops_per_device = figures.tflops_per_device;
     out.share_of_peak = figures.share_of_peak;
@@ -146,7 +170,9 @@ core::Status train_model(const Invocation& invocation, Options options) {
   }
   fmt::print("{} on {}: {} steps, loss {:.4f} → {:.4f}", out.model, data_note, out.steps,
              report->first_loss, report->last_loss);
-  if (out.test_accuracy) fmt::print(", test accuracy {:.2f} %", 100 * *out.test_accuracy);
+  if (report->last_evaluation)
+    fmt::print(", test loss {:.4f}{}", report->last_evaluation->loss,
+               texts(report->last_evaluation->metrics));
   fmt::print("\nmeasured step   {}\n", measured ? step_text(figures, report->median_step_time)
                                                 : "none: all steps only warmed up");
   fmt::print("memory          {} allocated per rank\n", core::human_text(report->peak_memory));
@@ -158,11 +184,15 @@ core::Status train_model(const Invocation& invocation, Options options) {
 Action declare(CLI::App& app) {
   auto o = std::make_shared<Options>();
   declare_model(app, o->model);
-  app.add_option("--data", o->data, "fashion-mnist or synthetic")->capture_default_str();
+  app.add_option("--data", o->data, "What to train on")
+      ->type_name("fashion-mnist|synthetic|text|wordnet|linux-doc|gettext")
+      ->capture_default_str();
   app.add_option("--data-folder", o->data_folder,
-                 "Where the data's files lie; default $SOAPSTONE_DATA, or Debian's place");
+                 "Where the data's files lie; default $SOAPSTONE_DATA, or Debian's place")
+      ->type_name("FOLDER");
   app.add_option("--cluster", o->cluster.name,
                  "File that `clusters local` wrote, or `local`: this machine")
+      ->type_name("local|FILE")
       ->capture_default_str();
   app.add_option("--ranks", o->cluster.ranks,
                  "Processes, one per device, started under mpirun unless they run already; "
@@ -181,12 +211,15 @@ Action declare(CLI::App& app) {
       ->capture_default_str();
   declare_optimizer(app, o->optimizer);
   app.add_flag("--no-evaluate", o->no_evaluate, "Do not evaluate after every epoch");
-  app.add_option("--metrics", o->train.metrics, "Write metrics here as JSON lines");
+  app.add_option("--metrics", o->train.metrics, "Write metrics here as JSON lines")
+      ->type_name("FILE");
   app.add_option("--checkpoint", o->train.checkpoint,
-                 "Save the training's state here after every epoch, at the end, and on Ctrl-C");
+                 "Save the training's state here after every epoch, at the end, and on Ctrl-C")
+      ->type_name("FILE");
   app.add_option("--resume", o->train.resume,
-                 "Go on from this checkpoint, under any strategy and number of ranks");
-  app.add_option("--trace", o->trace, "Write the measured trace here");
+                 "Go on from this checkpoint, under any strategy and number of ranks")
+      ->type_name("FILE");
+  app.add_option("--trace", o->trace, "Write the measured trace here")->type_name("FILE");
   app.add_option("--trace-steps", o->trace_steps, "The trace holds medians over so many last steps")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

@@ -149,7 +149,8 @@ Action declare(CLI::App& app) {
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
   app.add_option("--strategy", o->strategy,
-                 "File, ranked.json#K, or single | data-parallel | expert; default data-parallel");
+                 "File, ranked.json#K, or single | data-parallel | expert; default data-parallel")
+      ->type_name("single|data-parallel|expert|FILE");
   app.add_option("--random", o->random, "Try this many random strategies")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
@@ -158,8 +159,12 @@ Action declare(CLI::App& app) {
       ->capture_default_str();
   app.add_option("--seed", o->seed, "Of weights, data and random strategies")
       ->capture_default_str();
-  app.add_option("--backend", o->backend, "local (one process) or mpi")->capture_default_str();
-  app.add_option("--data", o->data, "synthetic or fashion-mnist")->capture_default_str();
+  app.add_option("--backend", o->backend, "local (one process) or mpi")
+      ->type_name("local|mpi")
+      ->capture_default_str();
+  app.add_option("--data", o->data, "synthetic or fashion-mnist")
+      ->type_name("synthetic|fashion-mnist")
+      ->capture_default_str();
   declare_optimizer(app, o->optimizer);
   app.add_option("--tolerance", o->tolerance, "Worst relative difference that is accepted")
       ->capture_default_str();

@@ -45,6 +45,26 @@ constexpr Key kLlama[] = {{"num_hidden_layers", "layers", kMustBe},
                           {"num_local_experts", "experts", kMayBe},
                           {"num_experts_per_tok", "experts_per_token", kMayBe}};
 
+constexpr Key kDeepSeek[] = {{"num_hidden_layers", "layers", kMustBe},
+                             {"hidden_size", "hidden", kMustBe},
+                             {"num_attention_heads", "heads", kMustBe},
+                             {"q_lora_rank", "q_rank", kMayBe},
+                             {"kv_lora_rank", "kv_rank", kMustBe},
+                             {"qk_nope_head_dim", "nope_dim", kMustBe},
+                             {"qk_rope_head_dim", "rope_dim", kMustBe},
+                             {"v_head_dim", "value_dim", kMustBe},
+                             {"intermediate_size", "ffn", kMustBe},
+                             {"first_k_dense_replace", "dense_layers", kMustBe},
+                             {"moe_intermediate_size", "expert_ffn", kMustBe},
+                             {"n_routed_experts", "experts", kMustBe},
+                             {"n_shared_experts", "shared_experts", kMayBe},
+                             {"num_experts_per_tok", "experts_per_token", kMustBe},
+                             {"norm_topk_prob", "renormalize", kMayBe},
+                             {"vocab_size", "vocab", kMustBe},
+                             {"rope_theta", "rope_theta", kMayBe},
+                             {"rms_norm_eps", "norm_epsilon", kMayBe},
+                             {"tie_word_embeddings", "tied", kMayBe}};
+
 struct Architecture {
   std::string_view type, model;
   std::span<const Key> keys;
@@ -59,6 +79,8 @@ constexpr Architecture kArchitectures[] = {
     {"mistral", "llama2-7b", kLlama, "max_position_embeddings"},
     {"mixtral", "mixtral-8x7b", kLlama, "max_position_embeddings"},
     {"qwen2", "llama2-7b", kLlama, "max_position_embeddings", "qkv_bias"},
+    {"deepseek_v2", "deepseek-v2-lite", kDeepSeek, "max_position_embeddings"},
+    {"deepseek_v3", "deepseek-v3", kDeepSeek, "max_position_embeddings"},
 };
 
 }  // namespace
@@ -83,8 +105,8 @@ Result<ConfiguredModel> hugging_face_model(std::string_view text, const std::str
   if (found == std::end(kArchitectures)) {
     std::string understood;
     for (const auto& [key, ignored] : json.items())
-      for (const auto keys :
-           {std::span<const Key>(kGpt2), std::span<const Key>(kBert), std::span<const Key>(kLlama)})
+      for (const auto keys : {std::span<const Key>(kGpt2), std::span<const Key>(kBert),
+                              std::span<const Key>(kLlama), std::span<const Key>(kDeepSeek)})
         if (understood.find(" " + key + ",") == std::string::npos &&
             std::any_of(keys.begin(), keys.end(), [&](const Key& k) { return k.theirs == key; }))
           understood += " " + key + ",";
@@ -110,6 +132,9 @@ Result<ConfiguredModel> hugging_face_model(std::string_view text, const std::str
   if (values.contains("heads") && found->keys.data() == kLlama)
     values.try_emplace("kv_heads", values["heads"]);
   if (!found->always.empty()) values[std::string(found->always)] = 1;
+  // A key that is null, or is not there, is none of it, not what the model has by default.
+  if (found->keys.data() == kDeepSeek)
+    for (const char* none : {"q_rank", "shared_experts"}) values.try_emplace(none, 0);
   // Qwen has the key and says beside it that it is not used.
   if (const auto used = json.find("use_sliding_window");
       used != json.end() && used->is_boolean() && !used->get<bool>())

@@ -2,6 +2,7 @@
 #include "core/models/hyper.hpp"
 #include "core/ops/add.hpp"
 #include "core/ops/attention.hpp"
+#include "core/ops/concat.hpp"
 #include "core/ops/dropout.hpp"
 #include "core/ops/embedding.hpp"
 #include "core/ops/experts_linear.hpp"
@@ -10,8 +11,11 @@
 #include "core/ops/linear.hpp"
 #include "core/ops/moe_combine.hpp"
 #include "core/ops/moe_dispatch.hpp"
+#include "core/ops/pad.hpp"
 #include "core/ops/rms_norm.hpp"
 #include "core/ops/rotary_embedding.hpp"
+#include "core/ops/slice.hpp"
+#include "core/ops/split.hpp"
 #include "core/ops/swiglu.hpp"
 #include "core/ops/unary.hpp"
 
@@ -175,6 +179,36 @@ Result<Graph> bert(const Request& o) {
   return g.build_with_loss(x, data.labels);
 }
 
+// The gated feed-forward part.
+TensorId gated(GraphBuilder& g, const std::string& prefix, std::int64_t inner, TensorId t) {
+  const std::int64_t h = g.desc(t).shape.back();
+  const auto gate = g.add(prefix + "gate", projection(inner, false), {t});
+  const auto up = g.add(prefix + "up", projection(inner, false), {t});
+  return g.add(prefix + "down", projection(h, false),
+               {g.add(prefix + "swiglu", Swiglu{}, {gate, up})});
+}
+
+// A mixture of gated experts with `inner` features each.
+TensorId mixture(GraphBuilder& g, const Request& o, const std::string& layer, std::int64_t inner,
+                 bool renormalize, TensorId t) {
+  const std::int64_t h = g.desc(t).shape.back();
+  const auto expert = [&](const std::string& name, std::int64_t out, TensorId in) {
+    return g.add(layer + name,
+                 ExpertsLinear{.out_features = out, .bias = false, .init_scale = 0.02}, {in});
+  };
+  const auto gate_logits = g.add(layer + "router", projection(o["experts"], false), {t});
+  const auto sent = g.add(layer + "dispatch",
+                          MoeDispatch{.top_k = o["experts_per_token"],
+                                      .capacity_factor = o.real("capacity_factor"),
+                                      .renormalize = renormalize},
+                          {t, gate_logits});
+  const auto up = expert("up", inner, sent), gate = expert("gate", inner, sent);
+  const auto product = g.add(layer + "swiglu", Swiglu{}, {gate, up});
+  return g.add(layer + "combine", MoeCombine{},
+               {expert("down", h, product), g.tensor(layer + "dispatch.weights"),
+                g.tensor(layer + "dispatch.slots")});
+}
+
 // Decoder with rms_norm, rotary positions, grouped heads and a gated feed-forward part, which is a
 // mixture of experts where there are several. Sources: Touvron et al. 2023, arXiv 2307.09288 (Llama
 // 2); arXiv 2407.21783 (Llama 3); Jiang et al. 2023 and 2024, arXiv 2310.06825 (Mistral) and
@@ -212,27 +246,86 @@ Result<Graph> llama(const Request& o) {
               {t});
     x = g.add(layer + "residual1", Add{}, {x, t});
     t = g.add(layer + "norm2", norm, {x});
-    if (o["experts"] > 1) {
-      const auto expert = [&](const std::string& name, std::int64_t out, TensorId in) {
-        return g.add(layer + name,
-                     ExpertsLinear{.out_features = out, .bias = false, .init_scale = 0.02}, {in});
-      };
-      const auto gate_logits = g.add(layer + "router", projection(o["experts"], false), {t});
-      const auto sent = g.add(layer + "dispatch",
-                              MoeDispatch{.top_k = o["experts_per_token"],
-                                          .capacity_factor = o.real("capacity_factor"),
-                                          .renormalize = true},
-                              {t, gate_logits});
-      const auto up = expert("up", o["ffn"], sent), gate = expert("gate", o["ffn"], sent);
-      const auto inner = g.add(layer + "swiglu", Swiglu{}, {gate, up});
-      t = g.add(layer + "combine", MoeCombine{},
-                {expert("down", h, inner), g.tensor(layer + "dispatch.weights"),
-                 g.tensor(layer + "dispatch.slots")});
+    t = o["experts"] > 1 ? mixture(g, o, layer, o["ffn"], true, t) : gated(g, layer, o["ffn"], t);
+    x = g.add(layer + "residual2", Add{}, {x, t});
+  }
+  x = g.add("final_norm", norm, {x});
+  std::map<std::string, TensorId> tied;
+  if (o["tied"] > 0) tied["weight"] = g.tensor("embed.table");
+  x = g.add("head", projection(vocab, false), {x}, tied);
+  return g.build_with_loss(x, data.labels);
+}
+
+// Decoder with latent attention: keys and values of all heads come from kv_rank features of a
+// token, and one key with rotary positions is shared by the heads; queries likewise from q_rank
+// features where there are so many. Behind `dense_layers` layers the feed-forward part is a mixture
+// of experts beside shared ones. Values are shorter than keys: attention takes them with zeros
+// behind, which are cut off again. Left out: what does not show in shapes (groups of experts,
+// biases and scales of the routing, YaRN's scaling of positions). Sources: DeepSeek-AI 2024, arXiv
+// 2405.04434 (V2) and 2412.19437 (V3); modeling_deepseek.py beside the published weights.
+Result<Graph> deepseek(const Request& o) {
+  const std::int64_t h = o["hidden"], heads = o["heads"], vocab = o["vocab"];
+  const std::int64_t nope = o["nope_dim"], rope = o["rope_dim"], value = o["value_dim"];
+  if (value > nope + rope)
+    return usage_error("{}: value_dim = {} must be at most nope_dim + rope_dim = {}", o.name, value,
+                       nope + rope);
+  GraphBuilder g(o.name);
+  const Sequences data(g, o, vocab);
+  const RmsNorm norm{.epsilon = o.real("norm_epsilon")};
+  const RotaryEmbedding rotary{.theta = o.real("rope_theta")};
+  const auto to_heads = [](std::int64_t count, std::int64_t features) {
+    return Linear{.out_features = {count, features}, .bias = false, .init_scale = 0.02};
+  };
+  // Zeros around the features of a head.
+  const auto padded = [&](const std::string& name, std::int64_t before, std::int64_t after,
+                          TensorId t) {
+    return before + after == 0
+               ? t
+               : g.add(name, Pad{.before = {0, 0, 0, before}, .after = {0, 0, 0, after}}, {t});
+  };
+  auto x =
+      g.add("embed", Embedding{.vocab = vocab, .features = h, .init_scale = 0.02, .dtype = o.dtype},
+            {data.words});
+  for (std::int64_t l = 0; l < o["layers"]; ++l) {
+    const std::string layer = "layer" + std::to_string(l) + "_";
+    auto t = g.add(layer + "norm1", norm, {x});
+    auto latent = t;
+    if (o["q_rank"] > 0)
+      latent = g.add(layer + "q_norm", norm,
+                     {g.add(layer + "q_down", projection(o["q_rank"], false), {t})});
+    auto q = g.add(layer + "q", to_heads(heads, nope + rope), {latent});
+    q = g.add(layer + "q_parts", Split{.dim = 3, .sizes = {nope, rope}}, {q});
+    q = g.add(layer + "q_joined", Concat{.dim = 3},
+              {q, g.add(layer + "q_rotary", rotary, {g.tensor(layer + "q_parts.y1")})});
+    latent = g.add(layer + "kv_norm", norm,
+                   {g.add(layer + "kv_down", projection(o["kv_rank"], false), {t})});
+    const auto kv = g.add(layer + "kv", to_heads(heads, nope + value), {latent});
+    auto k = g.add(layer + "kv_parts", Split{.dim = 3, .sizes = {nope, value}}, {kv});
+    auto v = g.tensor(layer + "kv_parts.y1");
+    // The shared key behind every head's own.
+    const auto shared =
+        g.add(layer + "k_rotary", rotary, {g.add(layer + "k_shared", to_heads(1, rope), {t})});
+    k = g.add(layer + "k", Add{},
+              {padded(layer + "k_own_padded", 0, rope, k),
+               padded(layer + "k_shared_padded", nope, 0, shared)});
+    v = padded(layer + "v_padded", 0, nope + rope - value, v);
+    t = g.add(layer + "attention", Attention{.causal = true}, {q, k, v});
+    if (value < nope + rope)
+      t = g.add(layer + "attention_cut", Slice{.starts = {0, 0, 0, 0}, .stops = {0, 0, 0, value}},
+                {t});
+    t = g.add(layer + "out",
+              Linear{.out_features = {h}, .contracted_dims = 2, .bias = false, .init_scale = 0.02},
+              {t});
+    x = g.add(layer + "residual1", Add{}, {x, t});
+    t = g.add(layer + "norm2", norm, {x});
+    if (l < o["dense_layers"] || o["experts"] == 1) {
+      t = gated(g, layer, o["ffn"], t);
     } else {
-      const auto gate = g.add(layer + "gate", projection(o["ffn"], false), {t});
-      const auto up = g.add(layer + "up", projection(o["ffn"], false), {t});
-      t = g.add(layer + "swiglu", Swiglu{}, {gate, up});
-      t = g.add(layer + "down", projection(h, false), {t});
+      const auto all = t;
+      t = mixture(g, o, layer, o["expert_ffn"], o["renormalize"] > 0, all);
+      if (o["shared_experts"] > 0)
+        t = g.add(layer + "experts", Add{},
+                  {t, gated(g, layer + "shared_", o["shared_experts"] * o["expert_ffn"], all)});
     }
     x = g.add(layer + "residual2", Add{}, {x, t});
   }
@@ -276,6 +369,34 @@ std::vector<ModelParameter> llama_like(const Llama& m) {
           {"experts", m.experts, "experts of a layer; 1: no mixture"},
           {"experts_per_token", m.top, "experts that a token goes to"},
           {"capacity_factor", 0, "slots per expert ÷ even share; 0: none is dropped", 0}};
+}
+
+struct DeepSeek {
+  double layers, hidden, heads, q_rank, ffn, dense_layers, expert_ffn, experts, shared, top;
+  double renormalize, vocab;
+};
+std::vector<ModelParameter> deepseek_like(const DeepSeek& m) {
+  return {{"layers", m.layers, "layers"},
+          {"hidden", m.hidden, "features of a token"},
+          {"heads", m.heads, "heads of attention"},
+          {"q_rank", m.q_rank, "latent features of queries; 0: queries come from all features", 0},
+          {"kv_rank", 512, "latent features of keys and values"},
+          {"nope_dim", 128, "features of a head's key without positions"},
+          {"rope_dim", 64, "features of a key with rotary positions"},
+          {"value_dim", 128, "features of a head's value"},
+          {"ffn", m.ffn, "features within the feed-forward part"},
+          {"dense_layers", m.dense_layers, "first layers without a mixture", 0},
+          {"expert_ffn", m.expert_ffn, "features within an expert"},
+          {"experts", m.experts, "experts of a layer; 1: no mixture"},
+          {"shared_experts", m.shared, "experts that every token goes to", 0},
+          {"experts_per_token", m.top, "experts that a token goes to"},
+          {"renormalize", m.renormalize, "1: the weights of a token's experts add up to 1", 0},
+          {"capacity_factor", 0, "slots per expert ÷ even share; 0: none is dropped", 0},
+          {"seq", 4096, "tokens of a sequence"},
+          {"vocab", m.vocab, "words"},
+          {"rope_theta", 10000, "base of the rotary angles"},
+          {"norm_epsilon", 1e-6, "of the rms_norms", 0},
+          {"tied", 0, "1: the head shares the embedding's weight", 0}};
 }
 
 }  // namespace
@@ -324,6 +445,15 @@ std::vector<Entry> language_models() {
       {{"mixtral-8x7b", "Mixtral 8×7B, a mixture of experts", 4, data},
        llama,
        llama_like({32, 4096, 32, 8, 14336, 4096, 32000, 1e6, 8, 2})},
+      {{"deepseek-v2-lite", "DeepSeek-V2-Lite, latent attention, a mixture of experts", 4, data},
+       deepseek,
+       deepseek_like({27, 2048, 16, 0, 10944, 1, 1408, 64, 2, 6, 0, 102400})},
+      {{"deepseek-v2", "DeepSeek-V2, latent attention, a mixture of experts", 4, data},
+       deepseek,
+       deepseek_like({60, 5120, 128, 1536, 12288, 1, 1536, 160, 2, 6, 0, 102400})},
+      {{"deepseek-v3", "DeepSeek-V3, latent attention, a mixture of experts", 4, data},
+       deepseek,
+       deepseek_like({61, 7168, 128, 1536, 18432, 3, 2048, 256, 1, 8, 1, 129280})},
   };
 }
 

@@ -100,7 +100,7 @@ struct Attention {
                      inputs.back().shape.size() == 2 ? std::vector{n, key} : std::vector{n, s, key},
                      false);
     const int y = d.output("y", {{b, sq, heads, features}, t, {}}, {n, s, h, f});
-    const int lse = d.internal("lse", {{b, heads, sq}, t, {}}, {n, h, s});
+    const int lse = d.internal("lse", {{b, heads, sq}, master_of(t), {}}, {n, h, s});
     // Per index of `head`, query and feature: products with the keys that it sees.
     std::vector<int> over{ab, as, ah, ad};
     double keys = static_cast<double>(heads_of_index);

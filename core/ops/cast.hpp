@@ -13,7 +13,7 @@ struct Cast {
 
   Result<OpDefinition> define(std::span<const TensorDesc> inputs) const {
     if (inputs.size() != 1) return usage_error("takes one input, got {}", inputs.size());
-    if (to == DType::kI32) return usage_error("to = i32: f32 and f64 are accepted");
+    if (to == DType::kI32) return usage_error("to = i32: bf16, f32 and f64 are accepted");
     Definer d;
     const auto axes = d.axes_of(inputs[0].shape);
     const int x = d.input("x", inputs[0], along(axes));

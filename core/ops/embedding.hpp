@@ -3,7 +3,8 @@
 // Shapes: ids [n, …] i32 in [0, vocab), table [vocab, d], y [n, …, d].
 // Axes: n sample, further dimensions of ids attribute; d parameter; vocab reduction: rows of
 // another part count as zero, so a split of vocab leaves partial sums of which one is not zero. No
-// FLOPs forward; 1 per element of y backward (rows are added up).
+// FLOPs forward; 1 per element of y backward (rows are added up). The gradient of table is a sum of
+// rows of dy, which an optimizer may take as they are (RowGradient).
 #pragma once
 
 #include "core/op_definition.hpp"
@@ -15,7 +16,7 @@ struct Embedding {
   std::int64_t vocab = 0;
   std::int64_t features = 0;
   double init_scale = 1;      // standard deviation of the table
-  DType dtype = DType::kF32;  // of the table and y
+  DType dtype = DType::kF32;  // of y, and of the table where not narrower than f32
 
   Result<OpDefinition> define(std::span<const TensorDesc> inputs) const {
     if (inputs.size() != 1) return usage_error("takes one input, got {}", inputs.size());
@@ -26,7 +27,7 @@ struct Embedding {
       return usage_error("takes ids [n, …] of rank 1 to {}, got {}", kMaxRank - 1, print(in));
     if (vocab < 1 || features < 1)
       return usage_error("vocab = {} and features = {} must be at least 1", vocab, features);
-    if (dtype == DType::kI32) return usage_error("dtype = i32: a table is f32 or f64");
+    if (dtype == DType::kI32) return usage_error("dtype = i32: bf16, f32 and f64 are accepted");
     Definer d;
     std::vector<int> lead;
     for (std::size_t k = 0; k < in.size(); ++k)
@@ -40,7 +41,7 @@ struct Embedding {
     out_axes.push_back(f);
     Shape out = in;
     out.push_back(features);
-    const int ids = d.input("ids", inputs[0], along(lead), false);
+    const int ids = d.indices("ids", inputs[0], along(lead), vocab);
     const int table =
         d.weight("table", {{vocab, features}, dtype, {}}, {DimMap::along(v), DimMap::along(f)},
                  {InitKind::kNormal, init_scale});
@@ -50,6 +51,7 @@ struct Embedding {
     d.step("backward_weight", Phase::kBackwardWeight)
         .reads({ids, G{y}})
         .writes(G{table})
+        .rows(RowGradient::kSum)
         .reduces(lead)
         .flops(1, out_axes);
     return d.take();

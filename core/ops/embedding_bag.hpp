@@ -5,7 +5,8 @@
 // d]. Axes: n sample; l reduction: a split leaves partial sums, but for a mean it stays whole,
 // since a part does not know how many ids the others have; d parameter; vocab reduction: rows of
 // another part count as zero, so that a split of it leaves partial sums. FLOPs: 1 per id and
-// feature forward (rows are added up), 1 backward.
+// feature forward (rows are added up), 1 backward. The gradient of table is a sum of rows of dy,
+// which an optimizer may take as they are (RowGradient).
 #pragma once
 
 #include "core/op_definition.hpp"
@@ -23,7 +24,7 @@ struct EmbeddingBag {
   std::int64_t features = 0;
   BagMode mode = BagMode::kSum;
   double init_scale = 1;      // standard deviation of the table
-  DType dtype = DType::kF32;  // of the table and y
+  DType dtype = DType::kF32;  // of y, and of the table where not narrower than f32
 
   Result<OpDefinition> define(std::span<const TensorDesc> inputs) const {
     if (inputs.size() != 1) return usage_error("takes one input, got {}", inputs.size());
@@ -33,14 +34,15 @@ struct EmbeddingBag {
     if (in.size() != 2) return usage_error("takes ids [n, l], got {}", print(in));
     if (vocab < 1 || features < 1)
       return usage_error("vocab = {} and features = {} must be at least 1", vocab, features);
-    if (dtype == DType::kI32) return usage_error("dtype = i32: a table is f32 or f64");
+    if (dtype == DType::kI32) return usage_error("dtype = i32: bf16, f32 and f64 are accepted");
     Definer d;
     const int n = d.axis("n", in[0], AxisRole::kSample);
     const int l = d.axis("l", in[1], AxisRole::kReduction,
                          mode == BagMode::kMean ? Coupling::kUnsplittable : Coupling::kNone);
     const int f = d.axis("d", features, AxisRole::kParameter);
     const int v = d.axis("vocab", vocab, AxisRole::kReduction);
-    const int ids = d.input("ids", inputs[0], {DimMap::along(n), DimMap::along(l)}, false);
+    const int ids =
+        d.indices("ids", inputs[0], {DimMap::along(n), DimMap::along(l)}, vocab, kPaddingId);
     const int table =
         d.weight("table", {{vocab, features}, dtype, {}}, {DimMap::along(v), DimMap::along(f)},
                  {InitKind::kNormal, init_scale});
@@ -55,6 +57,7 @@ struct EmbeddingBag {
     d.step("backward_weight", Phase::kBackwardWeight)
         .reads({ids, G{y}})
         .writes(G{table})
+        .rows(mode == BagMode::kMean ? RowGradient::kMean : RowGradient::kSum)
         .reduces({n, l})
         .flops(1, {n, l, f});
     return d.take();

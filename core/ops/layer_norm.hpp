@@ -41,7 +41,8 @@ struct LayerNorm {
     const int beta =
         d.weight("beta", {{in.back()}, t, {}}, {DimMap::along(c)}, {InitKind::kZeros, 0});
     const int y = d.output("y", {in, t, {}}, along(all));
-    const int statistics = d.internal("statistics", {statistics_shape, t, {}}, statistics_dims);
+    const int statistics =
+        d.internal("statistics", {statistics_shape, master_of(t), {}}, statistics_dims);
     using G = Definer::Grad;
     d.step("forward", Phase::kForward)
         .reads({x, gamma, beta})

@@ -45,7 +45,8 @@ struct LocalResponseNorm {
                           {DimMap::along(n), DimMap::window(c, 1, -(size / 2), size),
                            DimMap::along(h), DimMap::along(w)});
     const int y = d.output("y", inputs[0], along(axes));
-    const int scale = d.internal("scale", inputs[0], along(axes));
+    const int scale = d.internal(
+        "scale", {inputs[0].shape, master_of(inputs[0].dtype), inputs[0].order}, along(axes));
     const double taps = 2 * static_cast<double>(size);
     using G = Definer::Grad;
     d.step("forward", Phase::kForward).reads(x).writes({y, scale}).flops(taps + 8, axes);

@@ -46,7 +46,7 @@ struct Lstm {
     const int last_c = d.output("c", state, {an, ah});
     const int pre = d.internal("pre", four, {an, as, whole, ah});
     const int gates = d.internal("gates", four, {an, as, whole, ah});
-    const int cells = d.internal("cells", sequence, {an, as, ah});
+    const int cells = d.internal("cells", {sequence.shape, master_of(t), {}}, {an, as, ah});
 
     using G = Definer::Grad;
     const std::initializer_list<int> nsh{n, s, h}, nshi{n, s, h, i};

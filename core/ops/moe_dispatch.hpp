@@ -77,7 +77,7 @@ struct MoeDispatch {
     int loss = -1, load = -1;
     if (balances) {
       loss = d.output("load_loss", {{1}, t, {}}, {whole});
-      load = d.internal("load", {{samples, experts}, t, {}}, {an, ag});
+      load = d.internal("load", {{samples, experts}, master_of(t), {}}, {an, ag});
     }
     using G = Definer::Grad;
     auto forward =

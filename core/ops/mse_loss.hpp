@@ -27,7 +27,7 @@ struct MseLoss {
     const auto axes = d.axes_of(inputs[0].shape);
     const int prediction = d.input("prediction", inputs[0], along(axes));
     const int target = d.input("target", inputs[1], along(axes), false);
-    const int loss = d.output("loss", {{1}, inputs[0].dtype, {}}, {DimMap::whole()});
+    const int loss = d.output("loss", {{1}, master_of(inputs[0].dtype), {}}, {DimMap::whole()});
     d.step("forward", Phase::kForward)
         .reads({prediction, target})
         .writes(loss)

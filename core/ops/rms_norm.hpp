@@ -36,7 +36,7 @@ struct RmsNorm {
     const int gamma =
         d.weight("gamma", {{in.back()}, t, {}}, {DimMap::along(c)}, {InitKind::kOnes, 0});
     const int y = d.output("y", {in, t, {}}, along(all));
-    const int inverse_rms = d.internal("inverse_rms", {rows, t, {}}, along(lead));
+    const int inverse_rms = d.internal("inverse_rms", {rows, master_of(t), {}}, along(lead));
     using G = Definer::Grad;
     d.step("forward", Phase::kForward).reads({x, gamma}).writes({y, inverse_rms}).flops(4, all);
     d.step("backward_input", Phase::kBackwardInput)

@@ -1,16 +1,18 @@
 // vocab_parallel_cross_entropy: the loss of softmax_cross_entropy, loss = -1/count Σ_n log
 // softmax(logits[n])[labels[n]], with classes that may be split: logits are never gathered.
 //
-// Shapes: logits [n, …, c], labels [n, …] i32 in [0, c), loss [1], correct [1]; `count`,
-// `mean_over`, kNoLabel and the first of equals as in softmax_cross_entropy.
+// Shapes: logits [n, …, c], labels [n, …] i32 in [0, c), loss, correct, labelled, top5 [1]; they,
+// `count`, `mean_over`, kNoLabel, the first of equals and the metrics as in softmax_cross_entropy.
 // The classes lie in blocks of g = ⌈c / kMostBlocks⌉, the last one shorter. Internal: `statistics`
 // [n, …, 2·blocks + 2] = (m_b of every block, s_b of every block, the label's logit, 1 if the label
 // is the first of its block's largest), m_b = max logits, s_b = Σ exp(logits - m_b). A part writes
 // those of its blocks and zeros for the others: the sum of the parts is what "loss" reads whole,
-// lse = m + log Σ_b s_b exp(m_b - m), m = max m_b. `lse` [n, …].
+// lse = m + log Σ_b s_b exp(m_b - m), m = max m_b. `lse` [n, …]. In evaluation `ahead` [n, …]: how
+// many logits stand before the label's; a part counts those of its blocks, the sum of the parts is
+// what "top5" reads.
 // Axes: n sample, further leading dimensions attribute; block parameter: its split is that of the
 // output features of the head before it. FLOPs: counted 5 per logit and 4 per block forward, 4 per
-// logit backward.
+// logit backward, 2 per logit for top5.
 // Source: Shoeybi et al. 2019, arXiv 1909.08053, with one exchange instead of three.
 #pragma once
 
@@ -63,13 +65,16 @@ struct VocabParallelCrossEntropy {
     statistics_dims.push_back(DimMap::whole());
     Shape statistics_shape = labels;
     statistics_shape.push_back(2 * count + 2);
-    const DType t = inputs[0].dtype;
-    const int x = d.input("logits", {logits, t, {}}, logit_dims);
-    const int target = d.input("labels", inputs[1], along(lead), false);
+    const DType t = master_of(inputs[0].dtype);
+    const int x = d.input("logits", {logits, inputs[0].dtype, {}}, logit_dims);
+    const int target = d.indices("labels", inputs[1], along(lead), classes, kNoLabel);
     const int loss = d.output("loss", {{1}, t, {}}, {DimMap::whole()});
     const int correct = d.output("correct", {{1}, t, {}}, {DimMap::whole()}, false);
+    const int top5 = d.output("top5", {{1}, t, {}}, {DimMap::whole()}, false);
+    const int labelled = d.output("labelled", {{1}, t, {}}, {DimMap::whole()}, false);
     const int statistics = d.internal("statistics", {statistics_shape, t, {}}, statistics_dims);
     const int lse = d.internal("lse", {labels, t, {}}, along(lead));
+    const int ahead = d.internal("ahead", {labels, t, {}}, along(lead));
     const double classes_per_block = static_cast<double>(classes) / static_cast<double>(count);
     d.step("maxima", Phase::kForward)
         .reads({x, target})
@@ -78,13 +83,26 @@ struct VocabParallelCrossEntropy {
         .flops(5 * classes_per_block, all);
     d.step("loss", Phase::kForward)
         .reads({statistics, target})
-        .writes({loss, correct, lse})
+        .writes({loss, correct, labelled, lse})
         .reduces(lead)
         .flops(4 * static_cast<double>(count), lead);
+    d.step("ahead", Phase::kForward)
+        .reads({x, target, statistics})
+        .writes(ahead)
+        .reduces({block})
+        .flops(2 * classes_per_block, all)
+        .only_in(StepUse::kEvaluation);
+    d.step("top5", Phase::kForward)
+        .reads({ahead, target})
+        .writes(top5)
+        .reduces(lead)
+        .only_in(StepUse::kEvaluation);
     d.step("backward_input", Phase::kBackwardInput)
         .reads({x, target, lse})
         .writes(Definer::grad(x))
         .flops(4 * classes_per_block, all);
+    classifier_metrics(d, logits, static_cast<double>(mean_over > 0 ? mean_over : elements(labels)),
+                       loss, correct, top5, labelled);
     return d.take();
   }
 

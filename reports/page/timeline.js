@@ -1,9 +1,10 @@
 // Lanes of all traces below each other on one axis.
 
-// Spans of a kind have one colour; computing is told apart by its phase.
+// Spans of a kind have one colour; computing is told apart by its phase, and what is done with rows
+// of tables looks as what is done with whole weights.
 const spanColour = (trace, i) => {
   const kind = data.names.kind[trace.kind[i]];
-  return kind === 'compute' ? data.names.phase[trace.phase[i]] : kind;
+  return kind === 'compute' ? data.names.phase[trace.phase[i]] : kind.replace(/-rows$/, '');
 };
 
 function prepareTraces() {
@@ -36,7 +37,7 @@ function spanRows(trace, i) {
   const kind = data.names.kind[trace.kind[i]];
   const rows = [
     ['operator', op.kind ? `${op.name} (${op.kind})` : op.name],
-    ['kind', kind === 'update' ? kind : `${kind}, ${data.names.phase[trace.phase[i]]}`],
+    ['kind', kind.startsWith('update') ? kind : `${kind}, ${data.names.phase[trace.phase[i]]}`],
     ['where', `device ${trace.lanes[trace.laneOf[i]].device}, ${trace.origin}`],
     ['takes', timeText(lengthOf(trace, i))],
   ];

@@ -1,4 +1,4 @@
-// Loss and accuracy over the steps of a training; then everything is drawn for the first time.
+// Loss and metrics over the steps of a training; then everything is drawn for the first time.
 
 function training() {
   const metrics = data.training;
@@ -33,7 +33,8 @@ function training() {
     canvas.addEventListener('pointerleave', () => tooltip.hide());
   };
   part('loss', 'loss', short);
-  part('accuracy', 'accuracy', value => `${short(100 * value)} %`);
+  for (const name of metrics.metrics)
+    part(name.replaceAll('_', ' '), name, name.endsWith('accuracy') ? value => `${short(100 * value)} %` : short);
 }
 
 strategyTable();

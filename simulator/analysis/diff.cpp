@@ -29,6 +29,7 @@ Result<TraceDiff> diff(const Trace& predicted, const Trace& measured, std::size_
   TraceDiff out;
   out.graph = predicted.graph;
   out.same_plan = predicted.plan_hash == measured.plan_hash;
+  out.difference = plan_difference(predicted, measured);
   out.step = {predicted.step_time, measured.step_time};
   out.step_relative_error = out.step.relative_error();
 
@@ -108,7 +109,7 @@ std::string text(const TraceDiff& d, std::size_t rows) {
       fmt::format("{}: step predicted {}, measured {}: {}\n", d.graph, human_text(d.step.predicted),
                   human_text(d.step.measured), percent(d.step));
   if (!d.same_plan)
-    out += "The traces come from different plans: tasks are compared by name only.\n";
+    out += fmt::format("The traces have {}: tasks are compared by name only.\n", d.difference);
   out += "\nAll devices together, without waiting\n";
   table(out, "kind", d.kinds);
   out += '\n';

@@ -64,6 +64,7 @@ struct SpanDiff {
 struct TraceDiff {
   std::string graph;
   bool same_plan = true;
+  std::string difference;  // of other plans: in what they differ
   TimePair step;
   double step_relative_error = 0;
   std::vector<DiffRow> kinds;   // by kind of task, in the order of TaskKind
@@ -76,6 +77,7 @@ struct TraceDiff {
   static void fields(Self& self, Visit&& visit) {
     visit("graph", self.graph);
     visit("same_plan", self.same_plan);
+    visit("difference", self.difference);
     visit("step", self.step);
     visit("step_relative_error", self.step_relative_error);
     visit("kinds", self.kinds);

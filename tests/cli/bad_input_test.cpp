@@ -1,6 +1,10 @@
 // What people get wrong: every refusal names what was given and what is accepted, and leaves
 // nothing behind.
+#include <filesystem>
+#include <map>
+
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include "tests/cli/program.hpp"
 
@@ -63,7 +67,8 @@ TEST_F(BadInput, NegativeBatch) {
 }
 
 TEST_F(BadInput, UnknownDtype) {
-  expect_refusal(run({"models", "mlp", "--dtype", "f16"}), 2, {"--dtype", "f16", "f32 or f64"});
+  expect_refusal(run({"models", "mlp", "--dtype", "f16"}), 2,
+                 {"--dtype", "f16", "bf16, f32 or f64"});
 }
 
 TEST_F(BadInput, UnknownCluster) {
@@ -152,9 +157,150 @@ TEST_F(BadInput, DocumentOfAnotherKind) {
                  {"trace.json", "soapstone.trace", "soapstone.strategy"});
 }
 
+// Every kind of document that a verb reads.
 TEST_F(BadInput, DocumentOfANewerVersion) {
-  write("strategy.json", "{\"format\": \"soapstone.strategy/99\"}");
-  expect_refusal(simulate_strategy(), 3, {"strategy.json", "version 99", "newer Soapstone"});
+  const std::vector<std::string> on_cluster{"mlp", "--cluster", "p100-4x4"};
+  const auto with = [&](std::vector<std::string> words, const std::vector<std::string>& more) {
+    words.insert(words.end(), on_cluster.begin(), on_cluster.end());
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  };
+  const std::map<std::string, std::vector<std::vector<std::string>>> readers{
+      {"graph", {{"models", "graph.json"}}},
+      {"cluster", {{"clusters", "cluster.json"}, {"search", "mlp", "--cluster", "cluster.json"}}},
+      {"strategy",
+       {with({"simulate"}, {"--strategy", "strategy.json"}),
+        with({"search"}, {"--pins", "strategy.json"})}},
+      {"ranked",
+       {with({"simulate"}, {"--strategy", "ranked.json#1"}),
+        with({"report"}, {"--ranked", "ranked.json", "--out", "report"})}},
+      {"trace",
+       {{"diff", "trace.json", "trace.json"},
+        with({"report"}, {"--predicted", "trace.json", "--out", "report"})}},
+  };
+  for (const auto& [kind, commands] : readers) {
+    write(kind + ".json", "{\"format\": \"soapstone." + kind + "/9\"}");
+    for (const auto& command : commands)
+      expect_refusal(run(command), 3,
+                     {kind + ".json: this is version 9 of soapstone." + kind,
+                      "written by a newer Soapstone; this one reads version 1"});
+  }
+  write("a.checkpoint", "soapstone.checkpoint/9\n1\n");
+  const Outcome resumed = run({"train", "mlp", "--steps", "2", "--resume", "a.checkpoint"});
+  EXPECT_EQ(resumed.exit_code, 3);
+  EXPECT_THAT(resumed.err, HasSubstr("a.checkpoint: checkpoint format 9; this program reads format "
+                                     "1: it was written by a newer one"));
+}
+
+TEST_F(BadInput, DocumentThatCannotBeRead) {
+  std::filesystem::create_directory(folder() / "folder");
+  write("binary", std::string_view("\x7f\x45\x4c\x46\x00\x01\xff\xfe", 8));
+  write("half.json", "{\n  \"format\": \"soapstone.strategy/1\",\n  \"graph\": \"ml");
+  const std::map<std::string, std::string> files{{"folder", "cannot read folder: Is a directory"},
+                                                 {"binary", "binary:1:1: not JSON: "},
+                                                 {"half.json", "half.json:3:"},
+                                                 {"none.json", "No such file"}};
+  for (const auto& [file, text] : files) {
+    expect_refusal(run({"models", file}), 2,
+                   {file == "none.json" ? "cannot read none.json: " + text : text});
+    expect_refusal(run({"diff", file, file}), 2, {text});
+    if (file != "none.json")
+      expect_refusal(run({"simulate", "mlp", "--cluster", "p100-4x4", "--strategy", file}), 2,
+                     {text});
+  }
+  if (geteuid() == 0) return;  // whom no permission binds
+  write("secret.json", "{}");
+  std::filesystem::permissions(folder() / "secret.json", std::filesystem::perms::none);
+  expect_refusal(run({"models", "secret.json"}), 2, {"cannot read secret.json: Permission denied"});
+}
+
+TEST_F(BadInput, ModelThatIsNeitherInTheZooNorAFile) {
+  expect_refusal(run({"models", "mlpp"}), 2,
+                 {"unknown model `mlpp`; did you mean `mlp`?",
+                  "or the path of a graph document or a Hugging Face config.json"});
+  // A folder of a model's name does not hide the model.
+  std::filesystem::create_directory(folder() / "mlp");
+  EXPECT_EQ(run({"models", "mlp"}).exit_code, 0);
+}
+
+TEST_F(BadInput, HuggingFaceConfigOfAnUnknownArchitecture) {
+  write("config.json", R"({"model_type": "mamba", "hidden_size": 768, "ssm_size": 16})");
+  expect_refusal(run({"models", "config.json"}), 3,
+                 {"config.json: model_type `mamba` is not known", "accepted: ", "llama",
+                  "Keys that were understood: hidden_size."});
+}
+
+// A graph of `classes` labels over ten logits, or of ids up to `classes` in a table of ten rows.
+std::string graph_of(std::int64_t classes, const std::string& op) {
+  const bool is_loss = op == "softmax_cross_entropy";
+  return R"({
+  "format": "soapstone.graph/1",
+  "name": "small",
+  "sources": [
+    {"name": "x", "desc": {"shape": [4, 3], "dtype": "f32"}},
+    {"name": "ids", "desc": {"shape": [4], "dtype": "i32"}, "classes": )" +
+         std::to_string(is_loss ? 10 : classes) + R"(},
+    {"name": "labels", "desc": {"shape": [4], "dtype": "i32"}, "classes": )" +
+         std::to_string(is_loss ? classes : 10) + R"(}
+  ],
+  "ops": [
+    {"name": "words", "op": {"embedding": {"vocab": 10, "features": 10}}, "inputs": ["ids"]},
+    {"name": "loss", "op": {"softmax_cross_entropy": {}}, "inputs": ["words.y", "labels"]}
+  ],
+  "loss": "loss.loss"
+})";
+}
+
+TEST_F(BadInput, LabelsAndIdsOutOfRange) {
+  write("graph.json", graph_of(10, ""));
+  EXPECT_EQ(run({"train", "graph.json", "--steps", "1"}).exit_code, 0);
+  write("graph.json", graph_of(12, "softmax_cross_entropy"));
+  expect_refusal(
+      run({"train", "graph.json", "--steps", "1"}), 2,
+      {"graph.json: loss (softmax_cross_entropy): labels in [0, 10) are accepted, source "
+       "labels has values in [0, 12)"});
+  write("graph.json", graph_of(11, "embedding"));
+  expect_refusal(
+      run({"train", "graph.json", "--steps", "1"}), 2,
+      {"graph.json: words (embedding): ids in [0, 10) are accepted, source ids has values "
+       "in [0, 11)"});
+}
+
+// The weights overflow in the second step.
+TEST_F(BadInput, LearningRateThatEndsInNoNumber) {
+  const Outcome outcome =
+      run({"train", "mlp", "--batch", "16", "--steps", "20", "--learning-rate", "1e30", "--metrics",
+           "metrics.jsonl", "--checkpoint", "a.checkpoint", "--trace", "trace.json", "--json"});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_THAT(outcome.err, HasSubstr("step 2: the loss is "));
+  EXPECT_THAT(outcome.err, HasSubstr("inf in operator fc"));
+  EXPECT_THAT(outcome.err, HasSubstr("learning rate 1e+30; no checkpoint was written"));
+  EXPECT_THAT(files(), ElementsAre("metrics.jsonl"));
+}
+
+TEST_F(BadInput, TraceOfAnotherPlan) {
+  const auto trace = [&](std::vector<std::string> more, const std::string& file) {
+    std::vector<std::string> words{"simulate", "mlp", "--cluster", "p100-4x4", "--trace", file};
+    words.insert(words.end(), more.begin(), more.end());
+    ASSERT_EQ(run(words).exit_code, 0);
+  };
+  trace({}, "t.json");
+  trace({"--batch", "64"}, "batch.json");
+  trace({"--strategy", "single"}, "single.json");
+  trace({"--optimizer", "adamw"}, "adam.json");
+  const std::map<std::string, std::string> differences{
+      {"batch.json", "another batch, number type or options of the model (graph "},
+      {"single.json", "different strategies (strategy "},
+      {"adam.json", "another cluster, optimizer, clipping or kernels (plan "}};
+  for (const auto& [file, text] : differences) {
+    expect_refusal(
+        run({"report", "mlp", "--cluster", "p100-4x4", "--predicted", file, "--out", "report"}), 2,
+        {file + ": the trace of mlp and what is asked for have " + text});
+    const Outcome diff = run({"diff", "t.json", file});
+    EXPECT_EQ(diff.exit_code, 0);
+    EXPECT_THAT(diff.out, HasSubstr("The traces have " + text));
+  }
 }
 
 TEST_F(BadInput, IllegalDegree) {

@@ -146,6 +146,20 @@ TEST_F(Ranks, SayWhatWentWrongOnce) {
       << outcome.err;
 }
 
+TEST_F(Ranks, EndTogetherWhenTheLossIsNoNumber) {
+  const Outcome outcome =
+      run({"train", "mlp", "--batch", "16", "--steps", "1000", "--ranks", "2", "--learning-rate",
+           "1e30", "--metrics", "metrics.jsonl", "--checkpoint", "a.checkpoint"});
+  EXPECT_EQ(outcome.exit_code, 1) << outcome.err;
+  EXPECT_EQ(outcome.out, "");
+  const auto at = outcome.err.find("step 2: the loss is ");
+  ASSERT_NE(at, std::string::npos) << outcome.err;
+  EXPECT_EQ(outcome.err.find("the loss is ", at + 20), std::string::npos) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("inf in operator fc"));
+  EXPECT_THAT(outcome.err, HasSubstr("(rank 0)"));
+  EXPECT_THAT(files(), testing::ElementsAre("metrics.jsonl"));
+}
+
 TEST_F(Ranks, EndTogetherWhenOneIsRefusedItsMetrics) {
   const Outcome outcome = run({"train", "mlp", "--batch", "16", "--steps", "1000", "--ranks", "2",
                                "--metrics", "/dev/full"});

@@ -29,7 +29,10 @@ KERNELS = [
     "kernels",
     "profile mlp --batch 8 --ranks 1 --strategy single --time 1ms",
     "train mlp --batch 8 --steps 3 --trace measured.json",
-    "train mlp --batch 8 --steps 20 --lr 1e30",
+    "train gpt --batch 2 --layers 1 --hidden 8 --heads 1 --seq 8 --positions 8 --vocab 256 --steps 2 "
+    "--data text --data-folder plan.json --checkpoint gpt.ck",
+    "generate gpt --batch 2 --layers 1 --hidden 8 --heads 1 --seq 8 --positions 8 --vocab 256 "
+    "--data text --data-folder plan.json --checkpoint gpt.ck --count 2",
     "verify mlp --batch 8 --steps 2 --random 2",
 ]
 RANKS = ["bench mlp --batch 8 --strategies 2 --steps 6 --rounds 2 --ranks 2"]

@@ -34,10 +34,10 @@ class Verbs : public ProgramTest {
   }
 };
 
-const std::vector<std::string> kVerbs{"models",  "clusters", "search", "simulate", "diff", "report",
-                                      "doctor",
+const std::vector<std::string> kVerbs{
+    "models",  "clusters", "search", "simulate", "diff",  "report",  "doctor",
 #ifdef SOAPSTONE_HAS_KERNELS
-                                      "kernels", "profile",  "train",  "verify",   "bench"
+    "kernels", "profile",  "train",  "verify",   "bench", "generate"
 #endif
 };
 
@@ -190,6 +190,24 @@ TEST_F(Verbs, PutATrainingIntoTheSummary) {
 
 #ifdef SOAPSTONE_HAS_KERNELS
 
+// The loss falls as in f32, memory of activations is saved, and a checkpoint goes on.
+TEST_F(Verbs, TrainInBf16) {
+  const auto train = [&](const std::string& dtype, std::vector<std::string> more) {
+    std::vector<std::string> arguments{"train",   "fashion-cnn", "--batch",      "32",
+                                       "--dtype", dtype,         "--no-evaluate"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return document(arguments, "soapstone.training/1");
+  };
+  const auto narrow = train("bf16", {"--steps", "40", "--checkpoint", "a.checkpoint"});
+  const auto wide = train("f32", {"--steps", "40"});
+  EXPECT_NEAR(narrow["first_loss"].get<double>(), wide["first_loss"].get<double>(), 0.05);
+  EXPECT_LT(narrow["last_loss"].get<double>(), 0.7 * narrow["first_loss"].get<double>());
+  EXPECT_LT(narrow["peak_memory_bytes"].get<double>(),
+            0.8 * wide["peak_memory_bytes"].get<double>());
+  const auto resumed = train("bf16", {"--steps", "42", "--resume", "a.checkpoint"});
+  EXPECT_EQ(resumed["first_step"], 40);
+}
+
 TEST_F(Verbs, ListKernels) {
   EXPECT_THAT(good({"kernels", "conv2d", "--model", "fashion-cnn", "--batch", "128"}).out,
               HasSubstr("accepts"));
@@ -227,12 +245,27 @@ TEST_F(Verbs, TrainOnOneRank) {
   EXPECT_THAT(read("metrics.jsonl"), HasSubstr("\"kind\":\"evaluation\""));
 }
 
-TEST_F(Verbs, TrainWithLossesThatAreNoNumber) {
+TEST_F(Verbs, GoOnWithATextThatAModelWasTrainedOn) {
+  std::string text;
+  for (int k = 0; k < 200; ++k) text += "once upon a time\n";
+  write("text", text);
+  const std::vector<std::string> model{"gpt",      "--batch",     "2",       "--layers", "1",
+                                       "--hidden", "8",           "--heads", "1",        "--seq",
+                                       "8",        "--positions", "8",       "--vocab",  "20"};
+  const auto with = [&](std::string verb, std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), model.begin(), model.end());
+    arguments.insert(arguments.begin(), std::move(verb));
+    arguments.insert(arguments.end(),
+                     {"--data", "text", "--data-folder", "text", "--checkpoint", "ck"});
+    return arguments;
+  };
+  EXPECT_THAT(good(with("train", {"--steps", "3"})).err, HasSubstr("unigram baseline"));
   const auto json =
-      document({"train", "mlp", "--batch", "16", "--steps", "20", "--lr", "1e30", "--no-evaluate"},
-               "soapstone.training/1");
-  EXPECT_TRUE(json.contains("last_loss"));
-  EXPECT_TRUE(json["last_loss"].is_null());
+      document(with("generate", {"--prompt", "once", "--length", "3"}), "soapstone.generation/1");
+  ASSERT_EQ(json["texts"].size(), 1u);
+  EXPECT_EQ(json["texts"][0]["given"], "once");
+  EXPECT_EQ(json["texts"][0]["reference"], "");
+  EXPECT_THAT(good(with("generate", {"--count", "2"})).out, HasSubstr("\nmade   "));
 }
 
 TEST_F(Verbs, MeasureCostsOnce) {

@@ -33,7 +33,8 @@ TEST(Graph, NamesWeightsAndOutputsAfterTheirOperator) {
   std::string names;
   for (const Tensor& t : g.tensors()) names += t.name + " ";
   EXPECT_EQ(names,
-            "x y fc1.weight fc1.bias fc1.y fc2.weight fc2.bias fc2.y loss.loss loss.correct ");
+            "x y fc1.weight fc1.bias fc1.y fc2.weight fc2.bias fc2.y loss.loss loss.correct "
+            "loss.top5 loss.labelled ");
   EXPECT_EQ(g.batch(), 4);
   EXPECT_EQ(g.parameter_count(), 3 * 3 + 3 + 2 * 3 + 2);
   EXPECT_EQ(g.tensor(g.loss()).name, "loss.loss");

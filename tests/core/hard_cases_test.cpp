@@ -585,9 +585,11 @@ TEST(HardCases, ZeroStageThreeWrittenByHand) {
   const Buffers loss_sum = on_all(BufferKind::kScalar, id("loss.loss"), whole_of(id("loss.loss")));
   const Buffers correct =
       on_all(BufferKind::kScalar, id("loss.correct"), whole_of(id("loss.correct")));
+  const Buffers labelled =
+      on_all(BufferKind::kScalar, id("loss.labelled"), whole_of(id("loss.labelled")));
   const Buffers lse =
       on_all(BufferKind::kInternal, TensorId(), [&](std::uint32_t d) { return Box{rows(d)}; });
-  step("loss", "forward", loss, {logits, y, loss_sum, correct, lse});
+  step("loss", "forward", loss, {logits, y, loss_sum, correct, labelled, lse});
   const Buffers d_logits =
       on_all(BufferKind::kActivationGradient, id("fc2.y"), samples(id("fc2.y")));
   step("loss", "backward_input", loss, {logits, y, lse, d_logits});

@@ -17,6 +17,7 @@
 #include "core/ops/conv2d.hpp"
 #include "core/ops/dropout.hpp"
 #include "core/ops/embedding.hpp"
+#include "core/ops/embedding_bag.hpp"
 #include "core/ops/gelu.hpp"
 #include "core/ops/layer_norm.hpp"
 #include "core/ops/linear.hpp"
@@ -57,21 +58,27 @@ struct Trial {
 
 // What one device makes of the same steps; kept, since many trials share it.
 const std::vector<UnshardedStep>& expected_of(const Graph& graph, const UnshardedOptions& options) {
-  static std::map<std::tuple<std::uint64_t, std::int64_t, int, std::uint32_t, bool>,
+  static std::map<std::tuple<std::uint64_t, std::int64_t, int, std::uint32_t,
+                             std::optional<std::uint32_t>, bool>,
                   std::vector<UnshardedStep>>
       known;
-  const auto [it, is_new] = known.try_emplace(
-      {graph.hash(), options.micro_batches, options.steps, options.optimizer_states, options.clip});
+  const auto [it, is_new] =
+      known.try_emplace({graph.hash(), options.micro_batches, options.steps,
+                         options.optimizer_states, options.table_states, options.clip});
   if (is_new) it->second = run_unsharded(graph, TrainingData{}, options);
   return it->second;
 }
 
 UnshardedOptions unsharded_options(const Trial& t) {
-  return {.micro_batches = t.strategy.micro_batches,
-          .steps = t.steps,
-          .optimizer_states = static_cast<std::uint32_t>(t.options.optimizer_states),
-          .clip = t.options.clip_gradient_norm,
-          .sgd = {.clip_norm = 0.05}};
+  UnshardedOptions options{
+      .micro_batches = t.strategy.micro_batches,
+      .steps = t.steps,
+      .optimizer_states = static_cast<std::uint32_t>(t.options.optimizer_states),
+      .clip = t.options.clip_gradient_norm,
+      .sgd = {.clip_norm = 0.05, .tables_have_adagrad = t.options.table_states.has_value()}};
+  if (t.options.table_states)
+    options.table_states = static_cast<std::uint32_t>(*t.options.table_states);
+  return options;
 }
 
 Plan lowered(const Graph& graph, const Trial& t, int devices) {
@@ -143,7 +150,41 @@ Graph oddities(std::int64_t batch, bool has_unseen_branch = true) {
   return *built;
 }
 
+// Tables of all kinds: bags that are added up or averaged, sequences, one that is met more often
+// than it has rows, one with two readers.
+Graph tables(std::int64_t batch) {
+  GraphBuilder g("tables");
+  const auto bags = g.source("bags", {{batch, 3}, DType::kI32, {}}, 40);
+  const auto words = g.source("words", {{batch, 4}, DType::kI32, {}}, 29);
+  const auto labels = g.source("labels", {{batch}, DType::kI32, {}}, 3);
+  const auto bag = [&](const char* name, TensorId ids, std::int64_t vocab, BagMode mode) {
+    return g.add(name,
+                 EmbeddingBag{.vocab = vocab, .features = 4, .mode = mode, .dtype = DType::kF64},
+                 {ids});
+  };
+  const auto sum = bag("sum", bags, 40, BagMode::kSum);
+  const auto mean = bag("mean", bags, 40, BagMode::kMean);
+  const auto crowded = bag("crowded", words, 29, BagMode::kSum);
+  const auto pairs = g.source("pairs", {{batch, 2}, DType::kI32, {}}, 31);
+  auto x = g.add("sequence", Embedding{.vocab = 31, .features = 4, .dtype = DType::kF64}, {pairs});
+  const auto twin =
+      g.add("twin", Embedding{.vocab = 31, .features = 4, .dtype = DType::kF64}, {pairs});
+  const auto shared = g.add("shared", Embedding{.vocab = 31, .features = 4, .dtype = DType::kF64},
+                            {pairs}, {{"table", g.tensor("twin.table")}});
+  x = g.add("twins", Add{}, {x, twin});
+  x = g.add("all", Add{}, {x, shared});
+  x = g.add("flat", Reshape{.shape = {0, 8}}, {x});
+  x = g.add("beside", Concat{.dim = 1}, {x, sum, mean, crowded});
+  x = g.add("hidden", Linear{.out_features = {6}}, {x});
+  x = g.add("squash", Gelu{}, {x});
+  x = g.add("out", Linear{.out_features = {3}}, {x});
+  const auto built = g.build_with_loss(x, labels);
+  SOAPSTONE_ASSERT(built, "{}", built.error().message);
+  return *built;
+}
+
 Graph graph_named(const std::string& name, std::int64_t batch) {
+  if (name == "tables") return tables(batch);
   if (name == "oddities") return oddities(batch);
   return name == "seen oddities" ? oddities(batch, false) : model(name, batch);
 }
@@ -170,6 +211,11 @@ TEST_P(RandomStrategies, GiveTheAnswerOfOneDevice) {
     t.options.clip_gradient_norm = random() % 2 == 0;
     t.options.patterns = random() % 4 == 0 ? Patterns::kBoxesOnly : Patterns::kChosen;
     t.options.optimizer_states = static_cast<int>(random() % 3 != 0);
+    if (c.model == "tables" && random() % 8 != 0) {
+      t.options.table_states = static_cast<int>(random() % 2);
+      t.options.by_rows = random() % 6 != 0;
+      t.steps = 2;
+    }
     t.lanes = 1 + static_cast<int>(random() % 2);
     t.turns = random() % 2 == 0 ? Turns::kTotalOrder : Turns::kAnyOrder;
     SCOPED_TRACE(fmt::format("trial {}: {} devices, {} lanes, clip {}, {}: {}", k, devices, t.lanes,
@@ -184,7 +230,8 @@ INSTANTIATE_TEST_SUITE_P(Models, RandomStrategies,
                          testing::Values(RandomCase{"mlp", 12, 1},
                                          RandomCase{"inception-block", 200, 2},
                                          RandomCase{"transformer-block", 100, 3},
-                                         RandomCase{"oddities", 200, 4}),
+                                         RandomCase{"oddities", 200, 4},
+                                         RandomCase{"tables", 200, 5}),
                          [](const auto& c) {
                            std::string name = c.param.model;
                            std::replace(name.begin(), name.end(), '-', '_');
@@ -251,11 +298,12 @@ TEST(Lower, DataParallelSumsEveryWeightsGradientOnce) {
 // A plan depends on the strategy, not on what was lowered before.
 TEST(Lower, AWarmLoweringGivesTheSamePlan) {
   std::mt19937_64 random(9);
-  for (const std::string name : {"inception-block", "transformer-block", "oddities"}) {
+  const LowerOptions options{.clip_gradient_norm = true, .table_states = 0, .by_rows = true};
+  for (const std::string name : {"inception-block", "transformer-block", "oddities", "tables"}) {
     const Graph graph = graph_named(name, 6);
     const Cluster cluster = cluster_of(6, 2);
     const WorkspaceCatalog catalog;
-    Lowering warm(graph, cluster, catalog, {.clip_gradient_norm = true});
+    Lowering warm(graph, cluster, catalog, options);
     std::vector<Strategy> strategies;
     for (int k = 0; k < 12; ++k) strategies.push_back(random_strategy(graph, 6, 1 + k % 3, random));
     // One operator after the other, as a search does.
@@ -269,7 +317,7 @@ TEST(Lower, AWarmLoweringGivesTheSamePlan) {
     for (const Strategy& s : strategies) {
       const auto plan = warm.lower(s);
       ASSERT_TRUE(plan) << plan.error().message;
-      const Plan fresh = lower(graph, s, cluster, catalog, {.clip_gradient_norm = true}).value();
+      const Plan fresh = lower(graph, s, cluster, catalog, options).value();
       EXPECT_EQ(*plan, fresh) << describe(graph, s);
       EXPECT_EQ(hash_of(*plan), hash_of(fresh));
     }
@@ -277,7 +325,7 @@ TEST(Lower, AWarmLoweringGivesTheSamePlan) {
     bad.ops[0].devices[0] = DeviceId(6);
     EXPECT_FALSE(warm.lower(bad));
     EXPECT_EQ(*warm.lower(strategies[0]),
-              lower(graph, strategies[0], cluster, catalog, {.clip_gradient_norm = true}).value());
+              lower(graph, strategies[0], cluster, catalog, options).value());
   }
 }
 
@@ -312,12 +360,14 @@ TEST(Lower, WithoutTrainingOnlyTheForwardPassRuns) {
 TEST(Lower, EveryTransferThatIsLeftOutShows) {
   std::mt19937_64 random(12);
   int gradient_transfers = 0;
-  for (const std::string name : {"inception-block", "transformer-block", "seen oddities"}) {
+  for (const std::string name :
+       {"inception-block", "transformer-block", "seen oddities", "tables"}) {
     for (int trial = 0; trial < 2; ++trial) {
       const int micro_batches = 1 + trial % 2;
       const Graph graph = graph_named(name, 2 * micro_batches);
       Trial t{.strategy = random_strategy(graph, 4, micro_batches, random),
               .options = {.clip_gradient_norm = true}};
+      if (name == "tables") t.options.table_states = 1, t.options.by_rows = true;
       const Plan plan = lowered(graph, t, 4);
       std::map<std::uint32_t, std::string> transfers;  // by order
       for (const auto& c : plan.classes)
@@ -336,6 +386,75 @@ TEST(Lower, EveryTransferThatIsLeftOutShows) {
     }
   }
   EXPECT_GT(gradient_transfers, 100);
+}
+
+// What the update of a table by rows is for: nothing of the table's size but the table.
+TEST(Lower, ATableThatIsUpdatedByRowsHasNoGradientOfItsSize) {
+  const Graph graph = tables(4);
+  const std::vector<DeviceId> devices{DeviceId(0), DeviceId(1)};
+  const auto lower_with = [&](const LowerOptions& options) {
+    return lower(graph, data_parallel(graph, devices), cluster_of(2), NominalCatalog{}, options)
+        .value();
+  };
+  const LowerOptions rows = lower_options(OptimizerKind::kSgd, 0.9, 0, TableOptimizer::kSgd);
+  EXPECT_EQ(rows.optimizer_states, 1);
+  EXPECT_EQ(rows.table_states, 0);
+  const Plan plan = lower_with(rows);
+  const auto& program = plan.classes[0];
+  std::map<std::string, TaskKind> updates;
+  std::map<std::string, Pattern> gradients;
+  for (const Task& task : program.tasks) {
+    if (task.kind == TaskKind::kUpdate || task.kind == TaskKind::kUpdateRows)
+      updates[graph.tensors()[task.tensor].name] = task.kind;
+    if (task.kind == TaskKind::kTransfer && task.phase != Phase::kForward)
+      gradients[graph.tensors()[task.tensor].name] = plan.transfers[plan.entry(task, 0)].pattern;
+  }
+  for (const char* table : {"sum.table", "mean.table", "sequence.table"}) {
+    EXPECT_EQ(updates.at(table), TaskKind::kUpdateRows) << table;
+    EXPECT_FALSE(gradients.contains(table)) << table;
+    for (const Buffer& b : program.buffers)
+      EXPECT_TRUE(b.kind != BufferKind::kWeightGradient || graph.tensors()[b.tensor].name != table);
+  }
+  for (const char* y : {"sum.y", "mean.y", "sequence.y"})
+    EXPECT_EQ(gradients.at(y), Pattern::kAllGather) << y;
+  // 16 ids for 29 rows of crowded.table; two operators read twin.table.
+  EXPECT_EQ(updates.at("crowded.table"), TaskKind::kUpdateRows);
+  EXPECT_EQ(updates.at("twin.table"), TaskKind::kUpdate);
+  EXPECT_EQ(gradients.at("twin.table"), Pattern::kAllReduce);
+  // 32 ids are too many.
+  const Graph larger = tables(8);
+  const Plan crowded =
+      lower(larger, data_parallel(larger, devices), cluster_of(2), NominalCatalog{}, rows).value();
+  for (const Task& task : crowded.classes[0].tasks)
+    if (task.tensor != kNoIndex && larger.tensors()[task.tensor].name == "crowded.table") {
+      EXPECT_NE(task.kind, TaskKind::kUpdateRows);
+    }
+  // Momentum and weight decay move every row, and AdamW's moments do.
+  for (const auto& [kind, momentum, decay] :
+       {std::tuple{OptimizerKind::kSgd, 0.9, 0.0}, std::tuple{OptimizerKind::kSgd, 0.0, 0.1},
+        std::tuple{OptimizerKind::kAdagrad, 0.9, 0.1},
+        std::tuple{OptimizerKind::kAdamW, 0.9, 0.0}}) {
+    const Plan whole = lower_with(lower_options(kind, momentum, decay, TableOptimizer::kSame));
+    for (const Task& task : whole.classes[0].tasks)
+      EXPECT_NE(task.kind, TaskKind::kUpdateRows) << name_of(kind);
+  }
+  EXPECT_TRUE(lower_options(OptimizerKind::kAdagrad, 0.9, 0, TableOptimizer::kSame).by_rows);
+}
+
+// One device without clipping: nothing moves, and the arena shrinks by the gradients of the tables.
+TEST(Lower, UpdatesByRowsNeedLessMemory) {
+  const Graph graph =
+      build_model("dlrm", {.batch = 8, .parameters = {{"tables", 2}, {"rows", 10000}}}).value();
+  const auto arena = [&](TableOptimizer of_tables) {
+    return lower(graph, single_device(graph), cluster_of(1), NominalCatalog{},
+                 lower_options(OptimizerKind::kSgd, 0.9, 0, of_tables))
+        .value()
+        .classes[0]
+        .arena;
+  };
+  const Bytes table(10000 * 64 * 4);
+  // Two gradients and two momentum buffers less.
+  EXPECT_GT(arena(TableOptimizer::kSame) - arena(TableOptimizer::kSgd), table * 4 - Bytes(100'000));
 }
 
 TEST(Lower, RefusesWhatDoesNotFitTheMicroBatch) {

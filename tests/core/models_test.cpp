@@ -145,6 +145,63 @@ TEST(HuggingFaceConfig, GivesTheModelsThatTheFilesDescribe) {
             494'032'768);
 }
 
+// Per layer, h features of a token, a heads with keys of 128 + 64 and values of 128, latents r of
+// queries and 512 of keys and values, and the two norms:
+//   queries        h r + r + r a 192, or h a 192 without latents
+//   keys, values   h (512 + 64) + 512 + 512 a (128 + 128)
+//   output         a 128 h
+// and a feed-forward part of 3 h f: dense, or of every expert and of the shared ones, with h e for
+// the gate. Embedding and head are vocab h each, the last norm h.
+TEST(HuggingFaceConfig, CountsTheParametersOfDeepSeek) {
+  const auto count = [](std::string_view text) {
+    const auto model = hugging_face_model(text, "config.json");
+    EXPECT_TRUE(model) << model.error().message;
+    const auto graph = build_model(model->name, model->options);
+    EXPECT_TRUE(graph) << graph.error().message;
+    return graph->parameter_count();
+  };
+  // 27 · (2048 · 3072 + 2048 · 576 + 512 + 512 · 4096 + 2048 · 2048 + 2 · 2048)
+  //   + 3 · 2048 · 10944 + 26 · ((64 + 2) · 3 · 2048 · 1408 + 64 · 2048) + 2 · 102400 · 2048 + 2048
+  EXPECT_EQ(count(R"({"model_type": "deepseek_v2", "num_hidden_layers": 27, "hidden_size": 2048,
+                      "num_attention_heads": 16, "num_key_value_heads": 16, "q_lora_rank": null,
+                      "kv_lora_rank": 512, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64,
+                      "v_head_dim": 128, "intermediate_size": 10944, "moe_intermediate_size": 1408,
+                      "first_k_dense_replace": 1, "n_routed_experts": 64, "n_shared_experts": 2,
+                      "num_experts_per_tok": 6, "norm_topk_prob": false, "vocab_size": 102400,
+                      "rope_theta": 10000, "rms_norm_eps": 1e-06, "attention_bias": false,
+                      "max_position_embeddings": 163840, "tie_word_embeddings": false})"),
+            15'706'484'224);  // published as 15.7 B
+  EXPECT_EQ(build_model("deepseek-v2-lite").value().parameter_count(), 15'706'484'224);
+  // 60 · (5120 · 1536 + 1536 + 1536 · 24576 + 5120 · 576 + 512 + 512 · 32768 + 16384 · 5120
+  //       + 2 · 5120)
+  //   + 3 · 5120 · 12288 + 59 · ((160 + 2) · 3 · 5120 · 1536 + 160 · 5120) + 2 · 102400 · 5120 +
+  //   5120
+  EXPECT_EQ(count(R"({"model_type": "deepseek_v2", "num_hidden_layers": 60, "hidden_size": 5120,
+                      "num_attention_heads": 128, "num_key_value_heads": 128, "q_lora_rank": 1536,
+                      "kv_lora_rank": 512, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64,
+                      "v_head_dim": 128, "intermediate_size": 12288, "moe_intermediate_size": 1536,
+                      "first_k_dense_replace": 1, "n_routed_experts": 160, "n_shared_experts": 2,
+                      "num_experts_per_tok": 6, "norm_topk_prob": false, "vocab_size": 102400,
+                      "max_position_embeddings": 163840, "tie_word_embeddings": false})"),
+            235'741'434'880);  // published as 236 B
+  EXPECT_EQ(build_model("deepseek-v2").value().parameter_count(), 235'741'434'880);
+  // 61 · (7168 · 1536 + 1536 + 1536 · 24576 + 7168 · 576 + 512 + 512 · 32768 + 16384 · 7168
+  //       + 2 · 7168)
+  //   + 3 · 3 · 7168 · 18432 + 58 · ((256 + 1) · 3 · 7168 · 2048 + 256 · 7168)
+  //   + 2 · 129280 · 7168 + 7168
+  // The published weights have besides 58 · 256 biases of the routing, which no gradient changes:
+  // 671'026'419'200 in all.
+  EXPECT_EQ(count(R"({"model_type": "deepseek_v3", "num_hidden_layers": 61, "hidden_size": 7168,
+                      "num_attention_heads": 128, "num_key_value_heads": 128, "q_lora_rank": 1536,
+                      "kv_lora_rank": 512, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64,
+                      "v_head_dim": 128, "intermediate_size": 18432, "moe_intermediate_size": 2048,
+                      "first_k_dense_replace": 3, "n_routed_experts": 256, "n_shared_experts": 1,
+                      "num_experts_per_tok": 8, "norm_topk_prob": true, "vocab_size": 129280,
+                      "max_position_embeddings": 163840, "tie_word_embeddings": false})"),
+            671'026'419'200 - 58 * 256);  // published as 671 B
+  EXPECT_EQ(build_model("deepseek-v3").value().parameter_count(), 671'026'404'352);
+}
+
 TEST(HuggingFaceConfig, SequencesAreNoLongerThanThePositions) {
   const auto model = hugging_face_model(
       R"({"model_type": "gpt2", "n_layer": 1, "n_embd": 8, "n_head": 2, "n_positions": 24,
@@ -159,9 +216,9 @@ TEST(HuggingFaceConfig, WhatItDoesNotKnowItSays) {
     const auto model = hugging_face_model(text, "config.json");
     return model ? std::string() : model.error().message;
   };
-  EXPECT_EQ(error(R"({"model_type": "deepseek_v3", "hidden_size": 7168, "kv_lora_rank": 512})"),
-            "config.json: model_type `deepseek_v3` is not known; accepted: gpt2, bert, mistral, "
-            "qwen2, llama, mixtral. Keys that were understood: hidden_size.");
+  EXPECT_EQ(error(R"({"model_type": "rwkv", "hidden_size": 7168, "attention_hidden_size": 512})"),
+            "config.json: model_type `rwkv` is not known; accepted: gpt2, bert, qwen2, llama, "
+            "mistral, mixtral, deepseek_v2, deepseek_v3. Keys that were understood: hidden_size.");
   EXPECT_EQ(error(R"({"model_type": "gpt2", "n_layer": 12})"),
             "config.json: the key `n_embd` is missing; accepted: a number");
   EXPECT_EQ(error(R"({"model_type": "gpt2", "n_layer": "many"})"),

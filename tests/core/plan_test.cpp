@@ -57,6 +57,39 @@ bool has(const std::string& text, std::string_view part) {
   return text.find(part) != std::string::npos;
 }
 
+TEST(Plan, CheckNamesWhatIsWrongWithUpdatesOfRows) {
+  const Graph graph =
+      build_model("xdl", {.batch = 6, .parameters = {{"tables", 1}, {"rows", 40}, {"features", 4}}})
+          .value();
+  LowerOptions how = lower_options(OptimizerKind::kAdagrad, 0, 0, TableOptimizer::kSame);
+  how.clip_gradient_norm = true;
+  const auto refused = [&](const std::function<void(Plan&)>& change) {
+    Plan plan = lower(graph, single_device(graph), interpreter::cluster_of(1),
+                      interpreter::WorkspaceCatalog{}, how)
+                    .value();
+    change(plan);
+    const Status status = check(graph, plan);
+    return status ? "accepted" : status.error().message;
+  };
+  const auto expect = [&](const std::function<void(Plan&)>& change, std::string_view part) {
+    const std::string message = refused(change);
+    EXPECT_TRUE(has(message, part)) << message << "\ninstead of: " << part;
+  };
+  expect([](Plan&) {}, "accepted");
+  expect([](Plan& p) { find_task(p, TaskKind::kUpdateRows).use_count = 3; },
+         "update-rows uses 3 buffers: 4 to 5 are accepted");
+  expect([](Plan& p) { find_task(p, TaskKind::kNormRows).use_count = 2; },
+         "norm-rows uses 2 buffers: 3 to 3 are accepted");
+  expect([](Plan& p) { p.table_states = 0; }, "update-rows uses 5 buffers: 3 to 4 are accepted");
+  expect([](Plan& p) { find_task(p, TaskKind::kUpdateRows).step = 0; },
+         "update-rows of step forward, whose gradient does not come as rows");
+  expect([](Plan& p) { find_task(p, TaskKind::kNormRows).tensor = 999; }, "tensor 999 of");
+  expect([](Plan& p) { find_task(p, TaskKind::kUpdateRows).row = kNoIndex - 1; },
+         "row is out of range");
+  expect([](Plan& p) { p.member_table[find_task(p, TaskKind::kNormRows).row] = 999; },
+         "member table entry 999");
+}
+
 TEST(Plan, CheckNamesTheRuleThatIsBroken) {
   EXPECT_EQ(refusal([](Plan&) {}), "accepted");
   const auto expect = [](const std::function<void(Plan&)>& change, std::string_view part) {

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/metric.hpp"
 #include "tests/support/conformance/op_case.hpp"
 
 namespace soapstone::conformance {
@@ -40,6 +41,10 @@ std::vector<OpCase> binary_cross_entropy_cases() {
        .op = BinaryCrossEntropy{},
        .inputs = {floats({3, 6007}), floats({3, 6007})},
        .large = true},
+      {.name = "tied",
+       .op = BinaryCrossEntropy{},
+       .inputs = {floats({31, 2}), floats({31, 2})},
+       .values = Values::kTied},
       {.name = "empty_micro_batch",
        .op = BinaryCrossEntropy{.mean_over = 24},
        .inputs = {floats({0, 4}), floats({0, 4})}},
@@ -71,6 +76,87 @@ TEST(BinaryCrossEntropy, ASureAnswerCostsItsLogit) {
   EXPECT_THAT(r.at("loss"), ElementsAre(500));
   EXPECT_THAT(r.at("correct"), ElementsAre(1));
   EXPECT_THAT(r.at("grad logits"), ElementsAre(0.5, 0));
+}
+
+TEST(BinaryCrossEntropy, WithoutATargetNothingIsAdded) {
+  const double l = std::log(3.0);
+  const auto r = evaluate(BinaryCrossEntropy{}, {floats({2}), floats({2})},
+                          {{"logits", {l, 5}}, {"targets", {1, core::kNoLabel}}});
+  EXPECT_THAT(r.at("loss"), ElementsAre(DoubleNear(std::log(4.0 / 3) / 2, 1e-15)));
+  EXPECT_THAT(r.at("correct"), ElementsAre(1));
+  EXPECT_THAT(r.at("labelled"), ElementsAre(1));
+  EXPECT_THAT(r.at("grad logits"), ElementsAre(DoubleNear(-0.125, 1e-15), 0));
+}
+
+core::MetricValue auc_of(std::vector<double> logits, std::vector<double> targets) {
+  const auto n = static_cast<std::int64_t>(logits.size());
+  const auto r =
+      evaluate_without_training(BinaryCrossEntropy{}, {floats({n}), floats({n})},
+                                {{"logits", std::move(logits)}, {"targets", std::move(targets)}});
+  return core::metric_value("auc", core::MetricKind::kAreaUnderCurve, r.at("scores"),
+                            r.at("labelled"));
+}
+
+// The formula: of all pairs of a no and a yes, those with the larger logit for yes, and half of the
+// equal ones.
+double area_of(const std::vector<double>& logits, const std::vector<double>& targets) {
+  double ahead = 0, pairs = 0;
+  for (std::size_t i = 0; i < logits.size(); ++i)
+    for (std::size_t j = 0; j < logits.size(); ++j) {
+      if (targets[i] != 0 || targets[j] != 1) continue;
+      pairs += 1;
+      ahead += logits[j] > logits[i] ? 1 : logits[j] == logits[i] ? 0.5 : 0;
+    }
+  return ahead / pairs;
+}
+
+TEST(BinaryCrossEntropy, TheAreaOfScoresFarApartIsExact) {
+  const std::vector<double> logits{-40, -2, -2, -0.001, 0, 0, 0.001, 3, 900, 901};
+  const std::vector<double> targets{0, 1, 0, 0, 1, 0, 1, core::kNoLabel, 0, 1};
+  const core::MetricValue auc = auc_of(logits, targets);
+  // Pairs: five of no with four of yes. -2 beats -40 and ties once: 1.5; 0 beats three and ties
+  // once: 3.5; 0.001 beats four; 901 beats all five.
+  EXPECT_DOUBLE_EQ(auc.value, (1.5 + 3.5 + 4 + 5) / 20);
+  EXPECT_DOUBLE_EQ(auc.value, area_of(logits, targets));
+  EXPECT_DOUBLE_EQ(auc.error, (0.5 + 0.5) / 20);  // the ties
+}
+
+// The worst case of the bins: 4000 scores within ± 1, many to a bin.
+TEST(BinaryCrossEntropy, TheAreaIsAsNearAsItsErrorSays) {
+  std::vector<double> logits, targets;
+  std::uint64_t state = 1;
+  const auto uniform = [&] {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return static_cast<double>(state >> 11) * 0x1p-53;
+  };
+  for (int k = 0; k < 4000; ++k) {
+    targets.push_back(k % 4 == 0 ? 1 : 0);
+    logits.push_back(2 * uniform() - 1 + 0.3 * targets.back());
+  }
+  const core::MetricValue auc = auc_of(logits, targets);
+  const double off = std::abs(auc.value - area_of(logits, targets));
+  EXPECT_LE(off, auc.error);
+  EXPECT_LT(auc.error, 1e-4);
+  EXPECT_LT(off, 1e-5);
+}
+
+TEST(BinaryCrossEntropy, BinsAscendWithTheLogitAndHoldEveryNumber) {
+  using Op = BinaryCrossEntropy;
+  const double huge = 1e300;
+  const double logits[] = {-INFINITY, -huge, -50, -1, -0x1p-12, 0, 0x1p-12, 1, 50, huge, INFINITY};
+  std::int64_t before = 0;
+  for (const double z : logits) {
+    const std::int64_t bin = Op::bin_of(z);
+    EXPECT_GE(bin, before) << z;
+    EXPECT_LT(bin, Op::kBins) << z;
+    before = bin;
+  }
+  EXPECT_EQ(Op::bin_of(-INFINITY), 0);
+  EXPECT_EQ(Op::bin_of(0), Op::kBins / 2);
+  EXPECT_EQ(Op::bin_of(INFINITY), Op::kBins - 1);
+  // 2^-12 wide at 0, four times that at 8.
+  EXPECT_EQ(Op::bin_of(10 * 0x1p-12 + 1e-5), Op::kBins / 2 + 9);
+  EXPECT_NEAR(static_cast<double>(Op::bin_of(8 + 100 * 0x1p-10) - Op::bin_of(8)), 100, 2);
 }
 
 TEST(BinaryCrossEntropy, MicroBatchesDivideByTheMiniBatch) {

@@ -24,7 +24,8 @@ OpCase to_f32(std::string name, const core::TensorDesc& x) {
   return {.name = std::move(name),
           .op = Cast{.to = DType::kF32},
           .inputs = {doubles(x)},
-          .op_in_f64 = Cast{.to = DType::kF64}};
+          .op_in_f64 = Cast{.to = DType::kF64},
+          .op_in_bf16 = Cast{.to = DType::kBF16}};
 }
 OpCase to_f64(std::string name, const core::TensorDesc& x) {
   return {.name = std::move(name), .op = Cast{.to = DType::kF64}, .inputs = {x}};
@@ -43,7 +44,8 @@ std::vector<OpCase> cast_cases() {
       {.name = "f32_to_itself",
        .op = Cast{.to = DType::kF32},
        .inputs = {floats({3, 5})},
-       .op_in_f64 = Cast{.to = DType::kF64}},
+       .op_in_f64 = Cast{.to = DType::kF64},
+       .op_in_bf16 = Cast{.to = DType::kBF16}},
       to_f32("empty", floats({0, 5})),
   };
   cases.push_back(to_f32("several_blocks_to_f32", floats({3, 7001})));
@@ -66,9 +68,9 @@ TEST(Cast, PassesValuesAndGradientsOn) {
 
 TEST(Cast, TakesAndGivesFloatingPointOnly) {
   EXPECT_EQ(core::Op(Cast{.to = DType::kI32}).define(std::vector{floats({3})}).error().message,
-            "to = i32: f32 and f64 are accepted");
+            "to = i32: bf16, f32 and f64 are accepted");
   EXPECT_EQ(core::Op(Cast{.to = DType::kF32}).define(std::vector{integers({3})}).error().message,
-            "input x is i32: f32 or f64 is wanted");
+            "input x is i32: bf16, f32 or f64 is wanted");
 }
 
 }  // namespace

@@ -19,10 +19,13 @@ OpCase bags(std::string name, std::int64_t vocab, std::int64_t features, core::S
   EmbeddingBag op{.vocab = vocab, .features = features, .mode = mode};
   EmbeddingBag in_f64 = op;
   in_f64.dtype = DType::kF64;
+  EmbeddingBag in_bf16 = in_f64;
+  in_bf16.dtype = DType::kBF16;
   return {.name = std::move(name),
           .op = op,
           .inputs = {integers(ids)},
           .op_in_f64 = in_f64,
+          .op_in_bf16 = in_bf16,
           .large = large,
           .classes = vocab,
           .third = third};
@@ -98,7 +101,7 @@ TEST(EmbeddingBag, WhatDoesNotFitIsRefusedWithItsValues) {
             "vocab = 3 and features = 0 must be at least 1");
   EXPECT_EQ(
       refusal(EmbeddingBag{.vocab = 3, .features = 2, .dtype = DType::kI32}, {integers({2, 3})}),
-      "dtype = i32: a table is f32 or f64");
+      "dtype = i32: bf16, f32 and f64 are accepted");
 }
 
 }  // namespace

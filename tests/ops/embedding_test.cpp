@@ -18,6 +18,7 @@ OpCase embedding(std::string name, std::int64_t vocab, std::int64_t features, co
           .op = Embedding{.vocab = vocab, .features = features},
           .inputs = {integers(ids)},
           .op_in_f64 = Embedding{.vocab = vocab, .features = features, .dtype = DType::kF64},
+          .op_in_bf16 = Embedding{.vocab = vocab, .features = features, .dtype = DType::kBF16},
           .large = large,
           .classes = vocab};
 }

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/ops/vocab_parallel_cross_entropy.hpp"
 #include "tests/support/conformance/op_case.hpp"
 
 namespace soapstone::conformance {
@@ -78,8 +79,53 @@ TEST(SoftmaxCrossEntropy, WithoutALabelNothingIsAdded) {
                           {{"logits", {0, l, 7, 7}}, {"labels", {1, core::kNoLabel}}});
   EXPECT_THAT(r.at("loss"), ElementsAre(DoubleNear(std::log(4.0 / 3) / 2, 1e-15)));
   EXPECT_THAT(r.at("correct"), ElementsAre(1));
+  EXPECT_THAT(r.at("labelled"), ElementsAre(1));
   EXPECT_THAT(r.at("grad logits"),
               ElementsAre(DoubleNear(0.125, 1e-15), DoubleNear(-0.125, 1e-15), 0, 0));
+  EXPECT_FALSE(r.contains("top5"));  // of evaluations alone
+}
+
+std::vector<double> top5_of(const core::Op& op, std::vector<double> logits,
+                            std::vector<double> labels) {
+  const auto rows = static_cast<std::int64_t>(labels.size());
+  const auto classes = static_cast<std::int64_t>(logits.size()) / rows;
+  return evaluate_without_training(op, {floats({rows, classes}), integers({rows})},
+                                   {{"logits", std::move(logits)}, {"labels", std::move(labels)}})
+      .at("top5");
+}
+
+// Of seven logits the labels' are the fifth and the sixth; where all are equal, the first five
+// classes are the answer.
+TEST(SoftmaxCrossEntropy, TheFiveLargestLogitsAreTheAnswer) {
+  const auto top5 = [](std::vector<double> logits, std::vector<double> labels) {
+    const auto one = top5_of(SoftmaxCrossEntropy{}, logits, labels);
+    EXPECT_EQ(one, top5_of(core::VocabParallelCrossEntropy{}, logits, labels));
+    return one.at(0);
+  };
+  const std::vector<double> descending{7, 6, 5, 4, 3, 2, 1};
+  EXPECT_EQ(top5(descending, {4}), 1);
+  EXPECT_EQ(top5(descending, {5}), 0);
+  EXPECT_EQ(top5(descending, {core::kNoLabel}), 0);
+  const std::vector<double> equal(7, 1.5);
+  EXPECT_EQ(top5(equal, {4}), 1);
+  EXPECT_EQ(top5(equal, {5}), 0);
+  EXPECT_EQ(top5({1, 2, 1, 2, 1, 2, 7, 6, 5, 4, 3, 2}, {0, 4}), 1);  // the sixth and the fifth
+}
+
+std::vector<std::string> metrics_of(std::vector<core::TensorDesc> inputs) {
+  std::vector<std::string> names;
+  const auto definition = SoftmaxCrossEntropy{}.define(inputs);
+  for (const core::Metric& m : definition->metrics) names.push_back(m.name);
+  return names;
+}
+
+TEST(SoftmaxCrossEntropy, MetricsAreThoseThatMakeSense) {
+  EXPECT_THAT(metrics_of({floats({8, 5}), integers({8})}), ElementsAre("accuracy"));
+  EXPECT_THAT(metrics_of({floats({8, 6}), integers({8})}),
+              ElementsAre("accuracy", "top5_accuracy"));
+  EXPECT_THAT(metrics_of({floats({8, 3, 50}), integers({8, 3})}),
+              ElementsAre("accuracy", "top5_accuracy", "perplexity"));
+  EXPECT_THAT(metrics_of({floats({8, 3, 4, 2}), integers({8, 3, 4})}), ElementsAre("accuracy"));
 }
 
 }  // namespace

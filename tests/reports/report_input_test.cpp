@@ -29,9 +29,18 @@ TEST_F(TraceOfAReport, IsOfThePlan) {
 }
 
 TEST_F(TraceOfAReport, IsRefusedWhereItIsOfAnotherPlan) {
-  EXPECT_THAT(after([](Trace& t) { t.plan_hash ^= 1; }),
-              testing::AllOf(HasSubstr("the trace is of plan " + hex(in_.predicted.plan_hash ^ 1)),
-                             HasSubstr("accepted: plan " + hex(in_.predicted.plan_hash))));
+  const auto both = [](std::uint64_t hash) { return hex(hash ^ 1) + " and " + hex(hash) + ")"; };
+  EXPECT_EQ(after([](Trace& t) { t.plan_hash ^= 1; }),
+            "the trace of mlp and what is asked for have another cluster, optimizer, clipping or "
+            "kernels (plan " +
+                both(in_.predicted.plan_hash));
+  EXPECT_EQ(after([](Trace& t) { t.plan_hash ^= 1, t.strategy_hash ^= 1; }),
+            "the trace of mlp and what is asked for have different strategies (strategy " +
+                both(in_.predicted.strategy_hash));
+  EXPECT_EQ(after([](Trace& t) { t.plan_hash ^= 1, t.strategy_hash ^= 1, t.graph_hash ^= 1; }),
+            "the trace of mlp and what is asked for have another batch, number type or options of "
+            "the model (graph " +
+                both(in_.predicted.graph_hash));
   EXPECT_EQ(after([](Trace& t) { t.graph = "alexnet"; }),
             "the trace is of graph alexnet; accepted: mlp");
 }

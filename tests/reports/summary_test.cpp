@@ -15,7 +15,7 @@ const char* const kLines =
     R"({"kind":"step","step":1,"epoch":0,"loss":2.5,"samples_per_second":100}
 {"kind":"step","step":2,"epoch":0,"loss":1.25,"accuracy":0.5,"samples_per_second":200.4}
 
-{"kind":"evaluation","step":2,"epoch":0,"samples":10,"loss":1.5,"accuracy":0.875}
+{"kind":"evaluation","step":2,"epoch":0,"samples":10,"loss":1.5,"accuracy":0.875,"auc":0.91234,"auc_error":0.001}
 {"kind":"step","step":3,"epoch":1,"loss":null,"samples_per_second":300}
 )";
 
@@ -23,9 +23,10 @@ TEST(TrainingMetrics, AreReadLineByLine) {
   const auto metrics = metrics_from_text(kLines, "metrics.jsonl");
   ASSERT_TRUE(metrics) << metrics.error().message;
   ASSERT_EQ(metrics->steps.size(), 3u);
-  EXPECT_EQ(metrics->steps[1], (StepMetrics{2, 0, 1.25, 0.5, 200.4}));
+  EXPECT_EQ(metrics->steps[1], (StepMetrics{2, 0, 1.25, 200.4, {{"accuracy", 0.5}}}));
   EXPECT_EQ(metrics->steps[2].loss, std::nullopt);
-  EXPECT_EQ(metrics->evaluations, (std::vector<EvaluationMetrics>{{2, 0, 1.5, 0.875}}));
+  EXPECT_EQ(metrics->evaluations,
+            (std::vector<EvaluationMetrics>{{2, 0, 1.5, {{"accuracy", 0.875}, {"auc", 0.91234}}}}));
   EXPECT_TRUE(metrics_from_text("", "empty")->steps.empty());
 }
 
@@ -51,7 +52,10 @@ TEST(Summary, HoldsAllItIsGiven) {
   EXPECT_THAT(page, HasSubstr("| compute | "));
   EXPECT_THAT(page, HasSubstr("| +25.0 % |"));  // 10 ms for 8 ms
   EXPECT_THAT(page,
-              HasSubstr("| 1 | 1.2500 | 1.5000 | 87.50 % | 200 |\n| 2 | – | – | – | 300 |\n"));
+              HasSubstr("| epoch | loss | test loss | test accuracy | test auc | samples/s |\n"
+                        "|---|---|---|---|---|---|\n"
+                        "| 1 | 1.2500 | 1.5000 | 87.50 % | 0.9123 | 200 |\n"
+                        "| 2 | – | – | – | – | 300 |\n"));
 }
 
 TEST(Summary, LeavesOutWhatItIsNotGiven) {

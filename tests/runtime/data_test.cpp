@@ -121,7 +121,7 @@ TEST(FashionMnist, labels_out_of_range_and_counts_that_differ_are_refused) {
   };
   EXPECT_EQ(error(header({2}) + std::string("\x01\x09", 2)), "accepted");
   EXPECT_THAT(error(header({2}) + std::string("\x01\x0a", 2)),
-              HasSubstr("at offset 9: expected a label below 10, found 10"));
+              HasSubstr("at offset 9: sample 1 of fashion-mnist has label 10; accepted: 0 to 9"));
   EXPECT_THAT(error(header({3}) + std::string("\x01\x02\x03", 3)), HasSubstr("expected 2 labels"));
 }
 

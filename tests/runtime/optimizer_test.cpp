@@ -47,6 +47,30 @@ TEST(OptimizerSettings, states_per_weight_follow_from_the_kind) {
   EXPECT_EQ(optimizer_states({.kind = core::OptimizerKind::kAdagrad}), 1);
 }
 
+TEST(OptimizerSettings, tables_may_have_an_optimizer_of_their_own) {
+  EXPECT_FALSE(table_update_of({}, 0, 10).has_value());
+  const OptimizerSettings settings{.learning_rate = 0.4,
+                                   .momentum = 0.9,
+                                   .weight_decay = 0.1,
+                                   .nesterov = true,
+                                   .table_kind = core::TableOptimizer::kAdagrad,
+                                   .table_learning_rate = 0.1,
+                                   .schedule = LearningRateSchedule::kStep,
+                                   .decay_every_steps = 5,
+                                   .decay = 0.5};
+  const auto update = *table_update_of(settings, 7, 10);
+  EXPECT_EQ(update.kind, core::OptimizerKind::kAdagrad);
+  EXPECT_DOUBLE_EQ(update.learning_rate, 0.05);
+  EXPECT_EQ(update.momentum, 0);
+  EXPECT_EQ(update.weight_decay, 0);
+  const core::LowerOptions how = lower_options(settings);
+  EXPECT_EQ(how.optimizer_states, 1);
+  EXPECT_EQ(how.table_states, 1);
+  EXPECT_TRUE(how.by_rows);
+  EXPECT_FALSE(lower_options({.momentum = 0.9}).by_rows);
+  EXPECT_TRUE(lower_options({.momentum = 0}).by_rows);
+}
+
 TEST(OptimizerSettings, the_update_knows_its_step) {
   const auto update = update_of({.kind = core::OptimizerKind::kAdamW, .weight_decay = 0.5}, 7, 10);
   EXPECT_EQ(update.kind, core::OptimizerKind::kAdamW);

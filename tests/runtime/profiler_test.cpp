@@ -44,6 +44,17 @@ TEST(MeasureCopy, more_bytes_take_longer) {
   EXPECT_GT(large.median, small.median);
 }
 
+TEST(MeasureRowUpdate, more_rows_take_longer) {
+  const auto communicator = make_local_communicator(1);
+  const MeasureOptions quick{.least_repeats = 5, .most_repeats = 9, .seconds = 0.05};
+  for (const int states : {0, 1}) {
+    const auto few = measure_row_update(*communicator, 16, 32, states, core::DType::kF32, quick);
+    const auto many =
+        measure_row_update(*communicator, 1 << 15, 32, states, core::DType::kF32, quick);
+    EXPECT_GT(many.median, few.median);
+  }
+}
+
 TEST(ProbeLinks, pairs_are_probed_at_once_and_figures_are_the_line_through_them) {
   const auto communicator = make_local_communicator(5);
   const std::pair<std::uint32_t, std::uint32_t> pairs[] = {{0, 3}, {4, 1}};

@@ -18,6 +18,8 @@
 #include "core/file.hpp"
 #include "core/lower.hpp"
 #include "core/models/models.hpp"
+#include "core/ops/softmax_cross_entropy.hpp"
+#include "core/ops/vocab_parallel_cross_entropy.hpp"
 #include "kernels/catalog.hpp"
 #include "runtime/checkpoint.hpp"
 #include "runtime/comm/local.hpp"
@@ -52,6 +54,11 @@ class TrainerTest : public testing::Test {
     for (int d = 0; d < devices; ++d) list.emplace_back(static_cast<std::uint32_t>(d));
     return core::data_parallel(graph, list);
   }
+  static double accuracy(const core::Result<TrainReport>& report) {
+    const core::MetricValue& first = report->last_evaluation->metrics.at(0);
+    EXPECT_EQ(first.name, "accuracy");
+    return first.value;
+  }
   std::vector<nlohmann::json> lines(const std::filesystem::path& path) {
     std::ifstream in(path);
     std::vector<nlohmann::json> out;
@@ -68,6 +75,7 @@ class TrainerTest : public testing::Test {
   core::Graph graph = core::build_model("mlp", {.batch = 16, .dtype = core::DType::kF64}).value();
   kernels::HostCatalog catalog;
   DataSets data = make_synthetic_data(graph, 2, 100, 37).value();
+  std::vector<std::unique_ptr<DataSource>> plain;  // behind others
   std::filesystem::path folder;
 };
 
@@ -98,7 +106,7 @@ TEST_F(TrainerTest, an_evaluation_counts_every_sample_once) {
   ASSERT_TRUE(report) << report.error().message;
   ASSERT_TRUE(report->last_evaluation);
   EXPECT_EQ(report->last_evaluation->samples, 37);
-  const double right = report->last_evaluation->accuracy * 37;
+  const double right = accuracy(report) * 37;
   EXPECT_NEAR(right, std::round(right), 1e-9);
 
   options.checkpoint = folder / "ck";
@@ -121,8 +129,257 @@ TEST_F(TrainerTest, an_evaluation_counts_every_sample_once) {
   const auto once =
       train(*communicator, {whole, alone, cluster, catalog, *data.train, data.test.get()}, again);
   ASSERT_TRUE(once) << once.error().message;
-  EXPECT_NEAR(once->last_evaluation->accuracy, report->last_evaluation->accuracy, 1e-9);
+  EXPECT_NEAR(accuracy(once), accuracy(report), 1e-9);
   EXPECT_NEAR(once->last_evaluation->loss, report->last_evaluation->loss, 1e-9);
+}
+
+// The figures of an evaluation by name; those of the last step of the training before it as
+// "training accuracy".
+std::map<std::string, double> figures(const core::Result<TrainReport>& report,
+                                      const TrainProgress& last) {
+  std::map<std::string, double> out{{"loss", report->last_evaluation->loss}};
+  for (const core::MetricValue& m : report->last_evaluation->metrics) out[m.name] = m.value;
+  for (const core::MetricValue& m : last.metrics) out["training " + m.name] = m.value;
+  return out;
+}
+
+struct JudgedModel {
+  std::string model;
+  std::map<std::string, double> parameters;
+  std::vector<std::string> metrics;  // of evaluations and of training, ascending
+  // Splits the classes of the last layer and of the loss.
+  bool splits_vocabulary = false;
+};
+void PrintTo(const JudgedModel& m, std::ostream* out) { *out << m.model; }
+
+class Metrics : public TrainerTest, public testing::WithParamInterface<JudgedModel> {};
+
+// Samples 37 in batches of 12, two micro-batches in the second half.
+TEST_P(Metrics, are_those_of_one_device_under_every_strategy) {
+  const JudgedModel& judged = GetParam();
+  core::ModelOptions how{.batch = 12, .dtype = core::DType::kF64};
+  for (const auto& [name, value] : judged.parameters) how.parameters[name] = value;
+  const auto built = core::build_model(judged.model, how);
+  ASSERT_TRUE(built) << built.error().message;
+  graph = *built;
+  if (judged.splits_vocabulary) {
+    core::GraphSpec spec = graph.spec();
+    for (auto& op : spec.ops)
+      if (op.op == core::Op(core::SoftmaxCrossEntropy{})) op.op = core::VocabParallelCrossEntropy{};
+    graph = core::Graph::build(spec).value();
+  }
+  data = make_synthetic_data(graph, 2, 100, 37).value();
+  TrainProgress last;
+  TrainHooks hooks;
+  hooks.progress = [&](const TrainProgress& p) { last = p; };
+  for (const int micro_batches : {1, 2}) {
+    core::Strategy alone = core::single_device(graph);
+    alone.micro_batches = micro_batches;
+    const auto one = train_on(1, alone, steps(3), hooks);
+    ASSERT_TRUE(one) << one.error().message;
+    const auto want = figures(one, last);
+    std::vector<std::string> names;
+    for (const auto& [name, value] : want) names.push_back(name);
+    EXPECT_EQ(names, judged.metrics);
+    for (const std::uint64_t seed : {3u, 4u, 5u}) {
+      std::mt19937_64 random(seed);
+      core::Strategy strategy = interpreter::random_strategy(graph, 3, micro_batches, random);
+      if (judged.splits_vocabulary && seed == 3)
+        for (std::size_t i = 0; i < graph.ops().size(); ++i)
+          if (graph.ops()[i].name == "loss") {
+            strategy.ops[i].degrees.assign(graph.ops()[i].definition.axes.size(), 1);
+            strategy.ops[i].degrees.back() = 3;
+            strategy.ops[i].replicas = 1;
+            strategy.ops[i].devices = {core::DeviceId(2), core::DeviceId(0), core::DeviceId(1)};
+          }
+      const auto several = train_on(3, strategy, steps(3), hooks);
+      ASSERT_TRUE(several) << several.error().message;
+      const auto got = figures(several, last);
+      ASSERT_EQ(got.size(), want.size());
+      for (const auto& [name, value] : want)
+        EXPECT_NEAR(got.at(name), value, 1e-9 * std::max(1.0, std::abs(value)))
+            << name << ": " << interpreter::describe(graph, strategy);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    models, Metrics,
+    testing::Values(
+        JudgedModel{"mlp", {}, {"accuracy", "loss", "top5_accuracy", "training accuracy"}},
+        JudgedModel{"gpt",
+                    {{"layers", 1}, {"hidden", 8}, {"heads", 2}, {"vocab", 70}, {"seq", 6}},
+                    {"accuracy", "loss", "perplexity", "top5_accuracy", "training accuracy",
+                     "training perplexity"}},
+        JudgedModel{"gpt",
+                    {{"layers", 1}, {"hidden", 8}, {"heads", 2}, {"vocab", 70}, {"seq", 6}},
+                    {"accuracy", "loss", "perplexity", "top5_accuracy", "training accuracy",
+                     "training perplexity"},
+                    true},
+        JudgedModel{"xdl",
+                    {{"tables", 2}, {"rows", 50}, {"features", 4}},
+                    {"accuracy", "auc", "loss", "training accuracy"}},
+        JudgedModel{"candle-uno", {{"hidden", 8}, {"feature_layers", 1}, {"layers", 1}}, {"loss"}}),
+    [](const auto& c) {
+      return (c.param.model == "candle-uno" ? "candle_uno" : c.param.model) +
+             (c.param.splits_vocabulary ? "_split" : "");
+    });
+
+TEST_F(TrainerTest, perplexity_is_that_of_the_labels_there_are) {
+  graph =
+      core::build_model(
+          "gpt",
+          {.batch = 12,
+           .dtype = core::DType::kF64,
+           .parameters = {{"layers", 1}, {"hidden", 8}, {"heads", 2}, {"vocab", 70}, {"seq", 6}}})
+          .value();
+  data = make_synthetic_data(graph, 2, 100, 37).value();
+  const auto report = train_on(1, core::single_device(graph), steps(1));
+  ASSERT_TRUE(report) << report.error().message;
+  // All labels of the 37 samples count, none of the eleven that fill the last batch up.
+  const core::MetricValue& m = report->last_evaluation->metrics.at(2);
+  EXPECT_EQ(m.name, "perplexity");
+  EXPECT_NEAR(m.value, std::exp(report->last_evaluation->loss), 1e-9 * m.value);
+}
+
+// Weights that are 1e30 times the gradient overflow in the second step, on every backend alike.
+TEST_F(TrainerTest, a_loss_that_is_no_number_stops_all_ranks_and_names_the_operator) {
+  graph = core::build_model("mlp", {.batch = 16}).value();
+  data = make_synthetic_data(graph, 2, 100, 37).value();
+  for (const int ranks : {1, 2, 3}) {
+    TrainOptions options = steps(20);
+    options.optimizer.learning_rate = 1e30;
+    options.metrics = folder / "metrics.jsonl";
+    options.checkpoint = folder / "ck";
+    const auto report =
+        train_on(ranks, ranks == 1 ? core::single_device(graph) : data_parallel(ranks), options);
+    ASSERT_FALSE(report);
+    EXPECT_EQ(report.error().kind, core::ErrorKind::kFailed);
+    EXPECT_THAT(report.error().message,
+                testing::MatchesRegex("step 2: the loss is -?(nan|inf); first -?inf in operator "
+                                      "fc[123] \\(linear\\), forward, output y.*; learning rate "
+                                      "1e\\+30; no checkpoint was written"));
+    EXPECT_EQ(report.error().message.find("(rank ") != std::string::npos, ranks > 1);
+    const auto all = lines(options.metrics);
+    ASSERT_EQ(all.size(), 2u);
+    EXPECT_TRUE(all[0]["loss"].is_number());
+    EXPECT_TRUE(all[1]["loss"].is_null());
+    EXPECT_FALSE(std::filesystem::exists(options.checkpoint));
+  }
+}
+
+// A weight that is NaN in a checkpoint is found where it is, and the checkpoint stays.
+TEST_F(TrainerTest, a_planted_nan_is_named_with_its_weight) {
+  TrainOptions options = steps(3);
+  options.checkpoint = folder / "ck";
+  ASSERT_TRUE(train_on(1, core::single_device(graph), options));
+  Checkpoint c = load_checkpoint(options.checkpoint, graph).value();
+  const auto fc2 = graph.find_tensor("fc2.weight").value();
+  for (WholeTensor& t : c.weights)
+    if (t.tensor == fc2.value) {
+      const double nan = std::nan("");
+      std::memcpy(t.value.data() + 8 * 5, &nan, 8);
+    }
+  ASSERT_TRUE(save_checkpoint(options.checkpoint, graph, c));
+  const std::string bytes = core::read_file(options.checkpoint).value();
+  options.resume = options.checkpoint;
+  options.steps = 9;
+  for (const int ranks : {1, 2}) {
+    const auto report =
+        train_on(ranks, ranks == 1 ? core::single_device(graph) : data_parallel(ranks), options);
+    ASSERT_FALSE(report);
+    EXPECT_THAT(
+        report.error().message,
+        HasSubstr("step 4: the loss is nan; first nan in weight fc2.weight, before the step"));
+    EXPECT_THAT(report.error().message, HasSubstr("the last checkpoint, " +
+                                                  options.checkpoint.string() + ", is of step 3"));
+    EXPECT_EQ(core::read_file(options.checkpoint).value(), bytes);
+  }
+}
+
+// Passes another source on, with one value changed.
+class Planted final : public DataSource {
+ public:
+  Planted(const DataSource& from, std::string source, std::int64_t sample, double value)
+      : from_(from), source_(std::move(source)), sample_(sample), value_(value) {}
+  std::string_view name() const override { return from_.name(); }
+  std::int64_t samples() const override { return from_.samples(); }
+  core::Status check(const core::Graph& graph) const override { return from_.check(graph); }
+  void fill(const core::SourceSpec& source, std::span<const std::int64_t> samples,
+            const core::Box& box, void* out) const override {
+    from_.fill(source, samples, box, out);
+    const std::int64_t per_sample =
+        core::elements(box) / std::max<std::int64_t>(1, box[0].extent());
+    for (std::int64_t i = box[0].begin; i < box[0].end; ++i) {
+      if (source.name != source_ || samples[static_cast<std::size_t>(i)] != sample_) continue;
+      const std::int64_t at = (i - box[0].begin + 1) * per_sample - 1;
+      if (source.desc.dtype == core::DType::kI32)
+        static_cast<std::int32_t*>(out)[at] = static_cast<std::int32_t>(value_);
+      else
+        static_cast<double*>(out)[at] = value_;
+    }
+  }
+
+ private:
+  const DataSource& from_;
+  std::string source_;
+  std::int64_t sample_;
+  double value_;
+};
+
+TEST_F(TrainerTest, a_nan_in_the_data_is_named_with_its_sample) {
+  data.train = std::make_unique<Planted>(*plain.emplace_back(std::move(data.train)), "images", 29,
+                                         std::nan(""));
+  for (const int ranks : {1, 2}) {
+    core::Strategy strategy = ranks == 1 ? core::single_device(graph) : data_parallel(ranks);
+    strategy.micro_batches = ranks;
+    const auto report = train_on(ranks, strategy, steps(6));
+    ASSERT_FALSE(report);
+    EXPECT_THAT(report.error().message,
+                HasSubstr("the loss is nan; first nan in the data, source images of synthetic, "
+                          "sample 29"));
+  }
+}
+
+TEST_F(TrainerTest, a_label_out_of_range_is_named_with_its_sample) {
+  data.train =
+      std::make_unique<Planted>(*plain.emplace_back(std::move(data.train)), "labels", 29, 10);
+  const auto communicator = make_local_communicator(1);
+  const core::Cluster cluster = interpreter::cluster_of(1);
+  const core::Strategy alone = core::single_device(graph);
+  const core::Status status = guarded(*communicator, [&]() -> core::Status {
+    SOAPSTONE_TRY(train(*communicator, {graph, alone, cluster, catalog, *data.train}, steps(6)));
+    return {};
+  });
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().message,
+            "data synthetic: source labels, sample 29: 10; accepted: 0 to 9");
+}
+
+TEST_F(TrainerTest, an_id_beyond_its_table_is_named_with_its_place) {
+  graph =
+      core::build_model(
+          "gpt",
+          {.batch = 12,
+           .dtype = core::DType::kF64,
+           .parameters = {{"layers", 1}, {"hidden", 8}, {"heads", 2}, {"vocab", 70}, {"seq", 6}}})
+          .value();
+  data = make_synthetic_data(graph, 2, 100, 37).value();
+  for (const int id : {70, -1}) {
+    const Planted planted(*data.train, "tokens", 29, id);
+    const auto communicator = make_local_communicator(2);
+    const core::Cluster cluster = interpreter::cluster_of(2);
+    const core::Strategy both = data_parallel(2);
+    const core::Status status = guarded(*communicator, [&]() -> core::Status {
+      SOAPSTONE_TRY(train(*communicator, {graph, both, cluster, catalog, planted}, steps(8)));
+      return {};
+    });
+    ASSERT_FALSE(status);
+    EXPECT_EQ(status.error().message,
+              fmt::format("data synthetic: source tokens, sample 29, position [5]: {}; accepted: 0 "
+                          "to 69",
+                          id));
+  }
 }
 
 // With batch_norm, an evaluation goes by the running averages; what fills the last batch up counts
@@ -133,14 +390,14 @@ TEST_F(TrainerTest, an_evaluation_counts_every_sample_once_with_batch_norm) {
   TrainOptions options = steps(3);
   const auto alone = train_on(1, core::single_device(graph), options);
   ASSERT_TRUE(alone) << alone.error().message;
-  const double right = alone->last_evaluation->accuracy * 37;
+  const double right = accuracy(alone) * 37;
   EXPECT_NEAR(right, std::round(right), 1e-9);
   EXPECT_GT(right, 0);
   for (const std::uint64_t seed : {3u, 4u}) {
     const auto report = train_on(3, random_strategy(3, seed), options);
     ASSERT_TRUE(report) << report.error().message;
     EXPECT_NEAR(report->last_evaluation->loss, alone->last_evaluation->loss, 1e-9);
-    EXPECT_NEAR(report->last_evaluation->accuracy * 37, right, 1e-9);
+    EXPECT_NEAR(accuracy(report) * 37, right, 1e-9);
   }
 }
 
@@ -222,6 +479,12 @@ TEST_F(TrainerTest, bad_checkpoints_are_refused_with_what_is_wrong) {
   seed.resume = options.checkpoint;
   seed.seed = 99;
   EXPECT_THAT(train_on(1, core::single_device(graph), seed).error().message, HasSubstr("seed 4"));
+
+  TrainOptions tables = steps(4);
+  tables.resume = options.checkpoint;
+  tables.optimizer.table_kind = core::TableOptimizer::kAdagrad;
+  EXPECT_THAT(train_on(1, core::single_device(graph), tables).error().message,
+              HasSubstr("tables were trained with sgd, this run has adagrad"));
 
   graph = core::build_model("mlp", {.batch = 8, .dtype = core::DType::kF64}).value();
   data = make_synthetic_data(graph, 2, 100, 37).value();

@@ -181,6 +181,18 @@ INSTANTIATE_TEST_SUITE_P(
                            with({{"kv_heads", 2}, {"ffn", 24}, {"window", 3}}, kSmallTransformer)},
                     Family{"mixtral-8x7b",
                            with({{"kv_heads", 2}, {"ffn", 24}, {"experts", 4}}, kSmallTransformer)},
+                    Family{"deepseek-v2-lite", with({{"q_rank", 6},
+                                                     {"kv_rank", 10},
+                                                     {"nope_dim", 4},
+                                                     {"rope_dim", 2},
+                                                     {"value_dim", 3},
+                                                     {"ffn", 24},
+                                                     {"dense_layers", 1},
+                                                     {"expert_ffn", 8},
+                                                     {"experts", 4},
+                                                     {"experts_per_token", 2},
+                                                     {"shared_experts", 2}},
+                                                    kSmallTransformer)},
                     Family{"rnnlm", kSmallRecurrent}, Family{"rnntc", kSmallRecurrent},
                     Family{"nmt", kSmallRecurrent}, Family{"dlrm", kSmallTables},
                     Family{"xdl", kSmallTables},
@@ -190,6 +202,86 @@ INSTANTIATE_TEST_SUITE_P(
       std::replace(name.begin(), name.end(), '-', '_');
       return name;
     });
+
+// Tables are updated by the rows that a step meets: gathered, merged, and clipped by a norm of
+// merged rows.
+struct TableSetting {
+  const char* name;
+  OptimizerSettings optimizer;
+};
+void PrintTo(const TableSetting& s, std::ostream* out) { *out << s.name; }
+class Tables : public testing::TestWithParam<TableSetting> {};
+
+TEST_P(Tables, updated_by_rows_equal_one_device) {
+  for (const char* model : {"dlrm", "xdl"})
+    for (const int micro_batches : {1, 3}) {
+      std::map<std::string, double> parameters = kSmallTables;
+      parameters["bag"] = 2;
+      Bench bench(core::build_model(
+                      model, {.batch = 12, .dtype = core::DType::kF64, .parameters = parameters})
+                      .value(),
+                  4);
+      VerifyOptions options = few_steps();
+      options.optimizer = GetParam().optimizer;
+      std::mt19937_64 random(31);
+      std::vector<core::Strategy> strategies{core::data_parallel(bench.graph, first_devices(4))};
+      for (int k = 0; k < 5; ++k)
+        strategies.push_back(interpreter::random_strategy(bench.graph, 4, micro_batches, random));
+      if (micro_batches > 1) strategies.erase(strategies.begin());
+      int by_rows = 0;
+      const auto plan = core::lower(bench.graph, strategies.back(), bench.cluster, bench.catalog,
+                                    lower_options(options.optimizer));
+      for (const core::Task& task : plan->classes[0].tasks)
+        by_rows += task.kind == core::TaskKind::kUpdateRows;
+      const auto verdicts = bench.run(strategies, options);
+      ASSERT_TRUE(verdicts) << verdicts.error().message;
+      for (std::size_t k = 0; k < strategies.size(); ++k)
+        EXPECT_LE((*verdicts)[k].worst_relative_difference, 1e-9)
+            << model << " " << core::print((*verdicts)[k]) << "\n"
+            << interpreter::describe(bench.graph, strategies[k]);
+      EXPECT_GT(by_rows, 0) << interpreter::describe(bench.graph, strategies.back());
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Optimizers, Tables,
+    testing::Values(TableSetting{"sgd", {.momentum = 0}},
+                    TableSetting{"adagrad",
+                                 {.kind = core::OptimizerKind::kAdagrad, .learning_rate = 0.01}},
+                    TableSetting{"sgd_clipped", {.momentum = 0, .clip_gradient_norm = 0.05}},
+                    TableSetting{"adagrad_clipped",
+                                 {.kind = core::OptimizerKind::kAdagrad,
+                                  .learning_rate = 0.01,
+                                  .clip_gradient_norm = 0.05}},
+                    TableSetting{"sgd_beside_adamw",
+                                 {.kind = core::OptimizerKind::kAdamW,
+                                  .learning_rate = 0.01,
+                                  .weight_decay = 0.1,
+                                  .table_kind = core::TableOptimizer::kSgd,
+                                  .table_learning_rate = 0.1}},
+                    TableSetting{"adagrad_beside_momentum",
+                                 {.momentum = 0.9,
+                                  .weight_decay = 1e-3,
+                                  .clip_gradient_norm = 0.05,
+                                  .table_kind = core::TableOptimizer::kAdagrad}}),
+    [](const auto& instance) { return std::string(instance.param.name); });
+
+// The gradients of the first step and the weights after all are those that whole gradients give.
+TEST(VerifyOf, updates_by_rows_are_those_by_whole_gradients) {
+  Bench bench(core::build_model(
+                  "dlrm", {.batch = 6, .dtype = core::DType::kF64, .parameters = kSmallTables})
+                  .value(),
+              2);
+  VerifyOptions options = few_steps();
+  options.optimizer = {.momentum = 0, .clip_gradient_norm = 0.05};
+  const core::Strategy strategies[] = {core::data_parallel(bench.graph, first_devices(2))};
+  const auto by_rows = bench.run(strategies, options);
+  options.optimizer.weight_decay = 1e-300;  // moves nothing, but makes rows of zeros ones to update
+  const auto whole = bench.run(strategies, options);
+  ASSERT_TRUE(by_rows && whole);
+  EXPECT_DOUBLE_EQ(by_rows->front().first_loss, whole->front().first_loss);
+  EXPECT_NEAR(by_rows->front().last_loss, whole->front().last_loss, 1e-14);
+}
 
 TEST(VerifyOf, the_loss_falls) {
   Bench bench("mlp", 2, 32);
@@ -212,14 +304,23 @@ TEST(VerifyOf, the_same_strategy_twice_gives_the_same_bits) {
 }
 
 TEST(VerifyOf, leaving_out_any_gradient_transfer_is_noticed) {
-  for (const char* model : {"mlp", "inception-block", "transformer-block"}) {
-    Bench bench(model, 2);
-    const core::Strategy strategies[] = {core::data_parallel(bench.graph, first_devices(2))};
-    const auto plan = core::lower(bench.graph, strategies[0], bench.cluster, bench.catalog);
-    const auto moved = gradient_transfers(*plan, bench.graph);
-    ASSERT_GT(moved.size(), 3u) << model;
+  for (const std::string model : {"mlp", "inception-block", "transformer-block", "dlrm"}) {
+    const bool has_tables = model == "dlrm";
+    Bench bench(
+        core::build_model(
+            model, {.batch = 6,
+                    .dtype = core::DType::kF64,
+                    .parameters = has_tables ? kSmallTables : std::map<std::string, double>{}})
+            .value(),
+        2);
     VerifyOptions options = few_steps();
     options.steps = 2;
+    if (has_tables) options.optimizer.table_kind = core::TableOptimizer::kSgd;
+    const core::Strategy strategies[] = {core::data_parallel(bench.graph, first_devices(2))};
+    const auto plan = core::lower(bench.graph, strategies[0], bench.cluster, bench.catalog,
+                                  lower_options(options.optimizer));
+    const auto moved = gradient_transfers(*plan, bench.graph);
+    ASSERT_GT(moved.size(), 3u) << model;
     for (std::size_t k = 0; k < moved.size(); ++k) {
       // Attention does not depend on the bias of its keys, which adds the same to all scores of a
       // query: this gradient is zero on every device.

@@ -60,6 +60,9 @@ TEST(Diff, ComparesDifferentPlansByNameAndDifferentGraphsNotAtAll) {
   b.plan_hash ^= 1;
   const TraceDiff d = diff(a, b).value();
   EXPECT_FALSE(d.same_plan);
+  EXPECT_EQ(d.difference,
+            fmt::format("another cluster, optimizer, clipping or kernels (plan {} and {})",
+                        hex(a.plan_hash), hex(b.plan_hash)));
   EXPECT_TRUE(d.worst.empty());
   EXPECT_FALSE(d.labels.empty());
   b.graph = "other";

@@ -233,6 +233,8 @@ TEST_F(CostDatabaseTest, MeasuredCostsComeFirstAndSayTheirSource) {
     ASSERT_TRUE(db.put(cost_key(required.list()[k], 1), {1_ms, 0_ms, 5}));
   ASSERT_TRUE(db.put(CurveKey::copy(toy, 1), 1000, {4_us, 0_ns, 5}));
   ASSERT_TRUE(db.put(CurveKey::update(toy, 1, 1, DType::kF32), 10, {7_us, 0_ns, 5}));
+  ASSERT_TRUE(db.put(CurveKey::update_rows(toy, 1, 16, 0, DType::kF32), 100, {2_us, 0_ns, 5}));
+  ASSERT_TRUE(db.put(CurveKey::update_rows(toy, 1, 64, 0, DType::kF32), 100, {8_us, 0_ns, 5}));
   ASSERT_TRUE(db.put(CurveKey::message("small", "pcie", 1), 0, {1_us, 0_ns, 5}));
   ASSERT_TRUE(db.put(CurveKey::message("small", "pcie", 1), 1000, {5_us, 0_ns, 5}));
   const MeasuredModel model = MeasuredModel::load(db, 1, roofline).value();
@@ -249,6 +251,17 @@ TEST_F(CostDatabaseTest, MeasuredCostsComeFirstAndSayTheirSource) {
   EXPECT_EQ(model.copy(Bytes(400), Bytes(1600), toy).time, 8_us);
   EXPECT_EQ(model.update(10, 1, DType::kF32, toy).time, 7_us);
   EXPECT_EQ(model.update(10, 2, DType::kF32, toy).source, CostSource::kRoofline);
+  // By rows at the nearest widths.
+  const auto rows = [&](std::int64_t features, int states = 0) {
+    return model.update_rows(100, features, states, DType::kF32, toy);
+  };
+  EXPECT_EQ(rows(64).time, 8_us);
+  EXPECT_EQ(rows(64).source, CostSource::kMeasured);
+  EXPECT_EQ(rows(8).time, 2_us);
+  EXPECT_EQ(rows(40).time, 5_us);
+  EXPECT_EQ(rows(128).time, 16_us);
+  EXPECT_EQ(rows(40).source, CostSource::kFitted);
+  EXPECT_EQ(rows(64, 1).source, CostSource::kRoofline);
   EXPECT_EQ(model.message(cluster, DeviceId(0), DeviceId(1), Bytes(500), 1).time, 3_us);
   // Latency once, the rest twice.
   EXPECT_EQ(model.message(cluster, DeviceId(0), DeviceId(1), Bytes(500), 2).time,

@@ -48,6 +48,9 @@ TEST(Roofline, CopiesUpdatesAndMessagesAreBytesOverBandwidth) {
   EXPECT_EQ(model.copy(Bytes(0), Bytes(0), toy).time, 0_ms);
   // Weight, gradient, momentum read, weight and momentum written: 5 × 40 MB.
   EXPECT_EQ(model.update(10'000'000, 1, DType::kF32, toy).time, 2_ms);
+  // 9 million weights in 1 million rows: gradient, weight and state read, the latter two written: 5
+  // × 36 MB; and 36 bytes per id to sort.
+  EXPECT_EQ(model.update_rows(1'000'000, 9, 1, DType::kF32, toy).time, 2_ms + 160_us);
   EXPECT_EQ(model.message(cluster, DeviceId(0), DeviceId(1), Bytes(10'000'000), 1).time, 1_ms);
   EXPECT_EQ(model.message(cluster, DeviceId(0), DeviceId(2), Bytes(1'000'000), 3).time, 3_ms);
 }

@@ -60,8 +60,8 @@ TEST(Simulate, ChainOverTwoDevicesIsTheSumOfItsParts) {
   b.costs.on_message = [](auto, auto, auto, auto) { return 1_ms; };
   Strategy s = single_device(b.graph);
   s.ops[1].devices = s.ops[2].devices = {DeviceId(1)};
-  // fc1, the message, fc2, loss.
-  EXPECT_EQ(b.trace(s).step_time, 10_ms + 1_ms + 10_ms + 10_ms);
+  // fc1, the message, fc2, the two steps of the loss in an evaluation.
+  EXPECT_EQ(b.trace(s).step_time, 10_ms + 1_ms + 10_ms + 10_ms + 10_ms);
 }
 
 TEST(Simulate, PackingAndUnpackingBelongToATransfer) {
@@ -76,7 +76,7 @@ TEST(Simulate, PackingAndUnpackingBelongToATransfer) {
   Strategy s = single_device(b.graph);
   s.ops[1].devices = s.ops[2].devices = {DeviceId(1)};
   // The load of x is 192 bytes too.
-  EXPECT_EQ(b.trace(s).step_time, 2_ms + 10_ms + (2_ms + 1_ms + 2_ms) + 10_ms + 10_ms);
+  EXPECT_EQ(b.trace(s).step_time, 2_ms + 10_ms + (2_ms + 1_ms + 2_ms) + 10_ms + 10_ms + 10_ms);
 }
 
 TEST(Simulate, TwoLanesHideGradientSumsBehindTheBackwardPass) {
@@ -93,6 +93,32 @@ TEST(Simulate, TwoLanesHideGradientSumsBehindTheBackwardPass) {
     EXPECT_EQ(t.step_time, lanes == 1 ? compute + sum + sum + updates : compute + sum + updates)
         << lanes << " lanes";
   }
+}
+
+// A table of 40 rows and 8 features: cut by rows, a device updates its share of the ids' rows.
+TEST(Simulate, UpdatesOfRowsGoByTheRowsThatAreMet) {
+  Bench b(small_cluster(1, 2, 1));
+  b.graph = build_model("xdl",
+                        {.batch = 10, .parameters = {{"tables", 1}, {"rows", 40}, {"features", 8}}})
+                .value();
+  b.options = lower_options(OptimizerKind::kSgd, 0, 0, TableOptimizer::kSame);
+  b.costs.on_update_rows = [](std::int64_t rows, std::int64_t features) {
+    return Nanoseconds(1000 * rows + features);
+  };
+  const auto taken = [&](const Strategy& s) {
+    const Trace t = b.trace(s);
+    const auto span = span_of(t, "table0.table update of rows", DeviceId(0));
+    return t.spans.end[span] - t.spans.start[span];
+  };
+  Strategy s = single_device(b.graph);
+  EXPECT_EQ(taken(s), 10_us + 8_ns);
+  EXPECT_EQ(taken(data_parallel(b.graph, devices(2))), 10_us + 8_ns);  // each has the whole table
+  s.ops[0].devices = devices(2);
+  s.ops[0].degrees[2] = 2;  // d
+  EXPECT_EQ(taken(s), 10_us + 4_ns);
+  s.ops[0].degrees[2] = 1;
+  s.ops[0].degrees[3] = 2;  // vocab
+  EXPECT_EQ(taken(s), 5_us + 8_ns);
 }
 
 TEST(Simulate, TheEarlyOneWaitsForTheLateOne) {
@@ -164,7 +190,7 @@ TEST(Simulate, MemoryIsAliveFromFirstUseToLast) {
   EXPECT_GE(m.live_peak.value, kept + x + labels + y1 + g2);
   EXPECT_LE(m.live_peak, m.arena);
   EXPECT_EQ(m.value.back().value,
-            kept + 4 + 4);  // the two scalars, loss and correct, are never given up before the end
+            kept + 3 * 4);  // the three scalars of the loss are never given up before the end
 }
 
 TEST(Simulate, RefusesAPlanOfAnotherGraphOrCluster) {

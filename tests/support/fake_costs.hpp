@@ -15,6 +15,7 @@ struct FakeCosts final : CostModel {
   std::function<Nanoseconds(const LocalProblem&, const Step&)> on_compute;
   std::function<Nanoseconds(Bytes read, Bytes written)> on_copy;
   std::function<Nanoseconds(std::int64_t elements)> on_update;
+  std::function<Nanoseconds(std::int64_t rows, std::int64_t features)> on_update_rows;
   std::function<Nanoseconds(DeviceId src, DeviceId dst, Bytes, int sharing)> on_message;
 
   Cost compute(const LocalProblem& problem, int step, std::string_view,
@@ -29,6 +30,11 @@ struct FakeCosts final : CostModel {
   }
   Cost update(std::int64_t elements, int, DType, const DeviceKind&) const override {
     return {on_update ? on_update(elements) : Nanoseconds(0), CostSource::kMeasured};
+  }
+  Cost update_rows(std::int64_t rows, std::int64_t features, int, DType,
+                   const DeviceKind&) const override {
+    return {on_update_rows ? on_update_rows(rows, features) : Nanoseconds(0),
+            CostSource::kMeasured};
   }
   Cost message(const Cluster&, DeviceId src, DeviceId dst, Bytes size, int sharing) const override {
     return {on_message ? on_message(src, dst, size, sharing) : Nanoseconds(0),

@@ -6,6 +6,7 @@
 //
 // Backward links the positions of equal ids to lists in ascending order, one pass over ids; then
 // every row of dtable adds up its list in double, so that nothing is added concurrently.
+#include "kernels/detail/prefetch.hpp"
 #include "kernels/detail/rows.hpp"
 #include "kernels/detail/simd.hpp"
 #include "kernels/detail/step_table.hpp"
@@ -50,6 +51,12 @@ class EmbeddingKernel final : public PreparedKernel {
                             for (std::int64_t r = begin; r < end; ++r) {
                               T* to = y.row(r);
                               const std::int64_t id = *ids.row(r);
+                              // Reading rows from all over the table is what takes time.
+                              if (r + kAhead < end) {
+                                const std::int64_t later = *ids.row(r + kAhead);
+                                if (later >= vocab.begin && later < vocab.end)
+                                  prefetch_row(table.row(later - vocab.begin), y.columns);
+                              }
                               if (id >= vocab.begin && id < vocab.end) {
                                 const T* from = table.row(id - vocab.begin);
                                 for (std::int64_t j = 0; j < y.columns; ++j)
@@ -124,6 +131,7 @@ class EmbeddingKernel final : public PreparedKernel {
   }
 
   static constexpr std::int64_t kColumns = 256;
+  static constexpr std::int64_t kAhead = 8;  // positions whose rows are fetched before
   static std::int64_t rows_at_a_time(std::int64_t columns) {
     return std::max<std::int64_t>(1, 8192 / std::max<std::int64_t>(1, columns));
   }

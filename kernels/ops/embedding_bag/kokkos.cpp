@@ -7,7 +7,10 @@
 //
 // Sums are in double. Backward links the positions of equal ids to lists in ascending order, one
 // pass over ids; then every row of dtable adds up its list, so that nothing is added concurrently.
+#include <algorithm>
+
 #include "core/ops/embedding_bag.hpp"
+#include "kernels/detail/prefetch.hpp"
 #include "kernels/detail/rows.hpp"
 #include "kernels/detail/simd.hpp"
 #include "kernels/detail/step_table.hpp"
@@ -63,6 +66,15 @@ class EmbeddingBagKernel final : public PreparedKernel {
     ids.columns = length_;  // also where a bag is empty
     const core::Interval vocab = vocab_;
     const bool is_mean = is_mean_;
+    // Reading rows from all over the table is what takes time.
+    const auto fetch = [=](std::int64_t bag) {
+      for (std::int64_t l = 0; l < ids.columns; ++l) {
+        const std::int64_t id = ids.row(bag)[l * ids.step];
+        if (id >= vocab.begin && id < vocab.end)
+          prefetch_row(table.row(id - vocab.begin), y.columns);
+      }
+    };
+    const std::int64_t ahead = std::max<std::int64_t>(1, 8 / std::max<std::int64_t>(1, length_));
     if_contiguous(y.step == 1 && table.step == 1, [&](auto contiguous) {
       parallel_for_chunks(Space(), "soapstone::embedding_bag::forward", bags_,
                           rows_at_a_time(y.columns * std::max<std::int64_t>(1, length_)),
@@ -70,11 +82,26 @@ class EmbeddingBagKernel final : public PreparedKernel {
                             const auto to_step = step_of(contiguous, y.step),
                                        from_step = step_of(contiguous, table.step);
                             for (std::int64_t bag = begin; bag < end; ++bag) {
+                              if (bag + ahead < end) fetch(bag + ahead);
                               T* to = y.row(bag);
+                              if (ids.columns == 1) {  // also the mean of one
+                                const std::int64_t id = *ids.row(bag);
+                                if (id < vocab.begin || id >= vocab.end) {
+                                  for (std::int64_t j = 0; j < y.columns; ++j)
+                                    to[j * to_step] = T(0);
+                                  continue;
+                                }
+                                const T* from = table.row(id - vocab.begin);
+                                SOAPSTONE_SIMD
+                                for (std::int64_t j = 0; j < y.columns; ++j)
+                                  to[j * to_step] = from[j * from_step];
+                                continue;
+                              }
                               const double scale = scale_of(ids, bag, is_mean);
                               for (std::int64_t j0 = 0; j0 < y.columns; j0 += kColumns) {
                                 const std::int64_t count = std::min(kColumns, y.columns - j0);
-                                double sums[kColumns] = {};
+                                double sums[kColumns];  // NOLINT: filled
+                                std::fill_n(sums, count, 0.0);
                                 for (std::int64_t l = 0; l < ids.columns; ++l) {
                                   const std::int64_t id = ids.row(bag)[l * ids.step];
                                   if (id < vocab.begin || id >= vocab.end) continue;

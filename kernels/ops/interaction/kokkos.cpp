@@ -3,8 +3,10 @@
 //
 // Shapes: the inputs x_i and their gradients [n, d], y, dy [n, d + pairs]. Any order; all
 // overwritten. Sums are in double. Parallel over samples, whose vectors are read again from cache.
+#include <algorithm>
 #include <new>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "kernels/detail/rows.hpp"
@@ -26,9 +28,12 @@ class InteractionKernel final : public PreparedKernel {
     samples_ = problem.axes[problem.definition->axis("n")].extent();
   }
 
-  // Where the inputs and their gradients lie.
+  // Where the inputs and their gradients lie, and the vectors of one sample for every piece of
+  // them.
   core::Bytes workspace() const override {
-    return core::Bytes(2 * inputs() * static_cast<std::int64_t>(sizeof(Rows<T>)));
+    return core::Bytes(2 * inputs() * static_cast<std::int64_t>(sizeof(Rows<T>)) +
+                       std::min(samples_, kPieces) * features_ * padded(inputs()) *
+                           static_cast<std::int64_t>(sizeof(double)));
   }
 
   void execute(const StepCall& call) const override {
@@ -38,6 +43,11 @@ class InteractionKernel final : public PreparedKernel {
   }
 
  private:
+  static constexpr std::int64_t kLeft = 4, kRight = 8;  // products at a time
+  static constexpr std::int64_t kPieces = 64;           // of the samples
+  static std::int64_t padded(std::int64_t inputs) {
+    return (inputs + kRight - 1) / kRight * kRight;
+  }
   std::int64_t inputs() const { return static_cast<std::int64_t>(names_.size()); }
   std::int64_t samples_at_a_time() const {
     return std::max<std::int64_t>(1, 16384 / std::max<std::int64_t>(1, inputs() * features_));
@@ -70,33 +80,50 @@ class InteractionKernel final : public PreparedKernel {
     const std::int64_t d = features_, count = inputs();
     const auto y = rows_of<T>(y_block);
     const Rows<T>* x = inputs_of(call);
+    auto* scratch = reinterpret_cast<double*>(static_cast<Rows<T>*>(call.workspace) + 2 * count);
+    const std::int64_t grain = std::max<std::int64_t>(1, (samples_ + kPieces - 1) / kPieces);
     if_contiguous(y.step == 1 && is_contiguous(x, count), [&](auto contiguous) {
-      parallel_for_chunks(Space(), "soapstone::interaction::forward", samples_, samples_at_a_time(),
+      parallel_for_chunks(Space(), "soapstone::interaction::forward", samples_, grain,
                           [=](std::int64_t begin, std::int64_t end) {
                             const auto y_step = step_of(contiguous, y.step);
+                            double* wide = scratch + begin / grain * d * padded(count);
+                            std::fill_n(wide, d * padded(count), 0.0);
                             for (std::int64_t n = begin; n < end; ++n) {
                               T* to = y.row(n);
-                              const T* dense = x[0].row(n);
-                              const auto dense_step = step_of(contiguous, x[0].step);
-                              for (std::int64_t f = 0; f < d; ++f)
-                                to[f * y_step] = dense[f * dense_step];
-                              for (std::int64_t i = 1; i < count; ++i) {
-                                const T* a = x[i].row(n);
-                                const auto a_step = step_of(contiguous, x[i].step);
-                                for (std::int64_t j = 0; j < i; ++j) {
-                                  const T* b = x[j].row(n);
-                                  const auto b_step = step_of(contiguous, x[j].step);
-                                  double sum = 0;
-                                  SOAPSTONE_SIMD_SUM(sum)
-                                  for (std::int64_t f = 0; f < d; ++f)
-                                    sum += static_cast<double>(a[f * a_step]) *
-                                           static_cast<double>(b[f * b_step]);
-                                  to[(d + pair(i, j)) * y_step] = static_cast<T>(sum);
-                                }
+                              for (std::int64_t i = 0; i < count; ++i) {
+                                const T* from = x[i].row(n);
+                                const auto step = step_of(contiguous, x[i].step);
+                                for (std::int64_t f = 0; f < d; ++f)
+                                  wide[f * padded(count) + i] = static_cast<double>(from[f * step]);
+                                for (std::int64_t f = 0; i == 0 && f < d; ++f)
+                                  to[f * y_step] = from[f * step];
                               }
+                              products(wide, count, d, to + d * y_step, y_step);
                             }
                           });
     });
+  }
+
+  // x_i · x_j of one sample, at to[pair(i, j) * step], from the vectors in `wide` [d, padded], side
+  // by side and in double. Blocks of kLeft by kRight products add up in registers.
+  static void products(const double* wide, std::int64_t count, std::int64_t d, T* to,
+                       std::int64_t step) {
+    const std::int64_t beside = padded(count);
+    for (std::int64_t i0 = 0; i0 < count; i0 += kLeft)
+      for (std::int64_t j0 = 0; j0 < std::min(count, i0 + kLeft); j0 += kRight) {
+        double sums[kLeft][kRight] = {};
+        for (std::int64_t f = 0; f < d; ++f) {
+          const double* row = wide + f * beside;
+          for (std::int64_t i = 0; i < kLeft; ++i) {
+            const double value = row[i0 + i];
+            SOAPSTONE_SIMD
+            for (std::int64_t j = 0; j < kRight; ++j) sums[i][j] += value * row[j0 + j];
+          }
+        }
+        for (std::int64_t i = i0; i < std::min(i0 + kLeft, count); ++i)
+          for (std::int64_t j = j0; j < std::min(j0 + kRight, i); ++j)
+            to[pair(i, j) * step] = static_cast<T>(sums[i - i0][j - j0]);
+      }
   }
 
   void backward(const StepCall& call) const {
@@ -110,7 +137,7 @@ class InteractionKernel final : public PreparedKernel {
         dy.step == 1 && is_contiguous(x, count) && is_contiguous(dx, count), [&](auto contiguous) {
           parallel_for_chunks(Space(), "soapstone::interaction::backward_input", samples_,
                               samples_at_a_time(), [=](std::int64_t begin, std::int64_t end) {
-                                constexpr std::int64_t kColumns = 256;
+                                constexpr std::int64_t kColumns = 64;
                                 const auto dy_step = step_of(contiguous, dy.step);
                                 for (std::int64_t n = begin; n < end; ++n) {
                                   const T* gradient = dy.row(n);
@@ -118,12 +145,10 @@ class InteractionKernel final : public PreparedKernel {
                                     if (dx[i].data == nullptr) continue;
                                     T* to = dx[i].row(n);
                                     const auto to_step = step_of(contiguous, dx[i].step);
-                                    for (std::int64_t f0 = 0; f0 < d; f0 += kColumns) {
-                                      const std::int64_t width = std::min(kColumns, d - f0);
-                                      double sums[kColumns] = {};
-                                      if (i == 0)
-                                        for (std::int64_t f = 0; f < width; ++f)
-                                          sums[f] = gradient[(f0 + f) * dy_step];
+                                    const auto columns = [&](std::int64_t f0, auto width) {
+                                      double sums[kColumns];  // NOLINT: filled
+                                      for (std::int64_t f = 0; f < width; ++f)
+                                        sums[f] = i == 0 ? gradient[(f0 + f) * dy_step] : T(0);
                                       for (std::int64_t j = 0; j < count; ++j) {
                                         if (j == i) continue;
                                         const std::int64_t place = j < i ? pair(i, j) : pair(j, i);
@@ -137,7 +162,12 @@ class InteractionKernel final : public PreparedKernel {
                                       }
                                       for (std::int64_t f = 0; f < width; ++f)
                                         to[(f0 + f) * to_step] = static_cast<T>(sums[f]);
-                                    }
+                                    };
+                                    // Sums of a number of columns that is known stay in registers.
+                                    std::int64_t f0 = 0;
+                                    for (; f0 + kColumns <= d; f0 += kColumns)
+                                      columns(f0, std::integral_constant<std::int64_t, kColumns>());
+                                    if (f0 < d) columns(f0, d - f0);
                                   }
                                 }
                               });

@@ -6,7 +6,8 @@ std::unique_ptr<PreparedKernel> pad_kokkos(const core::LocalProblem& problem);
 
 std::span<const Candidate> pad_candidates() {
   static const Candidate kCandidates[] = {
-      {"pad/kokkos", [](const core::LocalProblem&) { return std::string(); }, pad_kokkos},
+      {"pad/kokkos", [](const core::LocalProblem&) { return std::string(); }, pad_kokkos, nullptr,
+       /*takes_bf16=*/true},
   };
   return kCandidates;
 }

@@ -4,10 +4,11 @@
 // core/ops/vocab_parallel_cross_entropy.hpp.
 //
 // Shapes: logits, dlogits [n, …, c of this part's blocks]; statistics [n, …, 2·blocks + 2] of all
-// blocks; labels, lse [n, …]; loss, correct [1]. Any order; all overwritten: statistics with zeros
-// where another part has the block, loss and correct with the share of this part's rows. Blocks
-// are put together and loss and correct added up in double, by pieces of rows that do not depend on
-// threads. Forward reads every logit once from memory, backward reads and writes it.
+// blocks; labels, lse, ahead [n, …]; loss, correct, labelled, top5 [1]. Any order; all overwritten:
+// statistics with zeros where another part has the block, ahead with what this part's blocks count,
+// the scalars with the share of this part's rows. Blocks are put together and the scalars added up
+// in double, by pieces of rows that do not depend on threads. Forward and ahead read every logit
+// once from memory, backward reads and writes it.
 // A label kNoLabel adds nothing; another one outside [0, c) makes the loss and the row's gradient
 // NaN.
 #include <cmath>
@@ -42,12 +43,14 @@ class VocabParallelCrossEntropyKernel final : public PreparedKernel {
   }
 
   core::Bytes workspace() const override {
-    return core::Bytes(2 * pieces() * static_cast<std::int64_t>(sizeof(double)));
+    return core::Bytes(3 * pieces() * static_cast<std::int64_t>(sizeof(double)));
   }
 
   void execute(const StepCall& call) const override {
     if (steps_.name(call) == "maxima") return maxima(call);
     if (steps_.name(call) == "loss") return loss(call);
+    if (steps_.name(call) == "ahead") return ahead(call);
+    if (steps_.name(call) == "top5") return top5(call);
     if (steps_.name(call) == "backward_input") return backward(call);
     unknown_step("vocab_parallel_cross_entropy/kokkos", steps_.name(call));
   }
@@ -112,9 +115,10 @@ class VocabParallelCrossEntropyKernel final : public PreparedKernel {
     const Space space;
     T* loss = static_cast<T*>(steps_.value(call, "loss").data);
     T* correct = static_cast<T*>(steps_.value(call, "correct").data);
+    T* labelled = static_cast<T*>(steps_.value(call, "labelled").data);
     const std::int64_t pieces = this->pieces();
     const double count = static_cast<double>(count_);
-    auto* sums = static_cast<double*>(call.workspace);  // [pieces][2]
+    auto* sums = static_cast<double*>(call.workspace);  // [pieces][3]
     if (rows_ > 0) {
       const auto statistics = rows_of<T>(steps_.value(call, "statistics"));
       const auto labels =
@@ -125,7 +129,7 @@ class VocabParallelCrossEntropyKernel final : public PreparedKernel {
       parallel_for_chunks(
           space, "soapstone::vocab_parallel_cross_entropy::loss", rows_, per_piece,
           [=](std::int64_t begin, std::int64_t end) {
-            double piece_loss = 0, piece_correct = 0;
+            double piece_loss = 0, piece_correct = 0, piece_labelled = 0;
             for (std::int64_t r = begin; r < end; ++r) {
               const T* row = statistics.row(r);
               std::int64_t best = 0;
@@ -140,6 +144,7 @@ class VocabParallelCrossEntropyKernel final : public PreparedKernel {
               *lse.row(r) = static_cast<T>(total);
               const std::int64_t label = *labels.row(r);
               if (label == core::kNoLabel) continue;
+              piece_labelled += 1;
               if (label < 0 || label >= classes) {
                 piece_loss += std::numeric_limits<double>::quiet_NaN();
                 continue;
@@ -148,18 +153,80 @@ class VocabParallelCrossEntropyKernel final : public PreparedKernel {
               const bool is_first = row[(2 * blocks + 1) * statistics.step] > T(0);
               piece_correct += is_first && label / size == best ? 1 : 0;
             }
-            sums[2 * (begin / per_piece)] = piece_loss;
-            sums[2 * (begin / per_piece) + 1] = piece_correct;
+            double* to = sums + 3 * (begin / per_piece);
+            to[0] = piece_loss;
+            to[1] = piece_correct;
+            to[2] = piece_labelled;
           });
     }
     parallel_for(space, "soapstone::vocab_parallel_cross_entropy::loss_sum", 1, [=](std::int64_t) {
-      double total_loss = 0, total_correct = 0;
+      double total_loss = 0, total_correct = 0, total_labelled = 0;
       for (std::int64_t p = 0; p < pieces; ++p) {
-        total_loss += sums[2 * p];
-        total_correct += sums[2 * p + 1];
+        total_loss += sums[3 * p];
+        total_correct += sums[3 * p + 1];
+        total_labelled += sums[3 * p + 2];
       }
       if (loss != nullptr) *loss = static_cast<T>(total_loss / count);
       if (correct != nullptr) *correct = static_cast<T>(total_correct);
+      if (labelled != nullptr) *labelled = static_cast<T>(total_labelled);
+    });
+  }
+
+  void ahead(const StepCall& call) const {
+    const Block& ahead_block = steps_.value(call, "ahead");
+    if (ahead_block.data == nullptr) return;
+    const auto x = rows_of<T>(steps_.value(call, "logits"));
+    const auto labels = rows_of<const std::int32_t>(steps_.value(call, "labels"), Trailing::kNone);
+    const auto statistics = rows_of<T>(steps_.value(call, "statistics"));
+    const auto ahead = rows_of<T>(ahead_block, Trailing::kNone);
+    const std::int64_t first = here_.begin * size_, of_label = 2 * blocks_;
+    if_contiguous(x.step == 1, [&](auto contiguous) {
+      parallel_for_chunks(Space(), "soapstone::vocab_parallel_cross_entropy::ahead", x.count,
+                          rows_at_a_time(x.columns), [=](std::int64_t begin, std::int64_t end) {
+                            const auto step = step_of(contiguous, x.step);
+                            for (std::int64_t r = begin; r < end; ++r) {
+                              const T* row = x.row(r);
+                              const T logit = statistics.row(r)[of_label * statistics.step];
+                              std::int32_t count = 0;
+                              SOAPSTONE_SIMD_SUM(count)
+                              for (std::int64_t j = 0; j < x.columns; ++j)
+                                count += row[j * step] > logit ? 1 : 0;
+                              const std::int64_t before =
+                                  std::min(x.columns, *labels.row(r) - first);
+                              for (std::int64_t j = 0; j < before; ++j)
+                                count += row[j * step] == logit ? 1 : 0;
+                              *ahead.row(r) = static_cast<T>(count);
+                            }
+                          });
+    });
+  }
+
+  void top5(const StepCall& call) const {
+    T* top5 = static_cast<T*>(steps_.value(call, "top5").data);
+    if (top5 == nullptr) return;
+    const Space space;
+    const std::int64_t pieces = this->pieces();
+    auto* sums = static_cast<double*>(call.workspace);  // [pieces]
+    if (rows_ > 0) {
+      const auto ahead = rows_of<T>(steps_.value(call, "ahead"), Trailing::kNone);
+      const auto labels =
+          rows_of<const std::int32_t>(steps_.value(call, "labels"), Trailing::kNone);
+      const std::int64_t per_piece = rows_per_piece(), classes = classes_;
+      parallel_for_chunks(space, "soapstone::vocab_parallel_cross_entropy::top5", rows_, per_piece,
+                          [=](std::int64_t begin, std::int64_t end) {
+                            double found = 0;
+                            for (std::int64_t r = begin; r < end; ++r) {
+                              const std::int64_t label = *labels.row(r);
+                              if (label < 0 || label >= classes) continue;
+                              found += *ahead.row(r) < T(core::kTop) ? 1 : 0;
+                            }
+                            sums[begin / per_piece] = found;
+                          });
+    }
+    parallel_for(space, "soapstone::vocab_parallel_cross_entropy::top5_sum", 1, [=](std::int64_t) {
+      double total = 0;
+      for (std::int64_t p = 0; p < pieces; ++p) total += sums[p];
+      *top5 = static_cast<T>(total);
     });
   }
 

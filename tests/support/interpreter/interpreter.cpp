@@ -276,28 +276,101 @@ struct Machine {
     write(s, uses.back().buffer, {core::Interval{0, 1}}).values = {sum};
   }
 
+  // The gradient of a table's part, in full, from the ids and rows of all micro-batches.
+  Held full_gradient(DeviceState& s, const core::Task& t, std::span<const core::BufferUse> pairs) {
+    const core::Shard& shard = plan.shards[plan.entry(t, s.member)];
+    const core::OpNode& node = graph.ops()[t.op];
+    const core::Step& definition = node.definition.steps[t.step];
+    const auto operand = [&](const core::Ref& ref) {
+      return node.definition.operands[ref.operand];
+    };
+    Held full;
+    full.box = reference::present_box({node.op, &node.definition, shard.axes},
+                                      definition.writes[0].operand);
+    full.values.assign(static_cast<std::size_t>(core::elements(full.box)), 0);
+    SOAPSTONE_ASSERT(pairs.size() == 2 * plan.micro_batches, "{}: {} blocks of ids and rows",
+                     name(s, t), pairs.size());
+    // Every row of the mini-batch, in the columns that this part of the table has.
+    const core::Box all_ids = core::whole(operand(definition.reads[0]).desc.shape);
+    core::Box all_rows = core::whole(operand(definition.reads[1]).desc.shape);
+    all_rows[all_rows.size() - 1] = full.box[1];
+    const auto width = static_cast<std::size_t>(full.box[1].extent());
+    for (std::size_t k = 0; k < pairs.size(); k += 2) {
+      const Held& ids = read(s, pairs[k].buffer, t);
+      const Held& rows = read(s, pairs[k + 1].buffer, t);
+      SOAPSTONE_ASSERT(ids.box == all_ids && rows.box == all_rows,
+                       "{}: ids {} and rows {}, not {} and {}", name(s, t), core::print(ids.box),
+                       core::print(rows.box), core::print(all_ids), core::print(all_rows));
+      const std::size_t bag = ids.values.size() / (rows.values.size() / width);
+      for (std::size_t p = 0; p < ids.values.size(); ++p) {
+        double scale = 1;
+        if (definition.rows == core::RowGradient::kMean) {
+          const auto first = ids.values.begin() + static_cast<std::ptrdiff_t>(p / bag * bag);
+          scale = 1.0 /
+                  static_cast<double>(std::count_if(first, first + static_cast<std::ptrdiff_t>(bag),
+                                                    [](double id) { return id >= 0; }));
+        }
+        const auto id = static_cast<std::int64_t>(ids.values[p]);
+        if (id < full.box[0].begin || id >= full.box[0].end) continue;
+        const auto row = static_cast<std::size_t>(id - full.box[0].begin);
+        for (std::size_t j = 0; j < width; ++j)
+          full.values[row * width + j] += scale * rows.values[p / bag * width + j];
+      }
+    }
+    return full;
+  }
+
+  void norm_rows(DeviceState& s, const core::Task& t) {
+    const auto uses = s.program->uses_of(t);
+    const Held full = full_gradient(s, t, uses.first(uses.size() - 1));
+    SOAPSTONE_ASSERT(uses.back().access == core::UseAccess::kReadWrite, "{}: access of the scalar",
+                     name(s, t));
+    for (const double v : full.values) read(s, uses.back().buffer, t).values[0] += v * v;
+  }
+
+  void update_rows(DeviceState& s, const core::Task& t) {
+    const auto uses = s.program->uses_of(t);
+    const std::size_t states = plan.table_states, pairs = 2 * plan.micro_batches;
+    SOAPSTONE_ASSERT(uses.size() == 1 + states + pairs || uses.size() == 2 + states + pairs,
+                     "{}: {} uses", name(s, t), uses.size());
+    const Held gradient = full_gradient(s, t, uses.subspan(1 + states, pairs));
+    apply(s, t, gradient, uses[0], uses.subspan(1, states),
+          uses.size() == 2 + states + pairs ? &uses.back() : nullptr);
+  }
+
+  Sgd::Of of(std::uint32_t tensor) const {
+    return core::table_of(whole, core::TensorId(tensor)) ? Sgd::Of::kTable : Sgd::Of::kWeight;
+  }
+
   void update(DeviceState& s, const core::Task& t) {
     const auto uses = s.program->uses_of(t);
-    const std::size_t states = plan.optimizer_states;
+    const std::size_t states =
+        of(t.tensor) == Sgd::Of::kTable ? plan.table_states : plan.optimizer_states;
     SOAPSTONE_ASSERT(uses.size() == 2 + states || uses.size() == 3 + states, "{}: {} uses",
                      name(s, t), uses.size());
-    Held& weight = read(s, uses[0].buffer, t);
-    const Held& gradient = read(s, uses[1].buffer, t);
+    apply(s, t, read(s, uses[1].buffer, t), uses[0], uses.subspan(2, states),
+          uses.size() == 3 + states ? &uses.back() : nullptr);
+  }
+
+  void apply(DeviceState& s, const core::Task& t, const Held& gradient,
+             const core::BufferUse& weight_use, std::span<const core::BufferUse> states,
+             const core::BufferUse* scalar) {
+    Held& weight = read(s, weight_use.buffer, t);
     SOAPSTONE_ASSERT(weight.box == gradient.box, "{}: weight {} and gradient {}", name(s, t),
                      core::print(weight.box), core::print(gradient.box));
-    Held* state = states > 0 ? &read(s, uses[2].buffer, t) : nullptr;
+    Held* state = states.empty() ? nullptr : &read(s, states[0].buffer, t);
     SOAPSTONE_ASSERT(state == nullptr || state->box == weight.box, "{}: state {}", name(s, t),
                      core::print(state->box));
     double factor = 1;
-    if (uses.size() == 3 + states) {
-      step.squared_norms.push_back(read(s, uses.back().buffer, t).values[0]);
+    if (scalar != nullptr) {
+      step.squared_norms.push_back(read(s, scalar->buffer, t).values[0]);
       factor = options.sgd.clip_factor(step.squared_norms.back());
     }
     const std::string& tensor = whole.tensors()[t.tensor].name;
     step.gradients[tensor].push_back({s.device, gradient.box, gradient.values});
     for (std::size_t i = 0; i < weight.values.size(); ++i)
       options.sgd.update(weight.values[i], factor * gradient.values[i],
-                         state == nullptr ? nullptr : &state->values[i]);
+                         state == nullptr ? nullptr : &state->values[i], of(t.tensor));
     if (state != nullptr) step.states[tensor].push_back({s.device, state->box, state->values});
   }
 
@@ -367,6 +440,12 @@ struct Machine {
         break;
       case core::TaskKind::kUpdate:
         update(s, t);
+        break;
+      case core::TaskKind::kNormRows:
+        norm_rows(s, t);
+        break;
+      case core::TaskKind::kUpdateRows:
+        update_rows(s, t);
         break;
     }
     for (const TaskPlace& p : action) {

@@ -12,7 +12,12 @@ double Sgd::clip_factor(double squared_norm) const {
   return norm > clip_norm ? clip_norm / norm : 1;
 }
 
-void Sgd::update(double& weight, double gradient, double* state) const {
+void Sgd::update(double& weight, double gradient, double* state, Of of) const {
+  if (of == Of::kTable && tables_have_adagrad && state != nullptr) {
+    *state += gradient * gradient;
+    weight -= learning_rate * gradient / (std::sqrt(std::abs(*state)) + 1e-3);
+    return;
+  }
   if (state != nullptr) *state = momentum * *state + gradient;
   weight -= learning_rate * (state != nullptr ? *state : gradient);
 }
@@ -32,9 +37,16 @@ struct OneDevice {
     for (std::uint32_t t = 0; t < whole.tensors().size(); ++t) {
       if (whole.tensors()[t].role != core::TensorRole::kWeight) continue;
       weights[t] = data.weight(whole, core::TensorId(t));
-      if (options.optimizer_states > 0 && whole.tensors()[t].needs_gradient)
+      const std::uint32_t count = of(t) == Sgd::Of::kTable
+                                      ? options.table_states.value_or(options.optimizer_states)
+                                      : options.optimizer_states;
+      if (count > 0 && whole.tensors()[t].needs_gradient)
         states[t] = data.optimizer_state(whole, core::TensorId(t), 0);
     }
+  }
+
+  Sgd::Of of(std::uint32_t tensor) const {
+    return core::table_of(whole, core::TensorId(tensor)) ? Sgd::Of::kTable : Sgd::Of::kWeight;
   }
 
   void run_micro_batch(std::int64_t index, int step_number,
@@ -131,7 +143,7 @@ struct OneDevice {
       const auto state = states.find(t);
       for (std::size_t i = 0; i < g.size(); ++i)
         options.sgd.update(weights[t][i], factor * g[i],
-                           state == states.end() ? nullptr : &state->second[i]);
+                           state == states.end() ? nullptr : &state->second[i], of(t));
       step.gradients[whole.tensors()[t].name] = g;
     }
     for (const auto& [t, w] : weights) step.weights[whole.tensors()[t].name] = w;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 
 #include "core/graph.hpp"
@@ -11,20 +12,26 @@
 namespace soapstone::interpreter {
 
 // w -= learning_rate v with v = momentum v + clipped gradient; without states v is the gradient.
+// Tables (core::table_of) may have adagrad: s += g², w -= learning_rate g / (√|s| + 1e-3), where a
+// state that starts below zero does no harm.
 struct Sgd {
   double learning_rate = 0.1;
   double momentum = 0.9;
   double clip_norm = 0;  // used where the plan computes the norm
 
+  bool tables_have_adagrad = false;  // where they have a state
+
   double clip_factor(double squared_norm) const;
   // One element.
-  void update(double& weight, double gradient, double* state) const;
+  enum class Of { kWeight, kTable };
+  void update(double& weight, double gradient, double* state, Of of = Of::kWeight) const;
 };
 
 struct UnshardedOptions {
   std::int64_t micro_batches = 1;
   int steps = 1;
   std::uint32_t optimizer_states = 1;
+  std::optional<std::uint32_t> table_states = std::nullopt;  // nothing: as all weights
   bool clip = false;
   Sgd sgd = {};
   core::StepUse run = core::StepUse::kTraining;  // evaluation: the forward pass alone

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::reference {
@@ -63,3 +64,15 @@ void adaptive_pool2d_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> adaptive_pool2d_examples() {
+  using namespace core;
+  return {{"adaptive_pool2d",
+           AdaptivePool2D{.kind = PoolKind::kMax, .output = {2, 3}},
+           {image({2, 3, 5, 4})}},
+          {"adaptive_pool2d_global", AdaptivePool2D{}, {image({2, 3, 4, 3})}}};
+}
+
+}  // namespace soapstone::oracle

@@ -1,5 +1,6 @@
 #include "core/ops/add.hpp"
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::reference {
@@ -26,3 +27,13 @@ void add_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> add_examples() {
+  using namespace core;
+  return {{"add", Add{}, {dense({2, 3, 4}), dense({2, 3, 4})}},
+          {"add_broadcast", Add{}, {dense({2, 1, 4}), dense({3, 1})}}};
+}
+
+}  // namespace soapstone::oracle

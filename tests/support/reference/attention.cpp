@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::reference {
@@ -85,3 +86,17 @@ void attention_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> attention_examples() {
+  using namespace core;
+  return {
+      {"attention", Attention{}, {dense({2, 3, 4, 2}), dense({2, 5, 4, 2}), dense({2, 5, 4, 2})}},
+      {"attention_packed", Attention{.causal = true}, {dense({2, 3, 3, 4, 2})}},
+      {"attention_grouped",
+       Attention{.causal = true, .window = 2},
+       {dense({2, 3, 4, 2}), dense({2, 3, 2, 2}), dense({2, 3, 2, 2})}}};
+}
+
+}  // namespace soapstone::oracle

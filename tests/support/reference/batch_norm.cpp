@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::reference {
@@ -67,3 +68,13 @@ void batch_norm_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> batch_norm_examples() {
+  using namespace core;
+  return {{"batch_norm", BatchNorm{}, {image({3, 2, 3, 2})}},
+          {"batch_norm_dense", BatchNorm{}, {dense({5, 3})}}};
+}
+
+}  // namespace soapstone::oracle

@@ -1,5 +1,6 @@
 #include "core/ops/binary.hpp"
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::reference {
@@ -88,3 +89,12 @@ void binary_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> binary_examples() {
+  using namespace core;
+  return {{"binary", Binary{.function = BinaryFunction::kMultiply}, {dense({2, 3}), dense({3})}}};
+}
+
+}  // namespace soapstone::oracle

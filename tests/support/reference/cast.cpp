@@ -1,5 +1,6 @@
 #include "core/ops/cast.hpp"
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::reference {
@@ -17,3 +18,12 @@ void cast_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> cast_examples() {
+  using namespace core;
+  return {{"cast", Cast{.to = DType::kF32}, {dense({2, 3})}}};
+}
+
+}  // namespace soapstone::oracle

@@ -1,5 +1,6 @@
 #include "core/ops/concat.hpp"
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::reference {
@@ -22,3 +23,14 @@ void concat_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> concat_examples() {
+  using namespace core;
+  return {
+      {"concat", Concat{.dim = 1}, {image({2, 1, 3, 3}), image({2, 4, 3, 3}), image({2, 2, 3, 3})}},
+      {"concat_samples", Concat{.dim = 0}, {dense({2, 3}), dense({3, 3})}}};
+}
+
+}  // namespace soapstone::oracle

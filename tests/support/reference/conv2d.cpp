@@ -1,5 +1,6 @@
 #include "core/ops/conv2d.hpp"
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::reference {
@@ -85,3 +86,31 @@ void conv2d_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> conv2d_examples() {
+  using namespace core;
+  return {
+      {"conv2d",
+       Conv2D{.out_channels = 3, .kernel = {3, 2}, .stride = {2, 1}, .padding = {1, 0, 0, 1}},
+       {image({2, 2, 6, 5})}},
+      {"conv2d_relu_dilated",
+       Conv2D{.out_channels = 2,
+              .kernel = {3, 3},
+              .padding = {2, 2, 1, 2},
+              .dilation = {2, 2},
+              .activation = Activation::kRelu},
+       {image({2, 3, 5, 4})}},
+      {"conv2d_groups",
+       Conv2D{.out_channels = 6, .kernel = {2, 2}, .groups = 3},
+       {image({2, 3, 4, 4})}},
+      {"conv2d_depthwise_relu",
+       Conv2D{.out_channels = 4, .kernel = {2, 1}, .groups = 4, .activation = Activation::kRelu},
+       {image({2, 4, 3, 3})}},
+      {"conv2d_with_gaps",
+       Conv2D{.out_channels = 2, .kernel = {1, 1}, .stride = {3, 2}},
+       {image({2, 2, 8, 6})}}};
+}
+
+}  // namespace soapstone::oracle

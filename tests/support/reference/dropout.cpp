@@ -1,5 +1,6 @@
 #include "core/ops/dropout.hpp"
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/philox.hpp"
 #include "tests/support/reference/step_call.hpp"
 
@@ -24,3 +25,12 @@ void dropout_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> dropout_examples() {
+  using namespace core;
+  return {{"dropout", Dropout{.rate = 0.3}, {dense({3, 4})}}};
+}
+
+}  // namespace soapstone::oracle

@@ -1,5 +1,6 @@
 #include "core/ops/embedding.hpp"
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::reference {
@@ -20,3 +21,12 @@ void embedding_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> embedding_examples() {
+  using namespace core;
+  return {{"embedding", Embedding{.vocab = 7, .features = 3, .dtype = DType::kF64}, {ids({2, 3})}}};
+}
+
+}  // namespace soapstone::oracle

@@ -1,5 +1,6 @@
 #include "core/ops/embedding_bag.hpp"
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::reference {
@@ -27,3 +28,17 @@ void embedding_bag_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> embedding_bag_examples() {
+  using namespace core;
+  return {{"embedding_bag",
+           EmbeddingBag{.vocab = 7, .features = 3, .dtype = DType::kF64},
+           {ids({2, 3})}},
+          {"embedding_bag_mean",
+           EmbeddingBag{.vocab = 5, .features = 3, .mode = BagMode::kMean, .dtype = DType::kF64},
+           {ids({2, 3})}}};
+}
+
+}  // namespace soapstone::oracle

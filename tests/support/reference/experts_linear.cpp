@@ -1,5 +1,6 @@
 #include "core/ops/experts_linear.hpp"
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::reference {
@@ -27,3 +28,12 @@ void experts_linear_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> experts_linear_examples() {
+  using namespace core;
+  return {{"experts_linear", ExpertsLinear{.out_features = 3}, {dense({2, 2, 3, 4})}}};
+}
+
+}  // namespace soapstone::oracle

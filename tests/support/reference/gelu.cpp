@@ -3,6 +3,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::reference {
@@ -22,3 +23,12 @@ void gelu_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> gelu_examples() {
+  using namespace core;
+  return {{"gelu", Gelu{}, {dense({3, 4})}}};
+}
+
+}  // namespace soapstone::oracle

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::reference {
@@ -51,3 +52,12 @@ void group_norm_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> group_norm_examples() {
+  using namespace core;
+  return {{"group_norm", GroupNorm{.groups = 2}, {image({2, 4, 3, 2})}}};
+}
+
+}  // namespace soapstone::oracle

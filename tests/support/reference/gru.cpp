@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::reference {
@@ -113,3 +114,12 @@ void gru_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> gru_examples() {
+  using namespace core;
+  return {{"gru", Gru{.hidden = 3}, {dense({2, 3, 4}), dense({2, 3})}}};
+}
+
+}  // namespace soapstone::oracle

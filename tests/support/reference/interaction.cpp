@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::reference {
@@ -39,3 +40,12 @@ void interaction_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> interaction_examples() {
+  using namespace core;
+  return {{"interaction", Interaction{}, {dense({3, 4}), dense({3, 4}), dense({3, 4})}}};
+}
+
+}  // namespace soapstone::oracle

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::reference {
@@ -56,3 +57,12 @@ void layer_norm_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> layer_norm_examples() {
+  using namespace core;
+  return {{"layer_norm", LayerNorm{}, {dense({2, 3, 4})}}};
+}
+
+}  // namespace soapstone::oracle

@@ -1,5 +1,6 @@
 #include "core/ops/linear.hpp"
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::reference {
@@ -52,3 +53,21 @@ void linear_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> linear_examples() {
+  using namespace core;
+  return {{"linear", Linear{.out_features = {5}}, {dense({3, 4})}},
+          {"linear_relu",
+           Linear{.out_features = {3}, .activation = Activation::kRelu},
+           {dense({2, 3, 5})}},
+          {"linear_packed",
+           Linear{.out_features = {3, 4, 2}, .packed = true, .bias = false},
+           {dense({2, 3, 4})}},
+          {"linear_contracts_two",
+           Linear{.out_features = {3}, .contracted_dims = 2},
+           {dense({2, 2, 3, 2})}}};
+}
+
+}  // namespace soapstone::oracle

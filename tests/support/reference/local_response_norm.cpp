@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::reference {
@@ -39,3 +40,12 @@ void local_response_norm_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> local_response_norm_examples() {
+  using namespace core;
+  return {{"local_response_norm", LocalResponseNorm{.size = 3}, {image({2, 5, 2, 3})}}};
+}
+
+}  // namespace soapstone::oracle

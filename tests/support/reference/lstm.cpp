@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::reference {
@@ -111,3 +112,12 @@ void lstm_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> lstm_examples() {
+  using namespace core;
+  return {{"lstm", Lstm{.hidden = 3}, {dense({2, 3, 4}), dense({2, 3}), dense({2, 3})}}};
+}
+
+}  // namespace soapstone::oracle

@@ -1,5 +1,6 @@
 #include "core/ops/matmul.hpp"
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::reference {
@@ -32,3 +33,15 @@ void matmul_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> matmul_examples() {
+  using namespace core;
+  return {{"matmul", Matmul{}, {dense({2, 3, 4}), dense({2, 4, 5})}},
+          {"matmul_transposed",
+           Matmul{.transpose_a = true, .transpose_b = true},
+           {dense({2, 2, 4, 3}), dense({2, 2, 5, 4})}}};
+}
+
+}  // namespace soapstone::oracle

@@ -1,5 +1,6 @@
 #include "core/ops/moe_combine.hpp"
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::reference {
@@ -28,3 +29,12 @@ void moe_combine_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> moe_combine_examples() {
+  using namespace core;
+  return {{"moe_combine", MoeCombine{}, {dense({2, 3, 4, 5}), dense({2, 3, 2}), ids({2, 3, 2})}}};
+}
+
+}  // namespace soapstone::oracle

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::reference {
@@ -96,3 +97,12 @@ void moe_dispatch_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> moe_dispatch_examples() {
+  using namespace core;
+  return {{"moe_dispatch", MoeDispatch{.top_k = 2}, {dense({2, 3, 4}), dense({2, 3, 3})}}};
+}
+
+}  // namespace soapstone::oracle

@@ -1,5 +1,6 @@
 #include "core/ops/mse_loss.hpp"
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::reference {
@@ -20,3 +21,12 @@ void mse_loss_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> mse_loss_examples() {
+  using namespace core;
+  return {{"mse_loss", MseLoss{}, {dense({2, 3}), dense({2, 3})}}};
+}
+
+}  // namespace soapstone::oracle

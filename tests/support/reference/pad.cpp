@@ -1,5 +1,6 @@
 #include "core/ops/pad.hpp"
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::reference {
@@ -24,3 +25,12 @@ void pad_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> pad_examples() {
+  using namespace core;
+  return {{"pad", Pad{.before = {0, 1}, .after = {0, 2}}, {dense({2, 3})}}};
+}
+
+}  // namespace soapstone::oracle

@@ -1,5 +1,6 @@
 #include "core/ops/pool2d.hpp"
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::reference {
@@ -56,3 +57,21 @@ void pool2d_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> pool2d_examples() {
+  using namespace core;
+  return {
+      {"pool2d_max",
+       Pool2D{.kind = PoolKind::kMax, .kernel = {3, 2}, .stride = {2, 1}, .padding = {1, 0, 0, 1}},
+       {image({2, 3, 6, 4})}},
+      {"pool2d_average",
+       Pool2D{.kind = PoolKind::kAverage, .kernel = {2, 2}, .stride = {2, 2}},
+       {image({2, 3, 6, 5})}},
+      {"pool2d_with_gaps",
+       Pool2D{.kind = PoolKind::kAverage, .kernel = {1, 2}, .stride = {2, 3}},
+       {image({2, 2, 7, 8})}}};
+}
+
+}  // namespace soapstone::oracle

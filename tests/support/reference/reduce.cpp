@@ -1,5 +1,6 @@
 #include "core/ops/reduce.hpp"
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::reference {
@@ -42,3 +43,13 @@ void reduce_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> reduce_examples() {
+  using namespace core;
+  return {{"reduce", Reduce{.dims = {1}}, {dense({2, 3, 4})}},
+          {"reduce_max", Reduce{.kind = ReduceKind::kMax, .dims = {1, 2}}, {dense({2, 3, 4})}}};
+}
+
+}  // namespace soapstone::oracle

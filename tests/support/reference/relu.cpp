@@ -1,5 +1,6 @@
 #include "core/ops/relu.hpp"
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::reference {
@@ -16,3 +17,12 @@ void relu_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> relu_examples() {
+  using namespace core;
+  return {{"relu", Relu{}, {image({2, 3, 4, 3})}}};
+}
+
+}  // namespace soapstone::oracle

@@ -1,5 +1,6 @@
 #include "core/ops/reshape.hpp"
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::reference {
@@ -23,3 +24,16 @@ void reshape_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> reshape_examples() {
+  using namespace core;
+  return {{"flatten", Reshape{.shape = {0, -1}}, {image({2, 3, 2, 4})}},
+          {"reshape_unflatten", Reshape{.shape = {0, 4, 3}}, {dense({3, 12})}},
+          {"reshape_merges_samples", Reshape{.shape = {-1, 5}}, {dense({3, 4, 5})}},
+          {"reshape_regroups", Reshape{.shape = {2, 2, 6}}, {dense({2, 3, 4})}},
+          {"reshape_ones", Reshape{.shape = {0, 1, 4, 1}}, {dense({3, 1, 1, 4})}}};
+}
+
+}  // namespace soapstone::oracle

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::reference {
@@ -46,3 +47,12 @@ void rms_norm_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> rms_norm_examples() {
+  using namespace core;
+  return {{"rms_norm", RmsNorm{}, {dense({2, 3, 4})}}};
+}
+
+}  // namespace soapstone::oracle

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::reference {
@@ -29,3 +30,12 @@ void rotary_embedding_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> rotary_embedding_examples() {
+  using namespace core;
+  return {{"rotary_embedding", RotaryEmbedding{}, {dense({2, 3, 2, 4})}}};
+}
+
+}  // namespace soapstone::oracle

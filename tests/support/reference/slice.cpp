@@ -1,5 +1,6 @@
 #include "core/ops/slice.hpp"
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::reference {
@@ -20,3 +21,14 @@ void slice_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> slice_examples() {
+  using namespace core;
+  return {{"slice",
+           Slice{.starts = {0, 1, 0}, .stops = {0, 4, 5}, .steps = {1, 2, 2}},
+           {dense({2, 5, 5})}}};
+}
+
+}  // namespace soapstone::oracle

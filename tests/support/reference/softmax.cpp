@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::reference {
@@ -34,3 +35,12 @@ void softmax_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> softmax_examples() {
+  using namespace core;
+  return {{"softmax", Softmax{}, {dense({2, 3, 4})}}};
+}
+
+}  // namespace soapstone::oracle

@@ -1,5 +1,6 @@
 #include "core/ops/split.hpp"
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::reference {
@@ -23,3 +24,12 @@ void split_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> split_examples() {
+  using namespace core;
+  return {{"split", Split{.dim = 1, .sizes = {2, 1, 3}}, {dense({2, 6, 3})}}};
+}
+
+}  // namespace soapstone::oracle

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::reference {
@@ -24,3 +25,12 @@ void swiglu_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> swiglu_examples() {
+  using namespace core;
+  return {{"swiglu", Swiglu{}, {dense({2, 3}), dense({2, 3})}}};
+}
+
+}  // namespace soapstone::oracle

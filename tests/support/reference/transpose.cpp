@@ -1,5 +1,6 @@
 #include "core/ops/transpose.hpp"
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::reference {
@@ -19,3 +20,12 @@ void transpose_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> transpose_examples() {
+  using namespace core;
+  return {{"transpose", Transpose{.permutation = {0, 2, 1}}, {dense({2, 3, 4})}}};
+}
+
+}  // namespace soapstone::oracle

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::reference {
@@ -117,3 +118,12 @@ void unary_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> unary_examples() {
+  using namespace core;
+  return {{"unary", Unary{.function = UnaryFunction::kTanh}, {dense({2, 3})}}};
+}
+
+}  // namespace soapstone::oracle

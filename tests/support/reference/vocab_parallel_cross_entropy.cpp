@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "tests/support/oracle/small_ops.hpp"
 #include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::reference {
@@ -50,6 +51,14 @@ void vocab_parallel_cross_entropy_step(const StepCall& c) {
       c.value("loss")(0) += (lse - at(statistics, 2 * blocks)) / count;
       if (label >= first(best) && label < end(best))
         c.value("correct")(0) += at(statistics, 2 * blocks + 1);
+      c.value("labelled")(0) += 1;
+    } else if (c.name() == "ahead") {
+      const double of_label = at(c.value("statistics"), 2 * blocks);
+      for (std::int64_t k = first(here.begin); k < end(here.end - 1); ++k)
+        c.value("ahead").at(row) +=
+            logit(k) > of_label || (logit(k) == of_label && k < label) ? 1 : 0;
+    } else if (c.name() == "top5") {
+      if (label != core::kNoLabel) c.value("top5")(0) += c.value("ahead").at(row) < 5 ? 1 : 0;
     } else if (c.name() == "backward_input") {
       const double lse = c.value("lse").at(row);
       for (std::int64_t k = first(here.begin); k < end(here.end - 1); ++k)
@@ -62,3 +71,17 @@ void vocab_parallel_cross_entropy_step(const StepCall& c) {
 }
 
 }  // namespace soapstone::reference
+
+namespace soapstone::oracle {
+
+std::vector<SmallOp> vocab_parallel_cross_entropy_examples() {
+  using namespace core;
+  return {{"vocab_parallel_cross_entropy",
+           VocabParallelCrossEntropy{},
+           {dense({3, 2, 4}), ids({3, 2})}},
+          {"vocab_parallel_cross_entropy_blocks",
+           VocabParallelCrossEntropy{},
+           {dense({2, 67}), ids({2})}}};
+}
+
+}  // namespace soapstone::oracle
