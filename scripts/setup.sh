@@ -1,7 +1,13 @@
 #!/usr/bin/env bash
 # Provides what Soapstone builds on: Debian packages, and Kokkos in the user's cache folder.
 # Quick when there is nothing to do. Needs root or sudo only if packages are missing.
+# With --tests also what only tests use; without it such tests are skipped.
 set -euo pipefail
+case "$*" in
+  '') for_tests=0 ;;
+  --tests) for_tests=1 ;;
+  *) printf 'setup: %s: --tests is accepted\n' "$*" >&2; exit 2 ;;
+esac
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 packages=(
@@ -11,9 +17,10 @@ packages=(
   nlohmann-json3-dev libtomlplusplus-dev libcli11-dev libfmt-dev libexpected-dev
   libsqlite3-dev librandom123-dev zlib1g-dev libgraphviz-dev
   libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev
-  dataset-fashion-mnist iproute2 python3 python3-jsonschema python3-torch python3-torchvision
-  zsh mandoc  # tests of the completion and of the manual page
+  dataset-fashion-mnist iproute2 python3 python3-jsonschema
 )
+# With --tests: an oracle of 745 MB, a shell and a checker of manual pages.
+test_packages=(python3-torch python3-torchvision zsh mandoc)
 
 # Kokkos comes as sources inside its project's own PyPI source package.
 kokkos_version=3.4.01
@@ -30,8 +37,11 @@ install_packages() {
     step "packages: not a Debian system; what is needed there goes by these names: ${packages[*]}"
     return
   fi
-  # A cluster for tests, which would start services where there is something to start them.
-  [[ -d /run/systemd/system ]] || packages+=(slurmctld slurmd slurm-client munge)
+  if ((for_tests)); then
+    packages+=("${test_packages[@]}")
+    # A cluster for tests, which would start services where there is something to start them.
+    [[ -d /run/systemd/system ]] || packages+=(slurmctld slurmd slurm-client munge)
+  fi
   python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip)
   local missing=() package
   for package in "${packages[@]}"; do

@@ -43,6 +43,10 @@ std::optional<double> finite(double x) {
   return std::isfinite(x) ? std::optional(x) : std::nullopt;
 }
 
+std::string loss_text(double loss) {
+  return std::isfinite(loss) ? fmt::format("{:.4f}", loss) : std::string("no number");
+}
+
 // ", accuracy 91.23 %, top5 accuracy 99.00 %"
 std::string texts(const std::vector<core::MetricValue>& metrics) {
   std::string out;
@@ -107,13 +111,14 @@ core::Status train_model(const Invocation& invocation, Options options) {
     runtime::TrainHooks hooks;
     hooks.cancel = &signals.flag();
     hooks.progress = [&](const runtime::TrainProgress& p) {
-      bar->show(p.steps > 0 ? static_cast<double>(p.step) / static_cast<double>(p.steps) : 0,
-                fmt::format("step {} of {}, epoch {}, loss {:.4f}{}, {:.0f} samples/s", p.step,
-                            p.steps, p.epoch + 1, p.loss, texts(p.metrics), p.samples_per_second));
+      bar->show(
+          p.steps > 0 ? static_cast<double>(p.step) / static_cast<double>(p.steps) : 0,
+          fmt::format("step {} of {}, epoch {}, loss {}{}, {:.0f} samples/s", p.step, p.steps,
+                      p.epoch + 1, loss_text(p.loss), texts(p.metrics), p.samples_per_second));
     };
     hooks.evaluated = [&](const runtime::Evaluation& e) {
-      bar->say(fmt::format("epoch {}: test loss {:.4f}{}; {} samples ({})", e.epoch + 1, e.loss,
-                           texts(e.metrics), e.samples, data_note));
+      bar->say(fmt::format("epoch {}: test loss {}{}; {} samples ({})", e.epoch + 1,
+                           loss_text(e.loss), texts(e.metrics), e.samples, data_note));
     };
     report = runtime::train(*communicator,
                             {graph, strategy, cluster, catalog, *data.train,
@@ -171,7 +176,7 @@ core::Status train_model(const Invocation& invocation, Options options) {
   fmt::print("{} on {}: {} steps, loss {:.4f} → {:.4f}", out.model, data_note, out.steps,
              report->first_loss, report->last_loss);
   if (report->last_evaluation)
-    fmt::print(", test loss {:.4f}{}", report->last_evaluation->loss,
+    fmt::print(", test loss {}{}", loss_text(report->last_evaluation->loss),
                texts(report->last_evaluation->metrics));
   fmt::print("\nmeasured step   {}\n", measured ? step_text(figures, report->median_step_time)
                                                 : "none: all steps only warmed up");

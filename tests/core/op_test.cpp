@@ -98,15 +98,8 @@ TEST(Ops, StepsReadOnlyWhatIsThereAndGiveEveryGradientOnce) {
         const Operand& o = d.operands[k];
         const bool has_gradient =
             o.differentiable && (o.role == OperandRole::kInput || o.role == OperandRole::kWeight);
-        // Counts that cost something are made by evaluations alone.
-        const bool is_of_evaluations =
-            std::any_of(d.steps.begin(), d.steps.end(), [&](const Step& step) {
-              return step.use == StepUse::kEvaluation && !o.differentiable &&
-                     std::find(step.writes.begin(), step.writes.end(), Ref{ref, false}) !=
-                         step.writes.end();
-            });
         if (o.role == OperandRole::kOutput) {
-          EXPECT_EQ(written.count({ref, false}), is_of_evaluations ? 0u : 1u) << o.name;
+          EXPECT_EQ(written.count({ref, false}), 1u) << o.name;
         }
         if (o.role == OperandRole::kInput || o.role == OperandRole::kWeight) {
           EXPECT_EQ(written.count({ref, true}), has_gradient ? 1u : 0u) << o.name;

@@ -111,11 +111,11 @@ double area_of(const std::vector<double>& logits, const std::vector<double>& tar
 }
 
 TEST(BinaryCrossEntropy, TheAreaOfScoresFarApartIsExact) {
-  const std::vector<double> logits{-40, -2, -2, -0.001, 0, 0, 0.001, 3, 900, 901};
+  const std::vector<double> logits{-40, -2, -2, -0.001, 0, 0, 0.001, 3, 900, 1000};
   const std::vector<double> targets{0, 1, 0, 0, 1, 0, 1, core::kNoLabel, 0, 1};
   const core::MetricValue auc = auc_of(logits, targets);
   // Pairs: five of no with four of yes. -2 beats -40 and ties once: 1.5; 0 beats three and ties
-  // once: 3.5; 0.001 beats four; 901 beats all five.
+  // once: 3.5; 0.001 beats four; 1000 beats all five.
   EXPECT_DOUBLE_EQ(auc.value, (1.5 + 3.5 + 4 + 5) / 20);
   EXPECT_DOUBLE_EQ(auc.value, area_of(logits, targets));
   EXPECT_DOUBLE_EQ(auc.error, (0.5 + 0.5) / 20);  // the ties
@@ -155,7 +155,7 @@ TEST(BinaryCrossEntropy, BinsAscendWithTheLogitAndHoldEveryNumber) {
   EXPECT_EQ(Op::bin_of(0), Op::kBins / 2);
   EXPECT_EQ(Op::bin_of(INFINITY), Op::kBins - 1);
   // 2^-12 wide at 0, four times that at 8.
-  EXPECT_EQ(Op::bin_of(10 * 0x1p-12 + 1e-5), Op::kBins / 2 + 9);
+  EXPECT_EQ(Op::bin_of(10 * 0x1p-12 + 1e-5), Op::kBins / 2 + 10);
   EXPECT_NEAR(static_cast<double>(Op::bin_of(8 + 100 * 0x1p-10) - Op::bin_of(8)), 100, 2);
 }
 

@@ -91,16 +91,23 @@ TEST_P(Kernels, AgreeWithTheReferenceInBf16) {
   if (!GetParam().shape.large) expect_no_failures(check_splits(GetParam().shape, list, 2, kBf16));
 }
 
-// Of the operators that have steps for evaluations alone.
+// Of the operators that have steps for evaluations alone. Not of those with states: what is drawn
+// for a running variance may be negative; tests/ops/batch_norm_test.cpp gives its own.
 TEST_P(Kernels, AgreeWithTheReferenceInEvaluation) {
   const OpProblem problem = make_problem(GetParam().shape, core::DType::kF32);
-  if (std::none_of(problem.definition.steps.begin(), problem.definition.steps.end(),
-                   [](const core::Step& step) { return step.use == core::StepUse::kEvaluation; }))
-    return;
+  const core::OpDefinition& d = problem.definition;
+  const bool evaluates = std::any_of(d.steps.begin(), d.steps.end(), [](const core::Step& step) {
+    return step.use == core::StepUse::kEvaluation;
+  });
+  const bool has_state =
+      std::any_of(d.operands.begin(), d.operands.end(), [](const core::Operand& operand) {
+        return operand.role == core::OperandRole::kWeight && !operand.differentiable;
+      });
+  if (!evaluates || has_state) return;
   const auto list = kernels::candidates(GetParam().op);
   constexpr auto kUse = core::StepUse::kEvaluation;
-  expect_no_failures(check_parts(GetParam().shape, list, kMostSplits, kUsualDTypes, kUse));
-  expect_no_failures(check_splits(GetParam().shape, list, kMostSplits, kUsualDTypes, kUse));
+  expect_no_failures(check_parts(GetParam().shape, list, 3, kUsualDTypes, kUse));
+  expect_no_failures(check_splits(GetParam().shape, list, 6, kUsualDTypes, kUse));
   constexpr core::DType kBf16[] = {core::DType::kBF16};
   expect_no_failures(check_splits(
       GetParam().shape, kernels::candidates(GetParam().op, core::DType::kBF16), 2, kBf16, kUse));

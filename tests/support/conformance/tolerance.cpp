@@ -28,6 +28,7 @@ double nudge(int draw, core::Ref ref, std::size_t element, double amount) {
 double scale_of(const OpProblem& problem, core::Ref ref, core::DType unit) {
   // A small move breaks ties, and then the result is another one.
   if (problem.values == Values::kTied) return 0;
+  if (problem.operand(ref).desc.dtype == core::DType::kI32) return 0;
   // Products may round a weight to bf16.
   if (problem.dtype == core::DType::kBF16) return 1;
   return std::min(1.0, epsilon_of(problem.operand(ref).desc.dtype) / epsilon_of(unit));
