@@ -55,7 +55,7 @@ struct GraphSpec {
   std::string name;
   std::vector<SourceSpec> sources;
   std::vector<OpNodeSpec> ops;
-  std::string loss;     // a scalar tensor
+  std::string loss;  // a scalar tensor
   // A scalar count of right answers, or empty. Its operator says how good the answers are; without
   // it, that of the loss.
   std::string correct;

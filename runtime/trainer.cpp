@@ -237,6 +237,7 @@ class Trainer {
       next_report = step_ + interval;
       const bool is_last = step_ == steps_ || report_.cancelled;
       if (ends_epoch || is_last) {
+        SOAPSTONE_TRY(communicator_.agree(check_weights()));
         if (evaluation_ && !report_.cancelled) SOAPSTONE_TRY(evaluate());
         if (ends_epoch || report_.cancelled || is_last) SOAPSTONE_TRY(save());
       }
@@ -358,13 +359,32 @@ class Trainer {
                              samples_of(step)[static_cast<std::size_t>(f.sample)]);
       if (communicator_.ranks() > 1) where += fmt::format(" (rank {})", f.rank);
     }
-    const std::string last = saved_ ? fmt::format("the last checkpoint, {}, is of step {}",
-                                                  saved_->first, saved_->second)
-                                    : "no checkpoint was written";
-    return core::fail("{}", communicator_.broadcast(fmt::format(
-                                "step {}: the loss is {}{}; learning rate {}; {}", step + 1,
-                                name_of_non_finite(report_.last_loss), where,
-                                learning_rate(options_.optimizer, step, steps_), last)));
+    return core::fail(
+        "{}", communicator_.broadcast(
+                  fmt::format("step {}: the loss is {}{}; learning rate {}; {}", step + 1,
+                              name_of_non_finite(report_.last_loss), where,
+                              learning_rate(options_.optimizer, step, steps_), last_checkpoint())));
+  }
+
+  std::string last_checkpoint() const {
+    return saved_ ? fmt::format("the last checkpoint, {}, is of step {}", saved_->first,
+                                saved_->second)
+                  : "no checkpoint was written";
+  }
+
+  // A loss can be a number beside weights that are none: max(x, 0) may hide them.
+  core::Status check_weights() const {
+    const auto ranks = communicator_.own_ranks();
+    for (std::size_t k = 0; k < ranks.size(); ++k)
+      for (const WeightPart& w : run_->executors()[k]->weights())
+        if (const auto found = first_non_finite(w.value))
+          return core::fail(
+              "step {}: the loss is {}, but weight {} is {} on rank {}: an operator behind it does "
+              "not pass that on; learning rate {}; {}",
+              step_, report_.last_loss, p_.graph.tensors()[w.tensor].name,
+              name_of_non_finite(found->value), ranks[k],
+              learning_rate(options_.optimizer, step_ - 1, steps_), last_checkpoint());
+    return {};
   }
 
   core::Status save() {

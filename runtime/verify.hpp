@@ -67,7 +67,8 @@ struct Verdict {
   }
 };
 
-// The weights whose gradients the plan's transfers move, one per transfer, in the plan's order.
+// The weights whose gradients the plan's transfers move, one per transfer, in the plan's order;
+// where a gradient comes as rows, the output of which they are the gradient.
 std::vector<std::string> gradient_transfers(const core::Plan& plan, const core::Graph& graph);
 
 // Trains `graph` (in the dtype that it has; f64 for figures that mean something) with every

@@ -109,7 +109,8 @@ TEST(SoftmaxCrossEntropy, TheFiveLargestLogitsAreTheAnswer) {
   const std::vector<double> equal(7, 1.5);
   EXPECT_EQ(top5(equal, {4}), 1);
   EXPECT_EQ(top5(equal, {5}), 0);
-  EXPECT_EQ(top5({1, 2, 1, 2, 1, 2, 7, 6, 5, 4, 3, 2}, {4, 4}), 1);  // one is the sixth, one the fifth
+  EXPECT_EQ(top5({1, 2, 1, 2, 1, 2, 7, 6, 5, 4, 3, 2}, {4, 4}),
+            1);  // one is the sixth, one the fifth
 }
 
 std::vector<std::string> metrics_of(std::vector<core::TensorDesc> inputs) {

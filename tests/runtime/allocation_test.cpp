@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <map>
 #include <new>
 #include <numeric>
 
@@ -51,13 +52,17 @@ class Step : public testing::TestWithParam<Setting> {};
 
 TEST_P(Step, allocates_nothing_that_grows_with_the_model) {
   const Setting setting = GetParam();
+  std::map<std::string, double> parameters;
+  if (std::string(setting.model) == "dlrm") parameters["rows"] = 100;
   const core::Graph graph =
-      core::build_model(setting.model, {.batch = 16, .dtype = setting.dtype}).value();
+      core::build_model(setting.model,
+                        {.batch = 16, .dtype = setting.dtype, .parameters = parameters})
+          .value();
   const core::Cluster cluster = interpreter::cluster_of(2);
   const kernels::HostCatalog catalog;
   const core::DeviceId devices[] = {core::DeviceId(0), core::DeviceId(1)};
-  core::LowerOptions how;
-  how.optimizer_states = 1;
+  core::LowerOptions how =
+      core::lower_options(core::OptimizerKind::kSgd, 0.9, 0, core::TableOptimizer::kAdagrad);
   how.clip_gradient_norm = true;
   const auto plan =
       core::lower(graph, core::data_parallel(graph, devices), cluster, catalog, how).value();
@@ -75,7 +80,12 @@ TEST_P(Step, allocates_nothing_that_grows_with_the_model) {
         data.train->fill(s, samples, l.box, blocks.back().data());
     loaded.push_back(reinterpret_cast<const std::byte*>(blocks.back().data()));
   }
-  const StepSettings settings{0, {.learning_rate = 0.01, .momentum = 0.9}, 1, loaded};
+  const StepSettings settings{
+      0,
+      {.learning_rate = 0.01, .momentum = 0.9},
+      1,
+      loaded,
+      kernels::OptimizerUpdate{.kind = core::OptimizerKind::kAdagrad, .learning_rate = 0.01}};
   run.step(settings);
   run.step(settings);
   allocations = largest = 0;
@@ -98,7 +108,8 @@ INSTANTIATE_TEST_SUITE_P(Models, Step,
                                          Setting{"inception-block", core::DType::kF32, 480},
                                          Setting{"inception-block", core::DType::kF64, 0},
                                          Setting{"transformer-block", core::DType::kF32, 490},
-                                         Setting{"transformer-block", core::DType::kF64, 0}),
+                                         Setting{"transformer-block", core::DType::kF64, 0},
+                                         Setting{"dlrm", core::DType::kF64, 0}),
                          [](const auto& instance) {
                            std::string name = fmt::format("{}_{}", instance.param.model,
                                                           core::name_of(instance.param.dtype));

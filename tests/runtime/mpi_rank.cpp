@@ -1,5 +1,6 @@
 // One rank of the cases in mpi_test.cpp, started under mpirun: mpi_rank CASE [ARGUMENT].
 #include <algorithm>
+#include <cmath>
 #include <csignal>
 #include <cstdlib>
 #include <functional>
@@ -120,6 +121,43 @@ core::Status train_until_signal(Communicator& communicator, const std::string& c
   return {};
 }
 
+// Synthetic data with a NaN in one sample.
+class Planted final : public DataSource {
+ public:
+  explicit Planted(const DataSource& from) : from_(from) {}
+  std::string_view name() const override { return from_.name(); }
+  std::int64_t samples() const override { return from_.samples(); }
+  core::Status check(const core::Graph& graph) const override { return from_.check(graph); }
+  void fill(const core::SourceSpec& source, std::span<const std::int64_t> samples,
+            const core::Box& box, void* out) const override {
+    from_.fill(source, samples, box, out);
+    if (source.name != "images") return;
+    const std::int64_t per_sample =
+        core::elements(box) / std::max<std::int64_t>(1, box[0].extent());
+    for (std::int64_t i = box[0].begin; i < box[0].end; ++i)
+      if (samples[static_cast<std::size_t>(i)] == 29)
+        static_cast<double*>(out)[(i - box[0].begin) * per_sample + 5] = std::nan("");
+  }
+
+ private:
+  const DataSource& from_;
+};
+
+core::Status train_on_a_nan(Communicator& communicator) {
+  const core::Graph graph =
+      core::build_model("mlp", {.batch = 32, .dtype = core::DType::kF64}).value();
+  const kernels::HostCatalog catalog;
+  const auto data = make_synthetic_data(graph, 3, 100).value();
+  const Planted planted(*data.train);
+  const core::DeviceId devices[] = {core::DeviceId(0), core::DeviceId(1)};
+  const core::Strategy strategy = core::data_parallel(graph, devices);
+  TrainOptions options;
+  options.steps = 20;
+  SOAPSTONE_TRY(train(communicator, {graph, strategy, interpreter::cluster_of(2), catalog, planted},
+                      options));
+  return {};
+}
+
 core::Status probe(Communicator& communicator) {
   const std::pair<std::uint32_t, std::uint32_t> pairs[] = {{0, 1}};
   const core::Bytes sizes[] = {core::Bytes(8), core::Bytes(1 << 20)};
@@ -145,6 +183,7 @@ int run(const std::string& what, const std::string& argument) {
     if (what == "verify") return verify_random(**communicator);
     if (what == "disagree") return disagree(**communicator);
     if (what == "train") return train_until_signal(**communicator, argument);
+    if (what == "nan") return train_on_a_nan(**communicator);
     if (what == "probe") return probe(**communicator);
     return core::usage_error("unknown case {}", what);
   });

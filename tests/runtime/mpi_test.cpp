@@ -112,6 +112,17 @@ TEST(Mpi, an_interrupt_saves_a_checkpoint_and_ends_in_good_order) {
   std::filesystem::remove(checkpoint);
 }
 
+TEST(Mpi, a_nan_in_the_data_stops_all_ranks_with_one_reason) {
+  const Outcome run = launch(2, {"nan"});
+  EXPECT_EQ(run.exit_code, 1) << run.output;
+  for (const char* process : {"process 0: ", "process 1: "})
+    EXPECT_THAT(run.output,
+                testing::ContainsRegex(
+                    process +
+                    std::string("step [1-3]: the loss is nan; first nan in the data, source images "
+                                "of synthetic, sample 29 .rank [01].; learning rate")));
+}
+
 TEST(Mpi, links_and_updates_are_measured_on_all_ranks) {
   const Outcome run = launch(2, {"probe"});
   ASSERT_EQ(run.exit_code, 0) << run.output;
