@@ -8,42 +8,18 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <zlib.h>
 
 #include "core/models/models.hpp"
 #include "runtime/data/batch_reader.hpp"
 #include "runtime/data/data_source.hpp"
 #include "runtime/data/idx.hpp"
 #include "runtime/data/sampler.hpp"
+#include "tests/runtime/folder.hpp"
 
 namespace soapstone::runtime {
 namespace {
 
 using testing::HasSubstr;
-
-class Folder {
- public:
-  Folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "soapstone-data-XXXXXX").string();
-    path_ = mkdtemp(name.data());
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  std::filesystem::path write(const std::string& name, const std::string& bytes) const {
-    std::ofstream(path_ / name, std::ios::binary) << bytes;
-    return path_ / name;
-  }
-  std::filesystem::path write_gzipped(const std::string& name, const std::string& bytes) const {
-    gzFile file = gzopen((path_ / name).c_str(), "wb");
-    EXPECT_EQ(gzwrite(file, bytes.data(), static_cast<unsigned>(bytes.size())),
-              static_cast<int>(bytes.size()));
-    EXPECT_EQ(gzclose(file), Z_OK);
-    return path_ / name;
-  }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 std::string header(std::initializer_list<int> extents) {
   std::string bytes{'\0', '\0', '\x08', static_cast<char>(extents.size())};

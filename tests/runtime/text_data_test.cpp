@@ -7,7 +7,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <zlib.h>
 
 #include "core/models/models.hpp"
 #include "core/ops/softmax_cross_entropy.hpp"
@@ -16,6 +15,7 @@
 #include "runtime/data/mo.hpp"
 #include "runtime/data/text_file.hpp"
 #include "runtime/data/vocabulary.hpp"
+#include "tests/runtime/folder.hpp"
 
 namespace soapstone::runtime {
 namespace {
@@ -23,31 +23,6 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using Tokens = std::vector<std::int32_t>;
-
-class Folder {
- public:
-  Folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "soapstone-text-XXXXXX").string();
-    path_ = mkdtemp(name.data());
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  std::filesystem::path write(const std::string& name, const std::string& bytes) const {
-    std::filesystem::create_directories((path_ / name).parent_path());
-    std::ofstream(path_ / name, std::ios::binary) << bytes;
-    return path_ / name;
-  }
-  std::filesystem::path write_gzipped(const std::string& name, const std::string& bytes) const {
-    gzFile file = gzopen((path_ / name).c_str(), "wb");
-    EXPECT_EQ(gzwrite(file, bytes.data(), static_cast<unsigned>(bytes.size())),
-              static_cast<int>(bytes.size()));
-    EXPECT_EQ(gzclose(file), Z_OK);
-    return path_ / name;
-  }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 core::Graph gpt(double seq, double vocab, std::int64_t batch = 2) {
   return core::build_model("gpt", {.batch = batch,
