@@ -1,5 +1,6 @@
 #include "cli/ranks.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <thread>
@@ -7,6 +8,12 @@
 #include "runtime/launch.hpp"
 
 namespace soapstone::cli {
+
+core::Result<core::Cluster> load_cluster_of_ranks(ClusterArguments cluster) {
+  if (cluster.name == "local" && cluster.ranks == 0)
+    cluster.ranks = std::max(1, runtime::surroundings().ranks);
+  return load_cluster(cluster);
+}
 
 core::Result<bool> run_as_ranks(const Invocation& invocation, int ranks, int threads) {
   const runtime::Surroundings here = runtime::surroundings();

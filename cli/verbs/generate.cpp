@@ -31,9 +31,7 @@ struct Options {
 
 core::Status generate_text(const Invocation& invocation, Options options) {
   SOAPSTONE_ASSIGN(const core::Graph graph, build_graph(options.model));
-  if (options.cluster.name == "local" && options.cluster.ranks == 0)
-    options.cluster.ranks = std::max(1, runtime::surroundings().ranks);
-  SOAPSTONE_ASSIGN(const core::Cluster cluster, load_cluster(options.cluster));
+  SOAPSTONE_ASSIGN(const core::Cluster cluster, load_cluster_of_ranks(options.cluster));
   const int ranks = static_cast<int>(cluster.size());
   SOAPSTONE_ASSIGN(const core::Strategy strategy, load_strategy(graph, cluster, options.strategy));
   SOAPSTONE_ASSIGN(

@@ -69,9 +69,7 @@ core::Status train_model(const Invocation& invocation, Options options) {
   SOAPSTONE_ASSIGN(options.train.optimizer, settings_of(options.optimizer));
   SOAPSTONE_ASSIGN(const core::Graph graph, build_graph(options.model));
 
-  if (options.cluster.name == "local" && options.cluster.ranks == 0)
-    options.cluster.ranks = std::max(1, runtime::surroundings().ranks);
-  SOAPSTONE_ASSIGN(const core::Cluster cluster, load_cluster(options.cluster));
+  SOAPSTONE_ASSIGN(const core::Cluster cluster, load_cluster_of_ranks(options.cluster));
   const int ranks = static_cast<int>(cluster.size());
   SOAPSTONE_ASSIGN(const core::Strategy strategy, load_strategy(graph, cluster, options.strategy));
   SOAPSTONE_TRY(check_folder_of("--metrics", options.train.metrics));
