@@ -87,7 +87,8 @@ void declare_model(CLI::App& app, ModelArguments& model, Presence presence) {
              "Model of the zoo (soapstone models), a graph document, or a Hugging Face config.json")
           ->type_name("MODEL|FILE");
   if (presence == Presence::kRequired) name->required();
-  app.add_option("--batch", model.batch, "Samples per step; default: the model's");
+  app.add_option("--batch", model.batch, "Samples per step; default: the model's")
+      ->group(kModelGroup);
   declare_dtype(app, model);
   for (const core::ModelParameter& p : core::model_parameters())
     app.add_option_function<double>(
@@ -95,8 +96,8 @@ void declare_model(CLI::App& app, ModelArguments& model, Presence presence) {
            [&model, name = std::string(p.name)](const double& value) {
              model.parameters[name] = value;
            },
-           fmt::format("Models that have it: {}", p.description))
-        ->group("Hyper-parameters (soapstone models MODEL lists a model's own)");
+           std::string(p.description))
+        ->group(kHyperParameterGroup);
 }
 
 namespace {
@@ -123,7 +124,8 @@ void declare_dtype(CLI::App& app, ModelArguments& model) {
          },
          fmt::format("bf16, f32 or f64; weights are never narrower than f32; default: {}",
                      core::name_of(model.dtype.value_or(core::DType::kF32))))
-      ->type_name(number_types());
+      ->type_name(number_types())
+      ->group(kModelGroup);
 }
 
 core::Result<core::Graph> build_graph(const ModelArguments& model) {
@@ -135,14 +137,13 @@ core::Result<core::Graph> build_graph(const ModelArguments& model) {
   if (!is_of_zoo &&
       (model.name.ends_with(".json") || std::filesystem::exists(model.name, ignored))) {
     SOAPSTONE_ASSIGN(const std::string text, core::read_file(model.name));
-    if (core::is_hugging_face_config(text)) {
-      SOAPSTONE_ASSIGN(core::ConfiguredModel configured,
-                       core::hugging_face_model(text, model.name));
-      configured.options.batch = model.batch;
-      configured.options.dtype = model.dtype.value_or(core::DType::kF32);
+    SOAPSTONE_ASSIGN(auto configured, core::hugging_face_model(text, model.name));
+    if (configured) {
+      configured->options.batch = model.batch;
+      configured->options.dtype = model.dtype.value_or(core::DType::kF32);
       for (const auto& [name, value] : model.parameters)
-        configured.options.parameters[name] = value;
-      auto graph = core::build_model(configured.name, configured.options);
+        configured->options.parameters[name] = value;
+      auto graph = core::build_model(configured->name, configured->options);
       if (!graph) return tl::unexpected(in_file(model.name, graph.error()));
       return graph;
     }
@@ -175,10 +176,12 @@ void declare_cluster(CLI::App& app, ClusterArguments& cluster) {
   app.add_option("--cluster", cluster.name,
                  "Preset (soapstone clusters), .toml or .json file, or `local`")
       ->type_name("CLUSTER|local|FILE")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->group(kClusterGroup);
   app.add_option("--ranks", cluster.ranks,
                  "With --cluster local: how many ranks share this machine; default: 2")
-      ->check(CLI::Range(1, 1024));
+      ->check(CLI::Range(1, 1024))
+      ->group(kClusterGroup);
 }
 
 core::Status check_folder_of(std::string_view option, const std::filesystem::path& file) {

@@ -17,6 +17,15 @@
 
 namespace soapstone::cli {
 
+// A verb's help lists its own options first, then groups: "Model", "Cluster", …
+// The groups of the options that this header, costs.hpp and optimizer.hpp declare.
+inline constexpr const char* kModelGroup = "Model";
+inline constexpr const char* kClusterGroup = "Cluster and costs";
+inline constexpr const char* kOptimizerGroup = "Optimizer";
+// Of this one the manual tells once, for all verbs.
+inline constexpr const char* kHyperParameterGroup =
+    "Hyper-parameters of models that have them (soapstone models MODEL lists a model's own)";
+
 enum class Presence { kOptional, kRequired };
 
 struct ModelArguments {
@@ -25,6 +34,7 @@ struct ModelArguments {
   std::optional<core::DType> dtype;          // none: f32, or what the document says
   std::map<std::string, double> parameters;  // of a model of the zoo, that differ from its defaults
 };
+// Called last by a verb, so that the many hyper-parameters end its help.
 void declare_model(CLI::App& app, ModelArguments& model, Presence presence = Presence::kRequired);
 // Any other number type than bf16, f32 or f64 is a usage error.
 void declare_dtype(CLI::App& app, ModelArguments& model);

@@ -25,7 +25,8 @@ Costs::~Costs() = default;
 void declare_costs(CLI::App& app, CostArguments& arguments) {
   app.add_option("--database", arguments.database,
                  "File of measured costs; default: costs.sqlite in the user's cache folder")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->group(kClusterGroup);
 }
 
 bool is_this_machine(const core::Cluster& cluster) {

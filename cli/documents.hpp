@@ -212,8 +212,9 @@ struct TrainOutput {
   std::optional<double> first_loss, last_loss;  // null: no number
   std::optional<double> test_loss;
   std::map<std::string, std::optional<double>> test_metrics;  // those of the model, by name
-  std::optional<std::int64_t> step_time_ns;  // median; null: no steps but those that warm up
-  std::optional<std::int64_t> least_step_time_ns;
+  // Median of the last `measured_steps`, and the least; null: no steps but those that warm up.
+  std::optional<std::int64_t> step_time_ns, least_step_time_ns;
+  std::int64_t measured_steps = 0;
   std::int64_t training_time_ns = 0;  // evaluation and checkpoints excluded
   std::optional<double> samples_per_second, tflops_per_device, share_of_peak;
   std::int64_t peak_memory_bytes = 0;  // allocated per rank
@@ -236,6 +237,7 @@ struct TrainOutput {
     visit("test_metrics", self.test_metrics, core::kOptional);
     visit("step_time_ns", self.step_time_ns);
     visit("least_step_time_ns", self.least_step_time_ns);
+    visit("measured_steps", self.measured_steps);
     visit("training_time_ns", self.training_time_ns);
     visit("samples_per_second", self.samples_per_second);
     visit("tflops_per_device", self.tflops_per_device);

@@ -1,5 +1,8 @@
 #include "cli/optimizer.hpp"
 
+#include <vector>
+
+#include "cli/common.hpp"
 #include "cli/enum_option.hpp"
 
 namespace soapstone::cli {
@@ -13,18 +16,28 @@ void declare_table_optimizer(CLI::App& app, core::TableOptimizer& tables) {
                 "update only the rows that a batch meets");
 }
 
+// Those that were declared after the first `known` ones.
+void group_optimizer(CLI::App& app, std::size_t known) {
+  const std::vector<CLI::Option*> options = app.get_options();
+  for (std::size_t i = known; i < options.size(); ++i) options[i]->group(kOptimizerGroup);
+}
+
 }  // namespace
 
 void declare_optimizer(CLI::App& app, OptimizerChoice& choice) {
+  const std::size_t known = app.get_options().size();
   declare_names(app, "--optimizer", choice.kind, "sgd, adamw or adagrad");
   app.add_option("--momentum", choice.momentum, "Of sgd")->capture_default_str();
   app.add_option("--weight-decay", choice.weight_decay, "Of the optimizer")->capture_default_str();
   declare_table_optimizer(app, choice.tables);
+  app.add_flag("--clip", choice.clip, "With clipping by the global gradient norm");
+  group_optimizer(app, known);
 }
 
 #ifdef SOAPSTONE_HAS_KERNELS
 
 void declare_optimizer(CLI::App& app, OptimizerArguments& arguments) {
+  const std::size_t known = app.get_options().size();
   auto& s = arguments.settings;
   declare_names(app, "--optimizer", s.kind, "sgd, adamw or adagrad");
   app.add_option("--lr,--learning-rate", arguments.learning_rate,
@@ -48,6 +61,7 @@ void declare_optimizer(CLI::App& app, OptimizerArguments& arguments) {
   app.add_option("--decay", s.decay, "step: factor")->capture_default_str();
   app.add_option("--final-lr", s.final_learning_rate, "cosine: learning rate of the last step")
       ->capture_default_str();
+  group_optimizer(app, known);
 }
 
 core::Result<runtime::OptimizerSettings> settings_of(const OptimizerArguments& arguments) {

@@ -21,9 +21,12 @@ struct OptimizerChoice {
   double momentum = 0.9;
   double weight_decay = 0;
   core::TableOptimizer tables = core::TableOptimizer::kSame;
+  bool clip = false;  // whether gradients are clipped by their global norm
 
   core::LowerOptions lower_options() const {
-    return core::lower_options(kind, momentum, weight_decay, tables);
+    core::LowerOptions options = core::lower_options(kind, momentum, weight_decay, tables);
+    options.clip_gradient_norm = clip;
+    return options;
   }
 };
 void declare_optimizer(CLI::App& app, OptimizerChoice& choice);

@@ -38,7 +38,7 @@ function(soapstone_add_test name)
   target_link_libraries(${name} PRIVATE
     ${arg_DEPS} soapstone_test_main GTest::gmock GTest::gtest rapidcheck rapidcheck_gtest)
   target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}")
-  soapstone_compile_options(${name})
+  soapstone_compile_options(${name} QUICK_TO_BUILD)
 
   set(properties LABELS ${label} PROCESSORS ${arg_PROCESSORS} TIMEOUT ${arg_TIMEOUT})
   if(arg_SERIAL OR arg_RANKS)

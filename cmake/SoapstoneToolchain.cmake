@@ -59,12 +59,16 @@ if(_soapstone_up MATCHES "^\\.\\./")
   list(APPEND _soapstone_path_options "-fmacro-prefix-map=${_soapstone_up}=")
 endif()
 
-# soapstone_compile_options(target [FUSE_MULTIPLY_ADD])
+set(soapstone_quick_to_build "$<$<CONFIG:Release>:-O1>")
+
+# soapstone_compile_options(target [FUSE_MULTIPLY_ADD] [QUICK_TO_BUILD])
 #
 # Without FUSE_MULTIPLY_ADD a*b+c rounds twice everywhere, so that the same formula inlined at two
 # places gives the same bits: the incremental simulation must equal the full one. Kernels fuse.
+# QUICK_TO_BUILD: a release optimises less what is short-lived while it runs but long while it is
+# compiled (verbs, tests).
 function(soapstone_compile_options target)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "FUSE_MULTIPLY_ADD" "" "")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "FUSE_MULTIPLY_ADD;QUICK_TO_BUILD" "" "")
   target_compile_features(${target} PUBLIC cxx_std_20)
   if(arg_FUSE_MULTIPLY_ADD)
     set(contract -ffp-contract=fast)
@@ -74,4 +78,7 @@ function(soapstone_compile_options target)
   target_compile_options(${target} PRIVATE
     ${_soapstone_warning_options} ${_soapstone_native_options} ${contract}
     ${_soapstone_path_options})
+  if(arg_QUICK_TO_BUILD)
+    target_compile_options(${target} PRIVATE ${soapstone_quick_to_build})
+  endif()
 endfunction()

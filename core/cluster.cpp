@@ -110,7 +110,11 @@ Status check(const ClusterSpec& spec) {
     return not_accepted("/node", fmt::format("a cluster of {} devices", devices),
                         fmt::format("at most {}", Cluster::kMostDevices));
   if (nodes > 1 && !spec.network)
-    return usage_error("at /network: the table is missing; {} nodes need one", nodes);
+    return usage_error(
+        "at /network: the network between {} nodes is missing; accepted: a bandwidth, a latency "
+        "and "
+        "a source",
+        nodes);
   if (spec.network) {
     SOAPSTONE_TRY(check_rate("/network/bandwidth", spec.network->bandwidth));
     SOAPSTONE_TRY(check_latency("/network/latency", spec.network->latency));
@@ -278,14 +282,14 @@ SOAPSTONE_INSTANTIATE_DOCUMENT(Cluster);
 std::span<const std::string_view> preset_names() {
   static const std::vector<std::string_view> names = [] {
     std::vector<std::string_view> list;
-    for (const auto& [name, text] : detail::embedded_clusters()) list.push_back(name);
+    for (const auto& [name, text] : detail::cluster_presets()) list.push_back(name);
     return list;
   }();
   return names;
 }
 
 Result<std::string_view> preset_toml(std::string_view name) {
-  for (const auto& [preset, text] : detail::embedded_clusters())
+  for (const auto& [preset, text] : detail::cluster_presets())
     if (preset == name) return text;
   return usage_error("no cluster is named `{}`; {}, or the path of a .toml or .json file", name,
                      accepted_names(name, preset_names()));

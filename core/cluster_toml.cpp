@@ -51,6 +51,14 @@ tl::unexpected<Error> wrong(const toml::node& node, const Place& place, std::str
                   fmt::format("{} is not accepted; accepted: {}", excerpt(node), accepted));
 }
 
+// Of the file itself, which has no line to point to.
+template <class IsList>
+tl::unexpected<Error> missing_at_top(const std::string& file, std::string_view key, IsList) {
+  return usage_error(
+      "{}: the key `{}` is missing; accepted: {}", file, key,
+      IsList::value ? fmt::format("tables headed [[{}]]", key) : "a text before the first table");
+}
+
 template <class T>
 Status read(const toml::node& in, const Place& place, T& out);
 
@@ -72,7 +80,10 @@ Status read_table(const toml::node& in, const Place& place, T& out) {
     if (const toml::node* found = table->get(name))
       status = read(*found, place.member(name), member);
     else if (sizeof...(option) == 0)
-      status = error_at(in, place, fmt::format("the key `{}` is missing", name));
+      status =
+          place.key.empty()
+              ? missing_at_top(place.file, name, IsVector<std::remove_cvref_t<decltype(member)>>{})
+              : error_at(in, place, fmt::format("the key `{}` is missing", name));
   });
   return status;
 }
@@ -160,6 +171,10 @@ Error locate(const Error& error, const toml::table& root, const std::string& fil
     node = below;
   }
   if (!path.empty()) place = place.member(path);
+  if (node == &root)
+    return {fmt::format("{}: {}, in a table headed [{}], such as at the end of the file", file,
+                        error.message.substr(end + 2), place.key),
+            error.kind};
   return {error_at(*node, place, error.message.substr(end + 2)).value().message, error.kind};
 }
 

@@ -2,6 +2,8 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstdlib>
+#include <sstream>
 #include <system_error>
 
 #include <fcntl.h>
@@ -125,6 +127,19 @@ Status write_file_atomically(const std::filesystem::path& path, std::string_view
   }
   if (const int code = sync_folder(folder)) return cannot_write(path, code);
   return {};
+}
+
+std::string find_program(const std::string& name) {
+  const char* path = std::getenv("PATH");
+  std::stringstream folders(path == nullptr ? "" : path);
+  for (std::string folder; std::getline(folders, folder, ':');) {
+    const auto candidate = std::filesystem::path(folder) / name;
+    std::error_code ignored;  // what cannot be looked at cannot be run
+    if (std::filesystem::is_regular_file(candidate, ignored) &&
+        ::access(candidate.c_str(), X_OK) == 0)
+      return candidate.string();
+  }
+  return "";
 }
 
 }  // namespace soapstone::core

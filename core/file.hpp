@@ -20,4 +20,7 @@ Result<std::string> read_file(const std::filesystem::path& path);
 // /dev/stdout) is written in place. Permissions of an existing file are kept.
 Status write_file_atomically(const std::filesystem::path& path, std::string_view bytes);
 
+// The path of a program, looked for on PATH as a shell does; empty where there is none.
+std::string find_program(const std::string& name);
+
 }  // namespace soapstone::core

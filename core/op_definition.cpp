@@ -17,6 +17,23 @@ TensorDesc kept(TensorDesc desc) {
 
 }  // namespace
 
+Status check_pair(std::span<const TensorDesc> inputs, std::string_view first,
+                  std::string_view second) {
+  if (inputs.size() != 2)
+    return usage_error("takes {} and {}, got {} inputs", first, second, inputs.size());
+  if (inputs[0].shape != inputs[1].shape || inputs[0].dtype != inputs[1].dtype)
+    return usage_error("{} {} {} and {} {} {}: both must have one shape and dtype", first,
+                       name_of(inputs[0].dtype), print(inputs[0].shape), second,
+                       name_of(inputs[1].dtype), print(inputs[1].shape));
+  return {};
+}
+
+Status check_mean_over(std::int64_t mean_over, std::string_view what) {
+  if (mean_over < 0)
+    return usage_error("mean_over = {}: must be 0 (the number of {}) or more", mean_over, what);
+  return {};
+}
+
 int OpDefinition::axis(std::string_view name) const {
   for (std::size_t i = 0; i < axes.size(); ++i)
     if (axes[i].name == name) return static_cast<int>(i);

@@ -293,6 +293,12 @@ struct OpDefinition {
   }
 };
 
+// Errors unless there are two inputs, of one shape and one dtype; they go by these names.
+Status check_pair(std::span<const TensorDesc> inputs, std::string_view first,
+                  std::string_view second);
+// Errors unless a loss is the mean over at least one of `what`, or 0: over as many as there are.
+Status check_mean_over(std::int64_t mean_over, std::string_view what);
+
 // Writes an OpDefinition in the vocabulary of the operators' documentation.
 //
 //   Definer d;
@@ -311,7 +317,8 @@ class Definer {
 
   int input(std::string name, const TensorDesc& desc, std::vector<DimMap> dims,
             bool differentiable = true);
-  // i32 values in [0, bound), such as labels and rows of a table, or `absent` where that is below 0.
+  // i32 values in [0, bound), such as labels and rows of a table, or `absent` where that is below
+  // 0.
   int indices(std::string name, const TensorDesc& desc, std::vector<DimMap> dims,
               std::int64_t bound, std::int64_t absent = 0);
   int weight(std::string name, const TensorDesc& desc, std::vector<DimMap> dims, Initializer init);

@@ -145,9 +145,7 @@ Result<Strategy> from_document(const Graph& graph, const StrategyDocument& doc) 
   return strategy;
 }
 
-namespace {
-
-std::string device_list(std::span<const DeviceId> devices) {
+std::string device_text(std::span<const DeviceId> devices) {
   std::string out;
   for (std::size_t i = 0; i < devices.size();) {
     std::size_t j = i + 1;
@@ -159,8 +157,6 @@ std::string device_list(std::span<const DeviceId> devices) {
   }
   return out;
 }
-
-}  // namespace
 
 namespace {
 
@@ -224,7 +220,7 @@ std::string summary(const Graph& graph, const Strategy& strategy) {
       if (s.degrees[a] > 1)
         text += fmt::format("{}={} ", node.definition.axes[a].name, s.degrees[a]);
     if (s.replicas > 1) text += fmt::format("replicas={} ", s.replicas);
-    text += "on " + device_list(s.devices);
+    text += "on " + device_text(s.devices);
     if (text != previous) {
       flush();
       previous = text;

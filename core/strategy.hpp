@@ -96,6 +96,9 @@ Result<Strategy> from_document(const Graph& graph, const StrategyDocument& docum
 
 std::string hex(std::uint64_t hash);
 
+// "0-3,8".
+std::string device_text(std::span<const DeviceId> devices);
+
 // Short text, e.g. "conv1 n=2, fc1 o=2 on 0-1; …" with equal neighbours folded.
 std::string summary(const Graph& graph, const Strategy& strategy);
 

@@ -96,7 +96,7 @@ std::vector<OpRow> op_table(const ReportInput& input) {
     row.name = node.name;
     row.kind = node.op.name();
     row.split = detail::split_text(node, input.strategy.ops[i]);
-    row.devices = detail::device_text(input.strategy.ops[i].devices);
+    row.devices = core::device_text(input.strategy.ops[i].devices);
   }
   for (const std::string_view name : kExtraNames) rows.emplace_back().name = name;
   if (input.measured)

@@ -26,12 +26,15 @@ std::string strategies(const core::RankedStrategies& ranked) {
 }
 
 std::string comparison(const simulator::TraceDiff& diff) {
-  std::string out = fmt::format(
-      "## Prediction and measurement\n\nPredicted step {}, measured {}: {:+.1f} %.\n\n| kind | "
-      "predicted busy | measured busy | error | predicted waiting | measured waiting "
-      "|\n|---|---|---|---|---|---|\n",
-      core::human_text(diff.step.predicted), core::human_text(diff.step.measured),
-      100 * diff.step_relative_error);
+  const simulator::DiffWords w = simulator::words(diff);
+  std::string out = diff.first == diff.second
+                        ? fmt::format("## Two traces\n\nBoth are {}. ", core::name_of(diff.first))
+                        : "## Prediction and measurement\n\n";
+  out += fmt::format(
+      "Step: {0} {1}, {2} {3}, {4} {5:+.1f} %.\n\n| kind | {0} busy | {2} busy | {4} | {0} waiting "
+      "| {2} waiting |\n|---|---|---|---|---|---|\n",
+      w.first, core::human_text(diff.step.predicted), w.second,
+      core::human_text(diff.step.measured), w.between, 100 * diff.step_relative_error);
   for (const auto& row : diff.kinds)
     out += fmt::format("| {} | {} | {} | {:+.1f} % | {} | {} |\n", row.name,
                        core::human_text(row.busy.predicted), core::human_text(row.busy.measured),

@@ -5,7 +5,6 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <sstream>
 
 #include <fcntl.h>
@@ -15,6 +14,8 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "core/file.hpp"
 
 namespace soapstone::runtime {
 
@@ -56,15 +57,6 @@ int cores_of_job() {
 bool is_bound_by_slurm() {
   const std::string type = value_of("SLURM_CPU_BIND_TYPE");
   return !type.empty() && type != "none" && usable_cores() < sysconf(_SC_NPROCESSORS_ONLN);
-}
-
-std::string on_path(const std::string& program) {
-  std::stringstream folders(value_of("PATH"));
-  for (std::string folder; std::getline(folders, folder, ':');) {
-    const auto candidate = std::filesystem::path(folder) / program;
-    if (access(candidate.c_str(), X_OK) == 0) return candidate.string();
-  }
-  return "";
 }
 
 }  // namespace
@@ -138,7 +130,7 @@ void pin_to_cores(const Surroundings& here, int threads) {
 core::Result<int> launch_ranks(const std::string& program,
                                const std::vector<std::string>& arguments,
                                const LaunchOptions& options) {
-  const std::string mpirun = on_path("mpirun");
+  const std::string mpirun = core::find_program("mpirun");
   if (mpirun.empty())
     return core::refuse(
         "{} ranks need mpirun, which is not on PATH: install OpenMPI (Debian: openmpi-bin), or "

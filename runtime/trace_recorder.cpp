@@ -152,7 +152,7 @@ void TraceRecorder::add_step() {
   ++added_;
 }
 
-core::Trace TraceRecorder::trace() const {
+core::Trace TraceRecorder::trace(Nanoseconds step_time) const {
   SOAPSTONE_ASSERT(added_ > 0, "no step was recorded");
   detail::ByteWriter writer;
   for (std::size_t k = 0; k < times_.size(); ++k) {
@@ -181,15 +181,13 @@ core::Trace TraceRecorder::trace() const {
   core::set_plan(trace, plan);
   trace.steps = steps();
 
-  // The start of each step, and how long the slowest rank took for it.
-  std::vector<std::int64_t> start(steps(), std::numeric_limits<std::int64_t>::max()),
-      length(steps(), 0);
+  trace.step_time = step_time;
+
+  // The start of each step.
+  std::vector<std::int64_t> start(steps(), std::numeric_limits<std::int64_t>::max());
   for (const auto& [device, d] : devices)
-    for (std::size_t s = 0; s < steps() && d.tasks > 0; ++s) {
+    for (std::size_t s = 0; s < steps() && d.tasks > 0; ++s)
       start[s] = std::min(start[s], d.at(s, 0, 0));
-      length[s] = std::max(length[s], d.at(s, d.tasks - 1, 1) - d.at(s, 0, 0));
-    }
-  trace.step_time = Nanoseconds(median(length));
 
   std::map<std::string, std::uint32_t> label_index;
   std::map<std::uint32_t, std::int64_t> last_begun;  // transfers, by order

@@ -84,14 +84,20 @@ class Trainer {
     if (!step_times_.empty()) {
       report_.least_step_time =
           core::Nanoseconds(*std::min_element(step_times_.begin(), step_times_.end()));
-      std::nth_element(step_times_.begin(),
-                       step_times_.begin() + static_cast<std::ptrdiff_t>(step_times_.size() / 2),
-                       step_times_.end());
-      report_.median_step_time = core::Nanoseconds(step_times_[step_times_.size() / 2]);
+      // The same steps as those of the trace, so that both tell one time.
+      const std::size_t most = options_.trace_steps > 0 ? options_.trace_steps : kMeasuredSteps;
+      if (step_times_.size() > most)
+        step_times_.erase(step_times_.begin(),
+                          step_times_.end() - static_cast<std::ptrdiff_t>(most));
+      const auto middle = step_times_.begin() + static_cast<std::ptrdiff_t>(step_times_.size() / 2);
+      std::nth_element(step_times_.begin(), middle, step_times_.end());
+      report_.median_step_time = core::Nanoseconds(*middle);
+      report_.measured_steps = static_cast<std::int64_t>(step_times_.size());
       report_.samples_per_second = static_cast<double>(p_.graph.batch()) /
                                    std::max(1e-9, core::seconds(report_.median_step_time));
     }
-    if (recorder_ && recorder_->steps() > 0) report_.trace = recorder_->trace();
+    if (recorder_ && recorder_->steps() > 0)
+      report_.trace = recorder_->trace(report_.median_step_time);
     return std::move(report_);
   }
 

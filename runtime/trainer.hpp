@@ -31,6 +31,9 @@ struct TrainProblem {
   const DataSource* test = nullptr;  // none: no evaluation
 };
 
+// Without a trace, a step's time is the median over so many last steps.
+inline constexpr std::uint32_t kMeasuredSteps = 50;
+
 struct TrainOptions {
   OptimizerSettings optimizer;
   std::int64_t epochs = 1;
@@ -72,9 +75,12 @@ struct TrainReport {
   std::int64_t first_step = 0, steps_done = 0;  // from and to
   double first_loss = 0, last_loss = 0;
   std::optional<Evaluation> last_evaluation;
-  double samples_per_second = 0;  // median over the steps after warming up; process 0's clock
+  // After warming up, by the clock of the process: the median over the last steps, as many as the
+  // trace has, which is the trace's step time too; the least over all.
   core::Nanoseconds median_step_time;
   core::Nanoseconds least_step_time;
+  std::int64_t measured_steps = 0;  // that the median is over
+  double samples_per_second = 0;    // at the median
   core::Nanoseconds training_time;  // evaluation and checkpoints excluded
   core::Bytes peak_memory;          // the largest arena of this process's ranks
   std::uint64_t plan_hash = 0;

@@ -11,9 +11,8 @@ say "2. The experts' strategy (Krizhevsky's \"one weird trick\"): the same for t
 linear layers are cut along their outputs (o=16), so that each device has a sixteenth of their weights."
 soapstone simulate "${model[@]}" --strategy expert --trace expert.json
 
-say "3. Compare the two, operator by operator. The first trace stands under \`predicted\`, the second \
-under \`measured\`, because diff is mostly used so; here both are predictions. \`waits\` is the time that \
-the first spends waiting for others, \`waited\` that of the second."
+say "3. Compare the two, operator by operator. Both traces are predictions, so that diff calls them first \
+and second; \`waiting\` is the time that devices spend waiting for others."
 soapstone diff data-parallel.json expert.json --rows 8
 soapstone diff data-parallel.json expert.json --json >diff.json
 

@@ -64,7 +64,7 @@ soapstone simulate alexnet --batch 64 --cluster one-box.toml --json >one-box.jso
 
 say "5. Two such boxes: \`count = 2\`. Boxes need a network between them:"
 sed 's|^\[\[node\]\]|&\ncount = 2|' one-box.toml >two-boxes.toml
-refused two-boxes.toml 'network' '2 nodes need one'
+refused two-boxes.toml 'network' 'the network between 2 nodes is missing'
 cat >>two-boxes.toml <<'TOML'
 
 [network]

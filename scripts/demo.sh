@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # One run of everything: measures this machine, searches a strategy for two ranks, predicts its step,
-# trains Fashion-MNIST with it, and shows prediction beside measurement.
+# trains Fashion-MNIST with it, and shows prediction beside measurement, also as a page.
 # Usage: scripts/demo.sh [RESULTS FOLDER]; default demo-results. Quick the second time.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -36,8 +36,10 @@ step "train: Fashion-MNIST, $epochs epochs on $ranks ranks"
 "$soapstone" train "${model[@]}" --data fashion-mnist --cluster "$results/local.toml" --ranks "$ranks" \
   --strategy "$results/ranked.json#1" --epochs "$epochs" --metrics "$results/metrics.jsonl" \
   --trace "$results/measured.json"
-step 'compare'
-"$soapstone" diff "$results/predicted.json" "$results/measured.json" --metrics "$results/metrics.jsonl" \
-  --ranked "$results/ranked.json" --markdown "$results/summary.md" >/dev/null
-cat "$results/summary.md"
+step 'report'
+"$soapstone" report "${model[@]}" --cluster "$results/local.toml" --strategy "$results/ranked.json#1" \
+  --ranked "$results/ranked.json" --predicted "$results/predicted.json" --measured "$results/measured.json" \
+  --metrics "$results/metrics.jsonl" --out "$results/report" >/dev/null
+cat "$results/report/summary.md"
 step "done in $((SECONDS - started)) s; everything lies in $results/"
+step "open $(realpath "$results/report/index.html") in a browser"

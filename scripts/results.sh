@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Trains what docs/results.md reports, each by a searched strategy of two ranks with one thread each.
 # Usage: scripts/results.sh [RESULTS FOLDER] [fashion|language|translation ...]; default: results, all.
-# Needs Debian's wordnet-base and libreoffice-l10n-de beside what scripts/setup.sh installs.
+# Needs Debian's wordnet-base (language) and libreoffice-l10n-de (translation) beside what scripts/setup.sh
+# installs. What a folder holds already of local.toml is kept; everything else is made again.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 results=${1:-results}
@@ -9,6 +10,20 @@ results=${1:-results}
 what=("$@")
 (($# > 0)) || what=(fashion language translation)
 
+# All that may be missing is told before the hours of work.
+refuse() { printf 'results: %s\n' "$1" >&2; exit 2; }
+for one in "${what[@]}"; do
+  case $one in
+    fashion) ;;
+    language) [[ -e /usr/share/wordnet/data.noun ]] || refuse 'language needs the package wordnet-base' ;;
+    translation)
+      [[ -d /usr/lib/libreoffice/program/resource/de ]] || refuse 'translation needs the package libreoffice-l10n-de'
+      ;;
+    *) refuse "unknown training $one; accepted: fashion, language, translation" ;;
+  esac
+done
+
+scripts/setup.sh
 cmake --preset release
 cmake --build --preset release -j 2 --target soapstone_cli
 soapstone=$PWD/build/release/bin/soapstone
@@ -62,10 +77,6 @@ for one in "${what[@]}"; do
       curve nmt 'nmt, one layer of 192, on the messages of LibreOffice'
       "$soapstone" generate "${nmt[@]}" --data gettext --checkpoint "$results/nmt.ck" --count 12 |
         tee "$results/nmt.txt"
-      ;;
-    *)
-      echo "unknown training $one; accepted: fashion, language, translation" >&2
-      exit 2
       ;;
   esac
 done

@@ -15,12 +15,17 @@ LowerOptions unplaced(LowerOptions options) {
   return options;
 }
 
+const CostModel& costs_of(const Problem& problem) {
+  SOAPSTONE_ASSERT(problem.costs != nullptr, "a problem without costs");
+  return *problem.costs;
+}
+
 }  // namespace
 
 Evaluator::Evaluator(const Problem& problem)
     : problem_(problem),
       lowering_(*problem.graph, *problem.cluster, *problem.catalog, unplaced(problem.lower)),
-      simulator_(*problem.graph, *problem.cluster, *problem.costs) {}
+      simulator_(*problem.graph, *problem.cluster, costs_of(problem)) {}
 
 Plan Evaluator::lower(const Strategy& strategy) {
   auto plan = lowering_.lower(strategy);

@@ -9,6 +9,17 @@ namespace soapstone::search {
 
 using namespace core;
 
+namespace {
+
+// An amount that people read and --memory-limit takes, and that holds `least`: human_text rounds
+// to the nearest.
+std::string limit_text(Bytes least) {
+  for (Bytes b = least;; b += Bytes(b.value / 1000 + 1))
+    if (std::string text = human_text(b); parse_quantity<Bytes>(text).value() >= least) return text;
+}
+
+}  // namespace
+
 void Ranking::keep(const Strategy& strategy, const std::string& origin) {
   for (auto& [known, origins] : kept_)
     if (known == strategy) {
@@ -79,7 +90,7 @@ Result<RankedStrategies> Ranking::finish(RankedStrategies out, const Problem& pr
         "memory limit {}: no strategy was found that needs so little on every device; the least "
         "that would do is {} per device ({})",
         problem.memory_limit ? human_text(*problem.memory_limit) : std::string("of the devices"),
-        exact_text(least->first), summary(*problem.graph, least->second));
+        limit_text(least->first), summary(*problem.graph, least->second));
   }
   for (Row& row : rows) out.strategies.push_back(std::move(row.value));
   return out;

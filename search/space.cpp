@@ -11,9 +11,9 @@ namespace soapstone::search {
 using namespace core;
 
 Status check(const Problem& problem) {
-  SOAPSTONE_ASSERT(problem.graph && problem.cluster && problem.costs && problem.catalog,
-                   "a problem of graph {}, cluster {}", problem.graph != nullptr,
-                   problem.cluster != nullptr);
+  SOAPSTONE_ASSERT(problem.graph && problem.cluster && problem.catalog,
+                   "a problem of graph {}, cluster {}, catalog {}", problem.graph != nullptr,
+                   problem.cluster != nullptr, problem.catalog != nullptr);
   const Graph& graph = *problem.graph;
   if (problem.cluster->size() == 0)
     return usage_error("cluster {} has no devices", problem.cluster->name());

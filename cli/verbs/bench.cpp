@@ -140,7 +140,6 @@ core::Status bench(const Invocation& invocation, const Options& options) {
 
 Action declare(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  declare_model(app, o->model);
   declare_cluster(app, o->cluster);
   declare_costs(app, o->costs);
   app.add_option("--strategies", o->strategies, "How many to draw at random")
@@ -153,6 +152,7 @@ Action declare(CLI::App& app) {
       ->check(CLI::Range(1, 100))
       ->capture_default_str();
   app.add_option("--seed", o->seed, "Of the strategies, weights and data")->capture_default_str();
+  declare_model(app, o->model);
   return [o](const Invocation& invocation) { return bench(invocation, *o); };
 }
 

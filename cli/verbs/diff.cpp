@@ -57,10 +57,11 @@ core::Status diff_traces(const Invocation& invocation, const Options& options) {
 
 Action declare(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  app.add_option("predicted", o->predicted, "Trace of simulate, or any trace")
+  app.add_option("predicted", o->predicted, "Trace of simulate, or any other")
       ->type_name("FILE")
       ->required();
-  app.add_option("measured", o->measured, "Trace of train, or any trace of the same model")
+  app.add_option("measured", o->measured,
+                 "Trace of train, or any other of the same model; the first is told relative to it")
       ->type_name("FILE")
       ->required();
   app.add_option("--rows", o->rows, "How many operators to list")->capture_default_str();

@@ -20,6 +20,7 @@
 #include "cli/costs.hpp"
 #include "cli/documents.hpp"
 #include "cli/output.hpp"
+#include "core/file.hpp"
 #include "core/units.hpp"
 #include "core/version_text.hpp"
 #include "reports/svg.hpp"
@@ -47,22 +48,6 @@ constexpr bool kHasAvx512 =
 #else
     false;
 #endif
-
-std::string find_program(const std::string& name) {
-  const char* path = std::getenv("PATH");
-  if (path == nullptr) return "";
-  std::string folders = path;
-  for (std::size_t begin = 0; begin <= folders.size();) {
-    const std::size_t end = std::min(folders.find(':', begin), folders.size());
-    const std::filesystem::path candidate =
-        std::filesystem::path(folders.substr(begin, end - begin)) / name;
-    std::error_code error;
-    if (std::filesystem::is_regular_file(candidate, error) && access(candidate.c_str(), X_OK) == 0)
-      return candidate.string();
-    begin = end + 1;
-  }
-  return "";
-}
 
 // Empty where there is none, or it is not for this user.
 std::string text_of(const std::filesystem::path& file) {
@@ -171,7 +156,7 @@ void check_program(Checks& checks) {
                          : kHasAvx2 ? ", AVX2"
                                     : ", portable instruction set"),
              "search and simulation on any machine");
-  const std::string cxx = find_program("c++"), cmake = find_program("cmake");
+  const std::string cxx = core::find_program("c++"), cmake = core::find_program("cmake");
   checks.add("compiler", !cxx.empty() && !cmake.empty(),
              cxx.empty()     ? "no c++ on PATH; package build-essential"
              : cmake.empty() ? "no cmake on PATH; package cmake"
@@ -263,7 +248,7 @@ void check_libraries(Checks& checks) {
   checks.add("SQLite", true, simulator::sqlite_version(), "the cost database");
 
   const std::string driver = value_in(text_of("/proc/driver/nvidia/version"), "NVRM version");
-  const std::string nvidia_smi = find_program("nvidia-smi");
+  const std::string nvidia_smi = core::find_program("nvidia-smi");
   const std::string gpus =
       nvidia_smi.empty()
           ? ""
@@ -279,14 +264,14 @@ void check_libraries(Checks& checks) {
 }
 
 void check_programs(Checks& checks) {
-  const std::string mpirun = find_program("mpirun");
+  const std::string mpirun = core::find_program("mpirun");
   checks.add("mpirun", !mpirun.empty(),
              mpirun.empty() ? "not on PATH; package openmpi-bin"
                             : fmt::format("{}, {}", mpirun, first_line_of(mpirun, "--version")),
              "train --ranks N");
 #ifdef SOAPSTONE_HAS_KERNELS
   const runtime::SlurmJob job = runtime::slurm_job();
-  const std::string srun = find_program("srun");
+  const std::string srun = core::find_program("srun");
   checks.add("Slurm", !job.id.empty() || !srun.empty(),
              !job.id.empty()
                  ? fmt::format("job {} on {} node(s): {}", job.id, job.nodes, job.node_list)
@@ -294,10 +279,10 @@ void check_programs(Checks& checks) {
                             : srun + ", in no job",
              "train on the nodes of a job (docs/cluster.md)");
 #endif
-  const std::string ip = find_program("ip").empty() ? "" : find_program("tc");
+  const std::string ip = core::find_program("ip").empty() ? "" : core::find_program("tc");
   checks.add("iproute2", !ip.empty(), ip.empty() ? "ip or tc not on PATH; package iproute2" : ip,
              "scripts/shaped_hosts.sh");
-  const std::string python = find_program("python3");
+  const std::string python = core::find_program("python3");
   const std::string versions =
       python.empty() ? ""
                      : first_line_of(python,

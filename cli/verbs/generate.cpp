@@ -5,6 +5,7 @@
 
 #include "cli/command.hpp"
 #include "cli/common.hpp"
+#include "cli/data.hpp"
 #include "cli/documents.hpp"
 #include "cli/output.hpp"
 #include "cli/ranks.hpp"
@@ -23,8 +24,7 @@ struct Options {
   ClusterArguments cluster;  // ranks 0: as many as the cluster has devices; 1 with `local`
   int threads = 0;
   std::string strategy = "data-parallel";
-  std::string data = "wordnet";
-  std::string data_folder;
+  DataArguments data{.name = "wordnet"};
   bool training_part = false;
   runtime::GenerateOptions generate;
 };
@@ -34,9 +34,8 @@ core::Status generate_text(const Invocation& invocation, Options options) {
   SOAPSTONE_ASSIGN(const core::Cluster cluster, load_cluster_of_ranks(options.cluster));
   const int ranks = static_cast<int>(cluster.size());
   SOAPSTONE_ASSIGN(const core::Strategy strategy, load_strategy(graph, cluster, options.strategy));
-  SOAPSTONE_ASSIGN(
-      const runtime::DataSets sets,
-      runtime::open_data(options.data, graph, options.generate.seed, options.data_folder));
+  SOAPSTONE_ASSIGN(const runtime::DataSets sets,
+                   open_data(options.data, graph, options.generate.seed));
   const runtime::DataSource& data = options.training_part ? *sets.train : *sets.test;
 
   SOAPSTONE_ASSIGN(const bool done, run_as_ranks(invocation, ranks, options.threads));
@@ -76,16 +75,11 @@ core::Status generate_text(const Invocation& invocation, Options options) {
 
 Action declare(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  declare_model(app, o->model);
   app.add_option("--checkpoint", o->generate.checkpoint, "What `train` saved")
       ->type_name("FILE")
       ->required();
-  app.add_option("--data", o->data, "The text that it was trained on: says what tokens stand for")
-      ->type_name("text|wordnet|linux-doc|gettext")
-      ->capture_default_str();
-  app.add_option("--data-folder", o->data_folder,
-                 "Where the data's files lie; default $SOAPSTONE_DATA, or Debian's place")
-      ->type_name("FOLDER");
+  declare_data(app, o->data, "The text that it was trained on: says what tokens stand for")
+      ->type_name("text|wordnet|linux-doc|gettext");
   app.add_option("--prompt", o->generate.prompts,
                  "Text to go on from or to translate; may be given several times")
       ->type_name("TEXT");
@@ -111,6 +105,7 @@ Action declare(CLI::App& app) {
   app.add_option("--threads", o->threads, "Per rank; default: the cores shared among the ranks")
       ->check(CLI::NonNegativeNumber);
   declare_strategy(app, o->strategy);
+  declare_model(app, o->model);
   return [o](const Invocation& invocation) { return generate_text(invocation, *o); };
 }
 

@@ -6,6 +6,7 @@
 #include <fmt/core.h>
 
 #include "cli/command.hpp"
+#include "cli/common.hpp"
 #include "cli/declarations.hpp"
 #include "core/version_text.hpp"
 
@@ -98,9 +99,6 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 3> kFiles{{
      "Fashion-MNIST, as Debian's package dataset-fashion-mnist puts it."},
 }};
 
-// Options that several verbs share stand once, under the name of their group.
-constexpr std::string_view kOwnGroup = "Options";
-
 std::string verb_section(const DeclaredVerb& verb, std::vector<std::string>& groups,
                          std::string& shared) {
   std::string out = fmt::format(".SS {}\n{}.\n.PP\n{}\n", escaped(verb.name),
@@ -109,11 +107,10 @@ std::string verb_section(const DeclaredVerb& verb, std::vector<std::string>& gro
   std::string also;
   for (const auto& option : verb.options) {
     if (is_of_every_verb(option)) continue;
-    if (option.group == kOwnGroup) {
+    if (option.group != kHyperParameterGroup)
       out += entry(option);
-      continue;
-    }
-    also = option.group;
+    else
+      also = option.group;
   }
   if (also.empty()) return out;
   if (groups.empty() || groups.back() != also) {

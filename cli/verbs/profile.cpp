@@ -38,7 +38,7 @@ struct Options {
 // strategies need.
 core::Status require(simulator::RequiredProblems& required, const core::Graph& graph,
                      const core::Cluster& cluster, const core::KernelCatalog& catalog,
-                     const core::CostModel& costs, const std::vector<std::string>& strategies) {
+                     const std::vector<std::string>& strategies) {
   for (const auto& text : strategies) {
     SOAPSTONE_ASSIGN(const core::Strategy s, load_strategy(graph, cluster, text));
     SOAPSTONE_TRY(required.add(s, catalog));
@@ -46,8 +46,7 @@ core::Status require(simulator::RequiredProblems& required, const core::Graph& g
   if (!strategies.empty()) return {};
   SOAPSTONE_ASSIGN(
       const search::Space space,
-      search::Space::make(
-          {.graph = &graph, .cluster = &cluster, .costs = &costs, .catalog = &catalog}));
+      search::Space::make({.graph = &graph, .cluster = &cluster, .catalog = &catalog}));
   std::size_t most = 0;
   for (std::size_t op = 0; op < space.size(); ++op) most = std::max(most, space.cuts(op).size());
   for (std::size_t k = 0; k < most; ++k) {
@@ -112,10 +111,9 @@ core::Status profile(const Invocation& invocation, const Options& options) {
   if (done) return {};
 
   const kernels::KokkosScope kokkos(cluster.kinds()[0].threads);
-  SOAPSTONE_ASSIGN(const Costs costs, open_costs(cluster, {}));
+  const kernels::HostCatalog catalog;
   simulator::RequiredProblems required(graph, cluster);
-  SOAPSTONE_TRY(
-      require(required, graph, cluster, *costs.catalog, costs.model(), options.strategies));
+  SOAPSTONE_TRY(require(required, graph, cluster, catalog, options.strategies));
   SOAPSTONE_ASSIGN(const auto communicator, open_communicator(ranks));
   const bool first = communicator->process() == 0;
   const int busy = busy_devices(cluster);
@@ -229,7 +227,6 @@ core::Status profile(const Invocation& invocation, const Options& options) {
 
 Action declare(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  declare_model(app, o->model);
   declare_cluster(app, o->cluster);
   declare_costs(app, o->costs);
   app.add_option("--strategy", o->strategies,
@@ -246,6 +243,7 @@ Action declare(CLI::App& app) {
   app.add_option("--most", o->most, "Stop after this many costs; 0: do all")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  declare_model(app, o->model);
   return [o](const Invocation& invocation) { return profile(invocation, *o); };
 }
 

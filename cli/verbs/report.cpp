@@ -32,7 +32,6 @@ struct Options {
   ClusterArguments cluster;
   CostArguments costs;
   std::string strategy = "data-parallel";
-  bool clip = false;
   OptimizerChoice optimizer;
   std::string ranked, predicted, measured, metrics;
   std::string out;
@@ -53,9 +52,8 @@ core::Result<reports::ReportInput> gather(const Options& options) {
   SOAPSTONE_ASSIGN(in.cluster, load_cluster(options.cluster));
   SOAPSTONE_ASSIGN(const Costs costs, open_costs(in.cluster, options.costs));
   SOAPSTONE_ASSIGN(in.strategy, load_strategy(in.graph, in.cluster, options.strategy));
-  core::LowerOptions how = options.optimizer.lower_options();
-  how.clip_gradient_norm = options.clip;
-  SOAPSTONE_ASSIGN(in.plan, core::lower(in.graph, in.strategy, in.cluster, *costs.catalog, how));
+  SOAPSTONE_ASSIGN(in.plan, core::lower(in.graph, in.strategy, in.cluster, *costs.catalog,
+                                        options.optimizer.lower_options()));
   if (!options.ranked.empty()) {
     SOAPSTONE_ASSIGN(in.ranked, core::load_document<core::RankedStrategies>(options.ranked));
     if (const auto status = reports::check_ranked(in.graph, in.cluster, *in.ranked); !status)
@@ -152,12 +150,10 @@ core::Status report(const Invocation& invocation, const Options& options) {
 
 Action declare(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  declare_model(app, o->model);
   declare_cluster(app, o->cluster);
   declare_costs(app, o->costs);
   declare_strategy(app, o->strategy);
   declare_optimizer(app, o->optimizer);
-  app.add_flag("--clip", o->clip, "With clipping by the global gradient norm");
   app.add_option("--ranked", o->ranked, "Ranked strategies of search")->type_name("FILE");
   app.add_option("--predicted", o->predicted,
                  "Trace of simulate with the same arguments; default: simulated now")
@@ -170,6 +166,7 @@ Action declare(CLI::App& app) {
       ->required();
   declare_names(app, "--colour", o->colour,
                 "What the colours of the graph say: devices | time | memory | bytes");
+  declare_model(app, o->model);
   return [o](const Invocation& invocation) { return report(invocation, *o); };
 }
 

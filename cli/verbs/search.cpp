@@ -33,7 +33,6 @@ struct Options {
   double beta = search::McmcOptions{}.beta;
   std::int32_t micro_batches = 1;
   std::size_t top = 10;
-  bool clip = false;
   OptimizerChoice optimizer;
 };
 
@@ -57,7 +56,6 @@ core::Status search_strategies(const Invocation& invocation, const Options& opti
                           .catalog = costs.catalog.get()};
   problem.micro_batches = options.micro_batches;
   problem.lower = options.optimizer.lower_options();
-  problem.lower.clip_gradient_norm = options.clip;
   if (!options.memory_limit.empty()) {
     const auto limit = core::parse_quantity<core::Bytes>(options.memory_limit);
     if (!limit) return core::usage_error("--memory-limit: {}", limit.error().message);
@@ -132,7 +130,6 @@ core::Status search_strategies(const Invocation& invocation, const Options& opti
 
 Action declare(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  declare_model(app, o->model);
   declare_cluster(app, o->cluster);
   declare_costs(app, o->costs);
   app.add_option("--searcher", o->searcher, "mcmc or exhaustive")
@@ -145,20 +142,22 @@ Action declare(CLI::App& app) {
       ->capture_default_str();
   app.add_option("--beta", o->beta, "Greediness of mcmc")->capture_default_str();
   app.add_option("--memory-limit", o->memory_limit,
-                 "Per device, e.g. 12GiB; default: what the devices have")
+                 "Per device, such as 12GiB or 800MiB; default: what the devices have")
       ->type_name("BYTES");
   app.add_option("--micro-batches", o->micro_batches,
                  "Parts of the batch whose gradients are accumulated")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option("--pins", o->pins, "Strategy file; the operators that it names stay as it says")
+  app.add_option("--pins", o->pins,
+                 "Strategy file with the keys `format`, `graph` (the model's name) and `ops`; the "
+                 "operators that `ops` names stay as it says")
       ->type_name("FILE");
   declare_optimizer(app, o->optimizer);
-  app.add_flag("--clip", o->clip, "Count the exchange that clipping by the global norm needs");
   app.add_option("--top", o->top, "How many strategies to keep")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--out", o->out, "Write the ranked strategies here")->type_name("FILE");
+  declare_model(app, o->model);
   return [o](const Invocation& invocation) { return search_strategies(invocation, *o); };
 }
 

@@ -23,7 +23,6 @@ struct Options {
   CostArguments costs;
   std::string strategy = "data-parallel";
   std::string trace, plan;
-  bool clip = false;
   OptimizerChoice optimizer;
 };
 
@@ -34,10 +33,8 @@ core::Status simulate_step(const Invocation& invocation, const Options& options)
   SOAPSTONE_ASSIGN(const core::Cluster cluster, load_cluster(options.cluster));
   SOAPSTONE_ASSIGN(const Costs costs, open_costs(cluster, options.costs));
   SOAPSTONE_ASSIGN(const core::Strategy strategy, load_strategy(graph, cluster, options.strategy));
-  core::LowerOptions how = options.optimizer.lower_options();
-  how.clip_gradient_norm = options.clip;
-  SOAPSTONE_ASSIGN(const core::Plan plan,
-                   core::lower(graph, strategy, cluster, *costs.catalog, how));
+  SOAPSTONE_ASSIGN(const core::Plan plan, core::lower(graph, strategy, cluster, *costs.catalog,
+                                                      options.optimizer.lower_options()));
   SOAPSTONE_ASSIGN(const core::Trace trace,
                    simulator::simulate(graph, plan, cluster, costs.model()));
   if (!options.plan.empty()) SOAPSTONE_TRY(core::save_document(options.plan, plan));
@@ -72,14 +69,13 @@ core::Status simulate_step(const Invocation& invocation, const Options& options)
 
 Action declare(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  declare_model(app, o->model);
   declare_cluster(app, o->cluster);
   declare_costs(app, o->costs);
   declare_strategy(app, o->strategy);
   declare_optimizer(app, o->optimizer);
-  app.add_flag("--clip", o->clip, "With clipping by the global gradient norm");
   app.add_option("--trace", o->trace, "Write the predicted trace here")->type_name("FILE");
   app.add_option("--plan", o->plan, "Write the plan here")->type_name("FILE");
+  declare_model(app, o->model);
   return [o](const Invocation& invocation) { return simulate_step(invocation, *o); };
 }
 

@@ -7,6 +7,7 @@
 #include "cli/command.hpp"
 #include "cli/common.hpp"
 #include "cli/costs.hpp"
+#include "cli/data.hpp"
 #include "cli/documents.hpp"
 #include "cli/optimizer.hpp"
 #include "cli/output.hpp"
@@ -29,11 +30,10 @@ struct Options {
   ClusterArguments cluster;  // ranks 0: as many as the cluster has devices; 1 with `local`
   int threads = 0;
   std::string strategy = "data-parallel";
-  std::string data = "synthetic";
-  std::string data_folder;
+  DataArguments data{.name = "synthetic"};
   bool no_evaluate = false;
   std::string trace;
-  std::uint32_t trace_steps = 50;
+  std::uint32_t trace_steps = runtime::kMeasuredSteps;
   OptimizerArguments optimizer;
   runtime::TrainOptions train;
 };
@@ -75,9 +75,8 @@ core::Status train_model(const Invocation& invocation, Options options) {
   SOAPSTONE_TRY(check_folder_of("--metrics", options.train.metrics));
   SOAPSTONE_TRY(check_folder_of("--checkpoint", options.train.checkpoint));
   SOAPSTONE_TRY(check_folder_of("--trace", options.trace));
-  SOAPSTONE_ASSIGN(
-      const runtime::DataSets data,
-      runtime::open_data(options.data, graph, options.train.seed, options.data_folder));
+  SOAPSTONE_ASSIGN(const runtime::DataSets data,
+                   open_data(options.data, graph, options.train.seed));
   SOAPSTONE_TRY(data.train->check(graph));
 
   SOAPSTONE_ASSIGN(const bool done, run_as_ranks(invocation, ranks, options.threads));
@@ -155,6 +154,7 @@ core::Status train_model(const Invocation& invocation, Options options) {
   if (measured) {
     out.step_time_ns = report->median_step_time.value;
     out.least_step_time_ns = report->least_step_time.value;
+    out.measured_steps = report->measured_steps;
     out.samples_per_second = figures.samples_per_second;
     out.tflops_per_device = figures.tflops_per_device;
     out.share_of_peak = figures.share_of_peak;
@@ -176,8 +176,11 @@ core::Status train_model(const Invocation& invocation, Options options) {
   if (report->last_evaluation)
     fmt::print(", test loss {}{}", loss_text(report->last_evaluation->loss),
                texts(report->last_evaluation->metrics));
-  fmt::print("\nmeasured step   {}\n", measured ? step_text(figures, report->median_step_time)
-                                                : "none: all steps only warmed up");
+  fmt::print("\nmeasured step   {}\n",
+             measured
+                 ? fmt::format("{}; median of the last {} steps",
+                               step_text(figures, report->median_step_time), report->measured_steps)
+                 : "none: all steps only warmed up");
   fmt::print("memory          {} allocated per rank\n", core::human_text(report->peak_memory));
   if (out.cancelled && !options.train.checkpoint.empty())
     fmt::print("stopped; `--resume {}` goes on from here\n", options.train.checkpoint.string());
@@ -186,13 +189,7 @@ core::Status train_model(const Invocation& invocation, Options options) {
 
 Action declare(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  declare_model(app, o->model);
-  app.add_option("--data", o->data, "What to train on")
-      ->type_name("fashion-mnist|synthetic|text|wordnet|linux-doc|gettext")
-      ->capture_default_str();
-  app.add_option("--data-folder", o->data_folder,
-                 "Where the data's files lie; default $SOAPSTONE_DATA, or Debian's place")
-      ->type_name("FOLDER");
+  declare_data(app, o->data, "What to train on");
   app.add_option("--cluster", o->cluster.name,
                  "File that `clusters local` wrote, or `local`: this machine")
       ->type_name("local|FILE")
@@ -223,9 +220,11 @@ Action declare(CLI::App& app) {
                  "Go on from this checkpoint, under any strategy and number of ranks")
       ->type_name("FILE");
   app.add_option("--trace", o->trace, "Write the measured trace here")->type_name("FILE");
-  app.add_option("--trace-steps", o->trace_steps, "The trace holds medians over so many last steps")
+  app.add_option("--trace-steps", o->trace_steps,
+                 "The trace and the measured step are medians over so many last steps")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  declare_model(app, o->model);
   return [o](const Invocation& invocation) { return train_model(invocation, *o); };
 }
 

@@ -9,6 +9,7 @@
 #include "cli/command.hpp"
 #include "cli/common.hpp"
 #include "cli/costs.hpp"
+#include "cli/data.hpp"
 #include "cli/documents.hpp"
 #include "cli/optimizer.hpp"
 #include "cli/output.hpp"
@@ -19,7 +20,6 @@
 #include "runtime/data/data_source.hpp"
 #include "runtime/launch.hpp"
 #include "search/space.hpp"
-#include "simulator/roofline_model.hpp"
 
 namespace soapstone::cli {
 
@@ -33,7 +33,7 @@ struct Options {
   std::uint64_t seed = 1;
   std::string strategy;
   std::string backend = "local";
-  std::string data = "synthetic";
+  DataArguments data{.name = "synthetic"};
   double tolerance = 1e-9;
   OptimizerArguments optimizer;
 };
@@ -62,16 +62,14 @@ core::Status verify_strategies(const Invocation& invocation, Options options) {
     strategies.push_back(std::move(s));
   }
   search::Rng rng(options.seed);
-  const simulator::RooflineModel costs;
   SOAPSTONE_ASSIGN(
       const search::Space space,
-      search::Space::make(
-          {.graph = &graph, .cluster = &cluster, .costs = &costs, .catalog = &catalog}));
+      search::Space::make({.graph = &graph, .cluster = &cluster, .catalog = &catalog}));
   for (std::int64_t i = 0; i < options.random; ++i) strategies.push_back(space.random(rng));
 
   SOAPSTONE_ASSIGN(const auto communicator,
                    runtime::make_communicator(options.backend, options.ranks));
-  SOAPSTONE_ASSIGN(const auto data, runtime::open_data(options.data, graph, options.seed));
+  SOAPSTONE_ASSIGN(const auto data, open_data(options.data, graph, options.seed));
   SOAPSTONE_TRY(data.train->check(graph));
   const bool first = communicator->process() == 0;
   runtime::VerifyOptions how;
@@ -144,7 +142,6 @@ core::Status verify_strategies(const Invocation& invocation, Options options) {
 Action declare(CLI::App& app) {
   auto o = std::make_shared<Options>();
   o->model.dtype = core::DType::kF64;
-  declare_model(app, o->model);
   app.add_option("--ranks", o->ranks, "How many devices")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
@@ -162,12 +159,11 @@ Action declare(CLI::App& app) {
   app.add_option("--backend", o->backend, "local (one process) or mpi")
       ->type_name("local|mpi")
       ->capture_default_str();
-  app.add_option("--data", o->data, "synthetic or fashion-mnist")
-      ->type_name("synthetic|fashion-mnist")
-      ->capture_default_str();
+  declare_data(app, o->data, "What to train on");
   declare_optimizer(app, o->optimizer);
   app.add_option("--tolerance", o->tolerance, "Worst relative difference that is accepted")
       ->capture_default_str();
+  declare_model(app, o->model);
   return [o](const Invocation& invocation) { return verify_strategies(invocation, *o); };
 }
 

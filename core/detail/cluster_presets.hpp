@@ -8,6 +8,6 @@
 namespace soapstone::core::detail {
 
 // Name and text of each file.
-std::span<const std::pair<std::string_view, std::string_view>> embedded_clusters();
+std::span<const std::pair<std::string_view, std::string_view>> cluster_presets();
 
 }  // namespace soapstone::core::detail

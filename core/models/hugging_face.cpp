@@ -85,18 +85,14 @@ constexpr Architecture kArchitectures[] = {
 
 }  // namespace
 
-bool is_hugging_face_config(std::string_view text) {
+Result<std::optional<ConfiguredModel>> hugging_face_model(std::string_view text,
+                                                          const std::string& file) {
   const auto json = nlohmann::json::parse(text, nullptr, false);
-  return json.is_object() && json.contains("model_type");
-}
-
-Result<ConfiguredModel> hugging_face_model(std::string_view text, const std::string& file) {
-  const auto json = nlohmann::json::parse(text, nullptr, false);
-  if (!json.is_object()) return usage_error("{}: not JSON", file);
+  if (!json.is_object() || !json.contains("model_type")) return std::nullopt;
   const auto type = json.find("model_type");
-  if (type == json.end() || !type->is_string())
-    return usage_error("{}: the key `model_type` is missing: a Hugging Face config.json has it",
-                       file);
+  if (!type->is_string())
+    return usage_error("{}: model_type = {}: accepted: the name of an architecture, such as gpt2",
+                       file, type->dump());
   const auto name = type->get<std::string>();
   std::vector<std::string_view> names;
   for (const Architecture& a : kArchitectures) names.push_back(a.type);
@@ -149,7 +145,7 @@ Result<ConfiguredModel> hugging_face_model(std::string_view text, const std::str
             longest = std::min(longest, positions->get<double>());
           values["seq"] = longest;
         }
-  return out;
+  return std::optional(std::move(out));
 }
 
 }  // namespace soapstone::core

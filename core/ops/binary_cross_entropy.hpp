@@ -36,14 +36,8 @@ struct BinaryCrossEntropy {
   }
 
   Result<OpDefinition> define(std::span<const TensorDesc> inputs) const {
-    if (inputs.size() != 2)
-      return usage_error("takes logits and targets, got {} inputs", inputs.size());
-    if (inputs[0].shape != inputs[1].shape || inputs[0].dtype != inputs[1].dtype)
-      return usage_error("logits are {} {} and targets {} {}: both must have one shape and dtype",
-                         name_of(inputs[0].dtype), print(inputs[0].shape), name_of(inputs[1].dtype),
-                         print(inputs[1].shape));
-    if (mean_over < 0)
-      return usage_error("mean_over = {}: must be 0 (the number of elements) or more", mean_over);
+    SOAPSTONE_TRY(check_pair(inputs, "logits", "targets"));
+    SOAPSTONE_TRY(check_mean_over(mean_over, "elements"));
     Definer d;
     const auto axes = d.axes_of(inputs[0].shape);
     const DType t = master_of(inputs[0].dtype);

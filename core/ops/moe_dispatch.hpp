@@ -51,8 +51,7 @@ struct MoeDispatch {
       return usage_error("capacity_factor = {}: must be 0 (no limit) or more", capacity_factor);
     if (!(load_loss >= 0) || !std::isfinite(load_loss))
       return usage_error("load_loss = {}: must be 0 (none) or more", load_loss);
-    if (mean_over < 0)
-      return usage_error("mean_over = {}: must be 0 (the number of samples) or more", mean_over);
+    SOAPSTONE_TRY(check_mean_over(mean_over, "samples"));
     const std::int64_t slots_of_expert = capacity(tokens, experts);
     if (slots_of_expert > std::numeric_limits<std::int32_t>::max() / experts)
       return usage_error("{} slots of {} experts: i32 cannot number so many", slots_of_expert,

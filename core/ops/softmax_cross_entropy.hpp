@@ -41,8 +41,7 @@ struct SoftmaxCrossEntropy {
       return usage_error("takes logits [n, …, c] and i32 labels [n, …], got {} {} and {} {}",
                          name_of(inputs[0].dtype), print(logits), name_of(inputs[1].dtype),
                          print(labels));
-    if (mean_over < 0)
-      return usage_error("mean_over = {}: must be 0 (the number of labels) or more", mean_over);
+    SOAPSTONE_TRY(check_mean_over(mean_over, "labels"));
     Definer d;
     std::vector<int> lead;
     for (std::size_t k = 0; k + 1 < logits.size(); ++k)

@@ -13,11 +13,7 @@ struct Swiglu {
   static constexpr std::string_view kName = "swiglu";
 
   Result<OpDefinition> define(std::span<const TensorDesc> inputs) const {
-    if (inputs.size() != 2) return usage_error("takes gate and up, got {} inputs", inputs.size());
-    if (inputs[0].shape != inputs[1].shape || inputs[0].dtype != inputs[1].dtype)
-      return usage_error("gate is {} {} and up {} {}: both must have one shape and dtype",
-                         name_of(inputs[0].dtype), print(inputs[0].shape), name_of(inputs[1].dtype),
-                         print(inputs[1].shape));
+    SOAPSTONE_TRY(check_pair(inputs, "gate", "up"));
     Definer d;
     const auto axes = d.axes_of(inputs[0].shape);
     const int gate = d.input("gate", inputs[0], along(axes));

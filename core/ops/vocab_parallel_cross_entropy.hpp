@@ -47,8 +47,7 @@ struct VocabParallelCrossEntropy {
     const std::int64_t classes = logits.back();
     if (classes < 1)
       return usage_error("logits {} have no classes: at least 1 is wanted", print(logits));
-    if (mean_over < 0)
-      return usage_error("mean_over = {}: must be 0 (the number of labels) or more", mean_over);
+    SOAPSTONE_TRY(check_mean_over(mean_over, "labels"));
     Definer d;
     std::vector<int> lead;
     for (std::size_t k = 0; k + 1 < logits.size(); ++k)

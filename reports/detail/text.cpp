@@ -17,19 +17,6 @@ std::string split_text(const OpNode& node, const OpStrategy& strategy) {
   return out;
 }
 
-std::string device_text(std::span<const DeviceId> devices) {
-  std::string out;
-  for (std::size_t i = 0; i < devices.size();) {
-    std::size_t j = i + 1;
-    while (j < devices.size() && devices[j].value == devices[j - 1].value + 1) ++j;
-    if (!out.empty()) out += ',';
-    out += std::to_string(devices[i].value);
-    if (j - i > 1) out += "-" + std::to_string(devices[j - 1].value);
-    i = j;
-  }
-  return out;
-}
-
 std::string json_string(std::string_view text) {
   return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }

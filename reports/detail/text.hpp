@@ -13,8 +13,6 @@ namespace soapstone::reports::detail {
 
 // "n=2 co=4"; empty where nothing is split.
 std::string split_text(const core::OpNode& node, const core::OpStrategy& strategy);
-// "0-3,8".
-std::string device_text(std::span<const core::DeviceId> devices);
 
 // A JSON string with its quotes. What is no UTF-8 becomes U+FFFD.
 std::string json_string(std::string_view text);

@@ -33,8 +33,12 @@ const timeText = ns => scaled(ns, [[1, 'ns'], [1e3, 'us'], [1e6, 'ms'], [1e9, 's
 const bytesText = b => scaled(b, [[1, 'B'], [2 ** 10, 'KiB'], [2 ** 20, 'MiB'], [2 ** 30, 'GiB'], [2 ** 40, 'TiB']]);
 const flopsText = f => scaled(f, [[1, 'FLOP'], [1e3, 'kFLOP'], [1e6, 'MFLOP'], [1e9, 'GFLOP'], [1e12, 'TFLOP']]);
 const percentText = share => `${share > 0 ? '+' : share < 0 ? '−' : ''}${Math.abs(100 * share).toFixed(1)} %`;
-const rateText = perSecond => `${perSecond >= 1000 ? Math.round(perSecond).toLocaleString('en') : perSecond.toPrecision(3)} samples/s`;
+const amountText = x => (x >= 1000 ? Math.round(x).toLocaleString('en') : String(Number(x.toPrecision(3))));
+const rateText = perSecond => `${amountText(perSecond)} samples/s`;
 const relativeError = (p, m) => (m > 0 ? (p - m) / m : null);
+const shortText = x => String(Number(x.toPrecision(4)));
+// Of a loss or a metric of a training.
+const metricText = (name, value) => (name.endsWith('accuracy') ? `${shortText(100 * value)} %` : shortText(value));
 const plural = (count, one, many = `${one}s`) => `${count.toLocaleString('en')} ${count === 1 ? one : many}`;
 
 // --- the tooltip -----------------------------------------------------------------------------
@@ -151,7 +155,7 @@ function overview() {
   if (measured) {
     stepCard(measured, measured.steps > 1 ? `measured, median of ${measured.steps} steps` : 'measured step');
     const error = relativeError(predicted.step, measured.step);
-    if (error !== null) card(percentText(error), 'prediction − measurement', Math.abs(error) > 0.2);
+    if (error !== null) card(percentText(error), 'error of the prediction: (predicted − measured) ÷ measured', Math.abs(error) > 0.2);
   }
   const fullest = predicted.memory.reduce((a, b) => (b.peak_bytes > a.peak_bytes ? b : a), predicted.memory[0]);
   if (fullest) card(bytesText(fullest.peak_bytes), `at most alive on device ${fullest.device}, ${bytesText(fullest.arena)} allocated`);
@@ -163,7 +167,16 @@ function overview() {
     all += time;
     if (data.names.source[predicted.source[i]] !== 'roofline') known += time;
   }
-  if (all > 0) card(`${Math.round(100 * known / all)} %`, 'of the predicted computing time is from measurements');
+  if (all > 0)
+    card(`${Math.round(100 * known / all)} %`, `of the predicted computing time is from measurements${known < all ? ', the rest from the roofline' : ''}`);
+  const tests = data.training?.evaluations;
+  const last = (tests?.step.length ?? 0) - 1;
+  for (const name of last < 0 ? [] : [...data.training.metrics, 'loss']) {
+    const value = tests[name][last];
+    if (value === null || value === undefined) continue;
+    card(metricText(name, value), `${name === 'loss' ? 'loss' : name.replaceAll('_', ' ')} on the test data after ${plural(tests.epoch[last] + 1, 'epoch')}`);
+    break;  // one of them: the section has all
+  }
 }
 overview();
 $('footer').textContent = `soapstone ${data.version}`;

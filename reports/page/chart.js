@@ -128,21 +128,33 @@ function steer(canvas, on) {
   canvas.addEventListener('dblclick', event => zoom(0.4, area().time(place(event)[0])));
 }
 
-// A curve over steps: `series` are {name, colour, x, y, points}, y null where there is none.
-function lineChart(canvas, title, series, text) {
+// Means of `width` neighbours each; null where none of them is a number.
+function means(x, y, width) {
+  const out = { x: [], y: [] };
+  for (let i = 0; i < x.length; i += width) {
+    const values = y.slice(i, i + width).filter(v => v !== null);
+    out.x.push((x[i] + x[Math.min(i + width, x.length) - 1]) / 2);
+    out.y.push(values.length === 0 ? null : values.reduce((a, b) => a + b) / values.length);
+  }
+  return out;
+}
+
+// Curves over the steps of `range`, from and to: `series` are {name, colour, x, y, points, width}, y null where there is none. With
+// a width above 1 the curve is that of the means of so many steps, over all values in pale, which do
+// not count for how far the axis goes.
+function lineChart(canvas, title, [first, last], series, text) {
   const width = widthOf(canvas.parentElement), height = onPaper ? 170 : 220;
   const context = prepare(canvas, width, height);
-  const ink = colours('text', 'muted', 'line', 'faint', 'series-1', 'series-2');
+  const ink = colours('page', 'text', 'muted', 'line', 'faint', 'series-1', 'series-2');
   const left = 58, right = 12, top = 26, bottom = 24;
-  let least = Infinity, most = -Infinity, last = 1, first = Infinity;
-  for (const s of series)
-    s.y.forEach((value, i) => {
-      last = Math.max(last, s.x[i]);
-      first = Math.min(first, s.x[i]);
-      if (value === null) return;
+  let least = Infinity, most = -Infinity;
+  const curves = series.map(s => (s.width > 1 ? { ...s, ...means(s.x, s.y, s.width), all: s } : s));
+  for (const s of curves)
+    for (const value of s.y) {
+      if (value === null) continue;
       least = Math.min(least, value);
       most = Math.max(most, value);
-    });
+    }
   context.fillStyle = ink.text;
   context.textAlign = 'left';
   context.font = `600 13px ${kFont}`;
@@ -150,6 +162,9 @@ function lineChart(canvas, title, series, text) {
   context.font = `12px ${kFont}`;
   if (!(most >= least)) return null;
   if (most === least) { most += Math.abs(most) * 0.05 + 1e-9; least -= Math.abs(least) * 0.05 + 1e-9; }
+  const margin = (most - least) * 0.04;
+  least -= margin;
+  most += margin;
   if (first >= last) first = last - 1;
   const x = step => left + (step - first) / (last - first) * (width - left - right);
   const y = value => height - bottom - (value - least) / (most - least) * (height - top - bottom);
@@ -167,9 +182,7 @@ function lineChart(canvas, title, series, text) {
   context.textAlign = 'center';
   for (const t of ticks(first, last, width / 110))
     if (Number.isInteger(t)) context.fillText(`step ${t}`, Math.min(Math.max(x(t), left + 16), width - 28), height - 10);
-  for (const s of series) {
-    context.strokeStyle = context.fillStyle = ink[s.colour];
-    context.lineWidth = 1.5;
+  const line = s => {
     context.beginPath();
     let isDown = false;
     s.y.forEach((value, i) => {
@@ -179,13 +192,30 @@ function lineChart(canvas, title, series, text) {
       isDown = true;
     });
     context.stroke();
-    if (s.points)
-      s.y.forEach((value, i) => {
-        if (value === null) return;
-        context.beginPath();
-        context.arc(x(s.x[i]), y(value), 3.5, 0, 7);
-        context.fill();
-      });
+  };
+  for (const s of curves) {
+    context.strokeStyle = context.fillStyle = ink[s.colour];
+    if (s.all) {
+      context.save();
+      context.beginPath();
+      context.rect(left, top, width - left - right, height - top - bottom);
+      context.clip();
+      context.globalAlpha = 0.25;
+      context.lineWidth = 1;
+      line(s.all);
+      context.restore();
+    }
+    context.lineWidth = s.all ? 2 : 1.5;
+    line(s);
+    if (!s.points) continue;
+    context.strokeStyle = ink.page;
+    s.y.forEach((value, i) => {
+      if (value === null) return;
+      context.beginPath();
+      context.arc(x(s.x[i]), y(value), 4.5, 0, 7);
+      context.fill();
+      context.stroke();
+    });
   }
   return px => first + (px - left) / (width - left - right) * (last - first);
 }

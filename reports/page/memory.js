@@ -30,12 +30,12 @@ const memory = (() => {
 
   function legend() {
     const curve = curveOf(predicted, device);
-    $('memory-legend').replaceChildren(...data.names.holder.map((name, h) => {
+    $('memory-legend').replaceChildren(element('li', {}, 'at the predicted peak:'), ...data.names.holder.map((name, h) => {
       if (!data.traces.some(trace => curveOf(trace, device)?.held[h].some(v => v > 0))) return '';
       const swatch = element('i');
       swatch.style.background = `var(--${holders[h]})`;
       return element('li', {}, swatch, `${name} `, element('b', {}, bytesText(curve.held[h][curve.peak])));
-    }).filter(Boolean), element('li', {}, 'figures: at the predicted peak'));
+    }).filter(Boolean));
   }
 
   const plots = data.traces.map(trace => {

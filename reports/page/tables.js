@@ -1,7 +1,7 @@
 // Tables that sort by the column whose heading is clicked.
 
 // A column: {title, of (a second line), value(row) to sort by, text(row) or cell(row), number, wide,
-// descending}
+// whole (in one line), descending}
 function table(box, columns, rows, sorted, rowClass = () => null) {
   const body = element('tbody');
   const heads = columns.map((column, index) => element('th',
@@ -12,7 +12,7 @@ function table(box, columns, rows, sorted, rowClass = () => null) {
 
   function cells(row) {
     return columns.map((column, index) => element('td', {
-      class: [column.number && 'number', column.wide && 'wide', index === 0 && 'name'].filter(Boolean).join(' ') || null,
+      class: [column.number && 'number', column.wide && 'wide', column.whole && 'whole', index === 0 && 'name'].filter(Boolean).join(' ') || null,
     }, column.cell ? column.cell(row) : column.text ? column.text(row) : String(column.value(row))));
   }
   const lines = rows.map(row => ({ row, line: element('tr', { class: rowClass(row) }, ...cells(row)) }));
@@ -49,11 +49,13 @@ function strategyTable() {
   table($('strategy-table'), [
     { title: '#', value: s => s.rank, number: true, descending: false },
     { title: 'predicted step', value: s => s.step, text: s => timeText(s.step), number: true, descending: false },
-    { title: 'samples/s', value: s => s.samples_per_second, text: s => s.samples_per_second.toPrecision(4) * 1 + '', number: true },
+    { title: 'samples/s', value: s => s.samples_per_second, text: s => amountText(s.samples_per_second), number: true },
     { title: 'memory', value: s => s.memory, text: s => bytesText(s.memory), number: true, descending: false },
-    { title: 'origin', value: s => s.origin },
+    { title: 'origin', value: s => s.origin, whole: true },
     { title: 'strategy', value: s => s.strategy, wide: true,
-      text: s => (s.feasible ? s.strategy : `${s.strategy} (not feasible: ${s.why_not})`) },
+      // Long ones show their beginning, and all of it after a click.
+      cell: s => element('div', { class: 'clamp', onclick: event => event.currentTarget.classList.toggle('open') },
+        s.feasible ? s.strategy : `not feasible: ${s.why_not} · ${s.strategy}`) },
   ], search.strategies, { column: 0, descending: false }, s => (s.shown ? 'shown' : null));
 }
 
@@ -63,16 +65,9 @@ function operatorTable() {
   const off = op => all(op.predicted) - all(op.measured);
   const most = measured ? Math.max(1, ...rows.map(op => Math.abs(off(op)))) : 1;
   const times = (title, get, of = '') => ({ title, of, value: get, text: op => (get(op) === 0 ? '–' : timeText(get(op))), number: true });
-  const name = {
-    title: 'operator', value: op => op.name,
-    cell: op => element('button', { class: 'link', type: 'button', title: 'find in the timeline',
-      onclick: () => find.set(op.name, { scroll: true }) }, op.name),
-  };
-  const placed = [
-    { title: 'kind', value: op => op.kind || '–' },
-    { title: 'split', value: op => op.split || '–' },
-    { title: 'devices', value: op => op.devices || '–' },
-  ];
+  const link = op => element('button', { class: 'link', type: 'button', title: 'find in the timeline',
+    onclick: () => find.set(op.name, { scroll: true }) }, op.name);
+  const name = { title: 'operator', value: op => op.name, cell: link };
   const sizes = [
     { title: 'sent', value: op => op.moved, text: op => (op.moved === 0 ? '–' : bytesText(op.moved)), number: true },
     { title: 'memory', value: op => op.memory, text: op => (op.memory === 0 ? '–' : bytesText(op.memory)), number: true },
@@ -80,7 +75,10 @@ function operatorTable() {
   ];
   if (!measured) {
     $('operators-text').textContent = 'Predicted times of all devices together, without waiting; memory on the device where an operator needs most.';
-    table($('operator-table'), [name, ...placed,
+    table($('operator-table'), [name,
+      { title: 'kind', value: op => op.kind || '–' },
+      { title: 'split', value: op => op.split || '–', whole: true },
+      { title: 'devices', value: op => op.devices || '–' },
       times('time', op => all(op.predicted)), times('compute', op => op.predicted.compute),
       times('transfer', op => op.predicted.transfer), times('update', op => op.predicted.update), ...sizes,
     ], rows, { column: 4, descending: true });
@@ -88,10 +86,14 @@ function operatorTable() {
   }
   $('operators-text').textContent = 'Times of all devices together, without waiting; memory on the device where an operator needs most. Error: (predicted − measured) ÷ measured.';
   const error = op => relativeError(all(op.predicted), all(op.measured));
-  table($('operator-table'), [name,
+  // Two columns of everything are wide enough: what it is stands below the name.
+  const placed = op => [op.kind, op.split, op.devices && `on ${op.devices}`].filter(Boolean).join(' ');
+  table($('operator-table'), [
+    { ...name, cell: op => element('span', {}, link(op), element('small', {}, placed(op))) },
     times('predicted', op => all(op.predicted)), times('measured', op => all(op.measured)),
     { title: 'off by', value: op => Math.abs(off(op)), number: true,
       cell: op => {
+        if (off(op) === 0) return '–';
         const bar = element('span', { class: 'bar' });
         bar.style.width = `${Math.round(48 * Math.abs(off(op)) / most)}px`;
         return element('span', {}, bar, (off(op) > 0 ? '+' : '') + timeText(off(op)));
@@ -100,6 +102,6 @@ function operatorTable() {
       cell: op => element('span', Math.abs(error(op)) > 0.2 ? { class: 'off' } : {}, error(op) === null ? '–' : percentText(error(op))) },
     ...['compute', 'transfer', 'update'].flatMap(part => [
       times(part, op => op.predicted[part], 'predicted'), times(part, op => op.measured[part], 'measured')]),
-    ...sizes, ...placed,
+    ...sizes,
   ], rows, { column: 3, descending: true });
 }

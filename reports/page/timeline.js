@@ -270,7 +270,7 @@ const timeline = (() => {
   function select(span) {
     selected = span;
     $('timeline-detail').textContent = span
-      ? `${labelOf(span)}: ${spanRows(span.trace, span.i).map(([term, text]) => `${term} ${text}`).join(' · ')}` : '';
+      ? `${labelOf(span)}: ${spanRows(span.trace, span.i).map(([term, text]) => `${term} ${text}`).join(' · ')}` : 'A click or a tap on a span tells about it here.';
     redraw();
   }
 

@@ -28,6 +28,8 @@ Result<TraceDiff> diff(const Trace& predicted, const Trace& measured, std::size_
                        measured.graph);
   TraceDiff out;
   out.graph = predicted.graph;
+  out.first = predicted.origin;
+  out.second = measured.origin;
   out.same_plan = predicted.plan_hash == measured.plan_hash;
   out.difference = plan_difference(predicted, measured);
   out.step = {predicted.step_time, measured.step_time};
@@ -91,36 +93,46 @@ std::string percent(const TimePair& t) {
   return std::isinf(e) ? "-" : fmt::format("{:+.1f} %", e * 100);
 }
 
-void table(std::string& out, std::string_view title, std::span<const DiffRow> rows) {
+void table(std::string& out, std::string_view title, std::span<const DiffRow> rows,
+           const DiffWords& w) {
   std::size_t width = title.size();
   for (const auto& r : rows) width = std::max(width, r.name.size());
-  out += fmt::format("{:<{}}  {:>10} {:>10} {:>9}  {:>10} {:>10}\n", title, width, "predicted",
-                     "measured", "error", "waits", "waited");
+  out += fmt::format("{:<{}}  {:>10} {:>10} {:>10}  {:>17} {:>17}\n", title, width, w.first,
+                     w.second, w.between, fmt::format("{} waiting", w.first),
+                     fmt::format("{} waiting", w.second));
   for (const auto& r : rows)
-    out += fmt::format("{:<{}}  {:>10} {:>10} {:>9}  {:>10} {:>10}\n", r.name, width,
+    out += fmt::format("{:<{}}  {:>10} {:>10} {:>10}  {:>17} {:>17}\n", r.name, width,
                        human_text(r.busy.predicted), human_text(r.busy.measured), percent(r.busy),
                        human_text(r.waiting.predicted), human_text(r.waiting.measured));
 }
 
 }  // namespace
 
+DiffWords words(const TraceDiff& d) {
+  if (d.first == d.second) return {"first", "second", "difference"};
+  const bool is_usual = d.first == TraceOrigin::kPredicted;
+  return {name_of(d.first), name_of(d.second), is_usual ? "error" : "difference"};
+}
+
 std::string text(const TraceDiff& d, std::size_t rows) {
-  std::string out =
-      fmt::format("{}: step predicted {}, measured {}: {}\n", d.graph, human_text(d.step.predicted),
-                  human_text(d.step.measured), percent(d.step));
+  const DiffWords w = words(d);
+  std::string out = fmt::format("{}: {} step {}, {} step {}: {}\n", d.graph, w.first,
+                                human_text(d.step.predicted), w.second, human_text(d.step.measured),
+                                percent(d.step));
+  if (d.first == d.second) out += fmt::format("Both traces are {}.\n", name_of(d.first));
   if (!d.same_plan)
     out += fmt::format("The traces have {}: tasks are compared by name only.\n", d.difference);
   out += "\nAll devices together, without waiting\n";
-  table(out, "kind", d.kinds);
+  table(out, "kind", d.kinds, w);
   out += '\n';
-  table(out, "task", std::span(d.labels).first(std::min(rows, d.labels.size())));
+  table(out, "task", std::span(d.labels).first(std::min(rows, d.labels.size())), w);
   if (d.labels.size() > rows) out += fmt::format("… and {} more\n", d.labels.size() - rows);
   if (!d.worst.empty()) {
     out += "\nFurthest off\n";
     for (const SpanDiff& s : d.worst)
-      out += fmt::format("  device {} task {}: {}: {} predicted, {} measured, {}\n", s.device.value,
-                         s.task, s.name, human_text(s.busy.predicted), human_text(s.busy.measured),
-                         percent(s.busy));
+      out += fmt::format("  device {} task {}: {}: {} {}, {} {}, {}\n", s.device.value, s.task,
+                         s.name, w.first, human_text(s.busy.predicted), w.second,
+                         human_text(s.busy.measured), percent(s.busy));
   }
   if (d.unmatched > 0) out += fmt::format("{} tasks are in one of the traces only\n", d.unmatched);
   return out;

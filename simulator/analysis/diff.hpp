@@ -1,8 +1,9 @@
-// Prediction beside measurement.
+// Two traces beside each other: a prediction and a measurement, or any other two of one graph.
 #pragma once
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/result.hpp"
@@ -10,7 +11,8 @@
 
 namespace soapstone::simulator {
 
-// Two times and how far the first is off: (predicted - measured) / measured; 0 where both are 0.
+// Times of the first trace, which is a prediction as a rule, and of the second, and how far the
+// first is off: (predicted - measured) / measured; 0 where both are 0.
 struct TimePair {
   core::Nanoseconds predicted;
   core::Nanoseconds measured;
@@ -63,6 +65,9 @@ struct SpanDiff {
 
 struct TraceDiff {
   std::string graph;
+  // What the traces are: the times called predicted and measured are of the first and the second.
+  core::TraceOrigin first = core::TraceOrigin::kPredicted;
+  core::TraceOrigin second = core::TraceOrigin::kMeasured;
   bool same_plan = true;
   std::string difference;  // of other plans: in what they differ
   TimePair step;
@@ -76,6 +81,8 @@ struct TraceDiff {
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
     visit("graph", self.graph);
+    visit("first", self.first);
+    visit("second", self.second);
     visit("same_plan", self.same_plan);
     visit("difference", self.difference);
     visit("step", self.step);
@@ -90,6 +97,13 @@ struct TraceDiff {
 // Refuses traces of different graphs.
 core::Result<TraceDiff> diff(const core::Trace& predicted, const core::Trace& measured,
                              std::size_t worst = 10);
+
+// What people call the two traces and what lies between them: predicted, measured and error where
+// they are that; otherwise a difference, and the first and the second where both are the same.
+struct DiffWords {
+  std::string_view first, second, between;
+};
+DiffWords words(const TraceDiff& diff);
 
 // Tables for people; at most `rows` labels.
 std::string text(const TraceDiff& diff, std::size_t rows = 20);

@@ -373,6 +373,7 @@ TEST_F(BadInput, MemoryLimitThatNothingMeets) {
   const std::string before = "the least that would do is ";
   const auto at = outcome.err.find(before) + before.size();
   const std::string least = outcome.err.substr(at, outcome.err.find(" per device", at) - at);
+  EXPECT_THAT(least, testing::MatchesRegex("[0-9.]+ [KMG]iB")) << "as the limit is told";
   const Outcome again =
       run({"search", "mlp", "--cluster", "p100-4x4", "--budget", "20", "--memory-limit", least});
   EXPECT_EQ(again.exit_code, 0) << least << ": " << again.err;

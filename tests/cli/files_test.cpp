@@ -133,11 +133,23 @@ TEST_F(Data, IsReadFromTheFolderThatIsNamed) {
   EXPECT_THAT(read("metrics.jsonl"), HasSubstr("fashion-mnist"));
 }
 
-TEST_F(Data, Missing) {
-  expect_refusal(train("nowhere"), 1,
-                 {"nowhere/train-images-idx3-ubyte", "No such file", "--data-folder",
-                  "dataset-fashion-mnist"});
+TEST_F(Data, InAFolderThatDoesNotExist) {
+  const std::vector<std::string> texts{"--data-folder nowhere: there is no such folder", "accepted",
+                                       "--data fashion-mnist"};
+  expect_refusal(train("nowhere"), 2, texts);
+  expect_refusal(run({"verify", "mlp", "--data", "fashion-mnist", "--data-folder", "nowhere"}), 2,
+                 texts);
+  expect_refusal(run({"generate", "gpt", "--checkpoint", "gpt.ck", "--data-folder", "nowhere"}), 2,
+                 {"--data-folder nowhere", "--data wordnet"});
   EXPECT_THAT(files(), testing::IsEmpty());
+}
+
+TEST_F(Data, Missing) {
+  std::filesystem::create_directory(folder() / "empty");
+  expect_refusal(
+      train("empty"), 1,
+      {"empty/train-images-idx3-ubyte", "No such file", "--data-folder", "dataset-fashion-mnist"});
+  EXPECT_THAT(files(), ElementsAre("empty"));
 }
 
 TEST_F(Data, Truncated) {

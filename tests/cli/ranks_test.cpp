@@ -69,7 +69,7 @@ TEST_F(Ranks, TrainPredictAndCompare) {
   const Outcome diff = run({"diff", "predicted.json", "measured.json", "--metrics", "metrics.jsonl",
                             "--markdown", "page.md"});
   EXPECT_EQ(diff.exit_code, 0) << diff.err;
-  EXPECT_THAT(diff.out, HasSubstr("mlp: step predicted"));
+  EXPECT_THAT(diff.out, HasSubstr("mlp: predicted step "));
   EXPECT_THAT(read("page.md"), HasSubstr("\n| 1 | "));
 }
 

@@ -9,6 +9,7 @@
 namespace soapstone::cli {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -48,6 +49,33 @@ TEST_F(Verbs, ShowAnExampleInTheirHelp) {
     const Outcome outcome = good({verb, "--help"});
     EXPECT_THAT(outcome.out, HasSubstr("Example:\n  soapstone " + verb));
     EXPECT_THAT(outcome.out, HasSubstr("--json"));
+  }
+}
+
+// Where they stand in the help of a verb: what is its own, then groups, and last what most models
+// have no use for.
+TEST_F(Verbs, TellTheirOwnOptionsFirst) {
+  const std::map<std::string, std::vector<std::string>> order{
+      {"search", {"--budget", "\nCluster and costs:", "--cluster", "\nOptimizer:", "--clip"}},
+      {"simulate", {"--trace", "\nCluster and costs:", "--cluster", "\nOptimizer:", "--clip"}},
+      {"report", {"--measured", "\nCluster and costs:", "--cluster", "\nOptimizer:", "--clip"}},
+#ifdef SOAPSTONE_HAS_KERNELS
+      {"train", {"--data", "--epochs", "\nOptimizer:", "--clip-norm"}},
+#endif
+  };
+  for (const auto& [verb, own] : order) {
+    const std::string help = good({verb, "--help"}).out;
+    std::vector<std::string> all{"\nOptions:"};
+    all.insert(all.end(), own.begin(), own.end());
+    for (const char* last :
+         {"\nModel:", "--batch", "\nHyper-parameters", "--dropout", "--kv-heads"})
+      all.emplace_back(last);
+    std::size_t at = 0;
+    for (const std::string& text : all) {
+      const std::size_t next = help.find((text[0] == '-' ? "\n  " : "") + text, at);
+      EXPECT_NE(next, std::string::npos) << verb << ": " << text << " is not where it should be";
+      at = std::min(next, help.size());
+    }
   }
 }
 
@@ -138,8 +166,10 @@ TEST_F(Verbs, SearchSimulateAndCompare) {
   EXPECT_THAT(good({"diff", "best.json", "data-parallel.json", "--ranked", "ranked.json",
                     "--markdown", "page.md"})
                   .out,
-              HasSubstr("all-reduce"));
-  EXPECT_THAT(read("page.md"), HasSubstr("## Strategies"));
+              AllOf(HasSubstr("all-reduce"), HasSubstr("Both traces are predicted."),
+                    HasSubstr(" second "), Not(HasSubstr("measured"))));
+  EXPECT_THAT(read("page.md"), AllOf(HasSubstr("## Strategies"), HasSubstr("## Two traces"),
+                                     Not(HasSubstr("measured"))));
   document({"diff", "best.json", "data-parallel.json"}, "soapstone.diff/1");
   EXPECT_THAT(files(), ElementsAre("best.json", "data-parallel.json", "own.json", "page.md",
                                    "plan.json", "ranked.json"));
@@ -235,10 +265,13 @@ TEST_F(Verbs, FailWhereAStrategyDiffersByMoreThanIsAccepted) {
 }
 
 TEST_F(Verbs, TrainOnOneRank) {
-  const auto json =
-      document({"train", "mlp", "--batch", "16", "--steps", "3", "--metrics", "metrics.jsonl"},
-               "soapstone.training/1");
+  const auto json = document({"train", "mlp", "--batch", "16", "--steps", "3", "--metrics",
+                              "metrics.jsonl", "--trace", "trace.json"},
+                             "soapstone.training/1");
   EXPECT_EQ(json["ranks"], 1);
+  const auto trace = nlohmann::json::parse(read("trace.json"));
+  EXPECT_EQ(trace["step_time"], json["step_time_ns"]) << "reports tell the time that train told";
+  EXPECT_EQ(trace["steps"], json["measured_steps"]);
   EXPECT_EQ(json["steps"], 3);
   EXPECT_EQ(json["data"], "synthetic");
   EXPECT_GT(json["step_time_ns"], 0) << "a short training is measured all the same";

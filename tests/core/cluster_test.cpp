@@ -258,7 +258,10 @@ TEST(ClusterFile, AnUnknownKeyIsNamedWithTheNearestAcceptedOne) {
 TEST(ClusterFile, AMissingKeyIsAnErrorAtItsTable) {
   EXPECT_EQ(error_with("source = \"made up\"\n\n[[node", "\n[[node"),
             "c.toml:3: device_kind[0]: the key `source` is missing");
-  EXPECT_EQ(error_with("name = \"small\"", ""), "c.toml:1: the key `name` is missing");
+  EXPECT_EQ(error_with("name = \"small\"", ""),
+            "c.toml: the key `name` is missing; accepted: a text before the first table");
+  EXPECT_EQ(cluster_from_toml("name = \"small\"", "c.toml").error().message,
+            "c.toml: the key `device_kind` is missing; accepted: tables headed [[device_kind]]");
 }
 
 TEST(ClusterFile, WrongValuesAreLocatedAndSayWhatIsAccepted) {
@@ -293,7 +296,8 @@ TEST(ClusterFile, WhatDoesNotFitTogetherIsAnError) {
   EXPECT_EQ(
       error_with("[network]\nbandwidth = \"1 Gbit/s\"\nlatency = \"50 us\"\nsource = \"made up\"\n",
                  ""),
-      "c.toml:1: network: the table is missing; 2 nodes need one");
+      "c.toml: the network between 2 nodes is missing; accepted: a bandwidth, a latency and a "
+      "source, in a table headed [network], such as at the end of the file");
   EXPECT_EQ(error_with("interconnect = {", "[unused]\nx = {"),
             "c.toml:17: unused: unknown key `unused`; accepted: name, node, network, device_kind, "
             "description");

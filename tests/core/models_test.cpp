@@ -104,12 +104,18 @@ TEST(Models, AlexnetsWorkIsThatOfItsLayers) {
   EXPECT_LT(flops, 1.01 * 2 * (3 * macs - first));  // biases, activations, pools
 }
 
+// Of a file that must be a config.json.
+std::optional<ConfiguredModel> configured(std::string_view text) {
+  const auto model = hugging_face_model(text, "config.json");
+  EXPECT_TRUE(model) << model.error().message;
+  EXPECT_TRUE(!model || *model) << text;
+  return model ? *model : std::nullopt;
+}
+
 // Keys as the published config.json files have them; those that say nothing about shapes left out.
 TEST(HuggingFaceConfig, GivesTheModelsThatTheFilesDescribe) {
   const auto count = [](std::string_view text) {
-    EXPECT_TRUE(is_hugging_face_config(text));
-    const auto model = hugging_face_model(text, "config.json");
-    EXPECT_TRUE(model) << model.error().message;
+    const auto model = configured(text);
     if (!model) return std::int64_t{0};
     const auto graph = build_model(model->name, model->options);
     EXPECT_TRUE(graph) << graph.error().message;
@@ -154,9 +160,8 @@ TEST(HuggingFaceConfig, GivesTheModelsThatTheFilesDescribe) {
 // the gate. Embedding and head are vocab h each, the last norm h.
 TEST(HuggingFaceConfig, CountsTheParametersOfDeepSeek) {
   const auto count = [](std::string_view text) {
-    const auto model = hugging_face_model(text, "config.json");
-    EXPECT_TRUE(model) << model.error().message;
-    const auto graph = build_model(model->name, model->options);
+    const auto model = configured(text).value();
+    const auto graph = build_model(model.name, model.options);
     EXPECT_TRUE(graph) << graph.error().message;
     return graph->parameter_count();
   };
@@ -203,10 +208,9 @@ TEST(HuggingFaceConfig, CountsTheParametersOfDeepSeek) {
 }
 
 TEST(HuggingFaceConfig, SequencesAreNoLongerThanThePositions) {
-  const auto model = hugging_face_model(
+  const auto model = configured(
       R"({"model_type": "gpt2", "n_layer": 1, "n_embd": 8, "n_head": 2, "n_positions": 24,
-          "vocab_size": 50})",
-      "config.json");
+          "vocab_size": 50})");
   ASSERT_TRUE(model);
   EXPECT_EQ(model->options.parameters.at("seq"), 24);
 }
@@ -223,7 +227,13 @@ TEST(HuggingFaceConfig, WhatItDoesNotKnowItSays) {
             "config.json: the key `n_embd` is missing; accepted: a number");
   EXPECT_EQ(error(R"({"model_type": "gpt2", "n_layer": "many"})"),
             "config.json: n_layer = \"many\": accepted: a number");
-  EXPECT_FALSE(is_hugging_face_config(R"({"format": "soapstone.graph/1"})"));
+  EXPECT_EQ(error(R"({"model_type": 2})"),
+            "config.json: model_type = 2: accepted: the name of an architecture, such as gpt2");
+}
+
+TEST(HuggingFaceConfig, IsNoOtherFile) {
+  for (const std::string_view text : {R"({"format": "soapstone.graph/1"})", "[1]", "no JSON"})
+    EXPECT_FALSE(hugging_face_model(text, "graph.json").value()) << text;
 }
 
 TEST(Models, UnknownNamesAndBatchesAreRefused) {

@@ -45,12 +45,13 @@ def main():
             faults.append(f"the example of {verb} is missing: {example}")
         section = page[page.index(f"\n.SS {verb}\n"):]
         section = section[:section.index("\n.S", 1)]
-        for names, group in re.findall(r"^  ((?:-\w,)?--[\w-]+(?:,--[\w-]+)*)( FLOAT +Models that have it)?",
-                                       text, re.M):
-            for name in names.split(","):
+        of_models = text.find("\nHyper-parameters")
+        for found in re.finditer(r"^  ((?:-\w,)?--[\w-]+(?:,--[\w-]+)*)", text, re.M):
+            for name in found[1].split(","):
                 options += 1
                 # Those that all verbs or many models have stand once.
-                place = plain if group or name in ("-h", "--help", "--json") else section
+                once = 0 <= of_models < found.start() or name in ("-h", "--help", "--json")
+                place = plain if once else section
                 if not re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", place):
                     faults.append(f"{verb} {name} is missing")
 

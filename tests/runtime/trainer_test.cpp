@@ -596,6 +596,8 @@ TEST_F(TrainerTest, the_measured_trace_has_every_task_once_and_no_overlaps) {
   EXPECT_EQ(t.spans.size(), tasks);
   EXPECT_EQ(t.plan_hash, core::hash_of(plan));
   EXPECT_EQ(t.steps, 8u);
+  EXPECT_EQ(report->measured_steps, 8);
+  EXPECT_EQ(t.step_time, report->median_step_time);
   EXPECT_EQ(t.origin, core::TraceOrigin::kMeasured);
   double flops = 0;
   for (const core::Flops f : t.spans.flops) flops += f.value;

@@ -55,6 +55,23 @@ TEST(Diff, FindsWhatIsOff) {
   EXPECT_NE(printed.find("-16.7 %"), std::string::npos) << printed;
 }
 
+TEST(Diff, CallsTracesWhatTheyAre) {
+  Trace a = traced(10_ms, 1_ms), b = traced(12_ms, 1_ms);
+  std::string printed = text(diff(a, b).value());
+  for (const char* word :
+       {"first step ", "second step ", "difference", "Both traces are predicted."})
+    EXPECT_NE(printed.find(word), std::string::npos) << word << " in\n" << printed;
+  EXPECT_EQ(printed.find("measured"), std::string::npos) << printed;
+  b.origin = TraceOrigin::kMeasured;
+  printed = text(diff(a, b).value());
+  EXPECT_LT(printed.find("predicted step"), printed.find("measured step"));
+  EXPECT_NE(printed.find("error"), std::string::npos);
+  EXPECT_EQ(printed.find("first"), std::string::npos) << printed;
+  printed = text(diff(b, a).value());  // the other way round
+  EXPECT_LT(printed.find("measured step"), printed.find("predicted step"));
+  EXPECT_EQ(printed.find("error"), std::string::npos) << printed;
+}
+
 TEST(Diff, ComparesDifferentPlansByNameAndDifferentGraphsNotAtAll) {
   Trace a = traced(10_ms, 1_ms), b = a;
   b.plan_hash ^= 1;
