@@ -19,6 +19,7 @@
 #include "core/suggest.hpp"
 #include "core/units.hpp"
 #include "search/expert.hpp"
+#include "search/parallelism.hpp"
 
 namespace soapstone::cli {
 
@@ -275,6 +276,10 @@ core::Result<core::Strategy> load_strategy(const core::Graph& graph, const core:
   if (text == "single") return core::single_device(graph);
   if (text == "data-parallel") return core::data_parallel(graph, all_devices(cluster));
   if (text == "expert") return search::expert(graph, cluster);
+  if (text.find('=') != std::string::npos && !std::filesystem::exists(text)) {
+    SOAPSTONE_ASSIGN(const search::Parallelism parallelism, search::parse_parallelism(text));
+    return search::hybrid(graph, cluster, parallelism);
+  }
   const auto hash = text.rfind('#');
   const std::string file = text.substr(0, hash);
   if (!std::filesystem::exists(file)) {

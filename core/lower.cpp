@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <unordered_map>
+#include <utility>
 
 namespace soapstone::core {
 
@@ -64,6 +65,28 @@ struct GradientSlot {
   int contributed = 0;
 };
 
+// What there is of the tensors: of weights for the whole step, of all others per micro-batch.
+struct Held {
+  std::vector<std::map<std::uint64_t, Instance>> values;     // per tensor, by layout
+  std::vector<std::map<std::uint64_t, GradientSlot>> slots;  // per tensor, by written layout
+  std::vector<std::optional<Instance>> gradients;            // per tensor, as its producer reads it
+  // Of a micro-batch alone. Per tensor: as its producer wrote it. Per operator: internals and own
+  // outputs, as read.
+  std::vector<std::optional<Instance>> made;
+  std::vector<std::map<Ref, Instance>> own;
+  // What other stages are waiting for: values, and gradients in a written layout.
+  struct Gradient {
+    TensorId tensor;
+    GradientSlot* slot;
+    std::uint32_t op;
+  };
+  std::vector<TensorId> outgoing;
+  std::vector<Gradient> outgoing_gradients;
+
+  Held(std::size_t tensors, std::size_t ops)
+      : values(tensors), slots(tensors), gradients(tensors), made(tensors), own(ops) {}
+};
+
 std::uint64_t combine(std::uint64_t a, std::uint64_t b) {
   Hasher h;
   h.word(a);
@@ -100,10 +123,14 @@ struct Lowering::Impl {
   std::vector<std::shared_ptr<const OpSegment>> segments;
   std::vector<std::uint32_t> first_shard;  // per op, into plan.shards
   std::unordered_map<const Transfer*, std::uint32_t> transfer_index;
-  std::vector<std::map<std::uint64_t, Instance>> values;     // per tensor, by layout
-  std::vector<std::map<std::uint64_t, GradientSlot>> slots;  // per tensor, by written layout
-  std::vector<std::optional<Instance>> gradients;            // per tensor, as its producer reads it
-  std::vector<std::map<Ref, Instance>> own;  // per op: internals and own outputs, as read
+  Pipeline pipeline;
+  std::unique_ptr<Held> weights;               // of weights
+  std::vector<std::unique_ptr<Held>> batches;  // per micro-batch, while it is under way
+  std::vector<std::size_t> actions_left;       // per micro-batch
+  std::vector<std::map<std::uint64_t, GradientSlot>> new_slots;  // of a micro-batch that begins
+  Held* now = nullptr;                                           // of the present micro-batch
+  std::vector<CutPtr> homes;                                     // per tensor: where a weight lives
+  bool recomputing = false;
   std::vector<std::optional<Table>> tables;  // per tensor: a weight that is updated by rows
   struct Rows {
     Instance ids, rows;
@@ -111,6 +138,16 @@ struct Lowering::Impl {
   std::vector<std::vector<Rows>> rows;  // per tensor, per micro-batch: its gradient
   std::uint32_t order = 0;
   std::uint16_t micro_batch = 0;
+
+  bool is_weight(TensorId t) const { return g->tensor(t).role == TensorRole::kWeight; }
+  Held& held(TensorId t) { return is_weight(t) ? *weights : *now; }
+  std::int32_t stage_of(std::uint32_t op) const { return segments[op]->strategy.stage; }
+  std::int32_t zero_of(TensorId weight) const {
+    return tables[weight.value] || !g->tensor(weight).needs_gradient
+               ? 0
+               : segments[g->tensor(weight).producer.op.value]->strategy.zero;
+  }
+  Phase phase_of(const Step& step) const { return recomputing ? Phase::kRecompute : step.phase; }
 
   std::shared_ptr<const OpSegment> op_segment(std::uint32_t op, const OpStrategy& strategy,
                                               std::int32_t micro_batches) {
@@ -360,61 +397,165 @@ struct Lowering::Impl {
     return cuts;
   }
 
-  // Makes a tensor's value available to all its readers.
-  void distribute(TensorId t, const Instance& made, std::uint32_t op, bool producer_reads) {
+  BufferKind kind_of_copy(TensorId t) const {
+    return is_weight(t) ? BufferKind::kGatheredWeight : kind_of_value(t);
+  }
+
+  // Whether operators of other stages read a tensor in a layout, or of this one.
+  bool is_read(TensorId t, const CutPtr& cut, std::int32_t stage, bool elsewhere) const {
     const Tensor& tensor = g->tensor(t);
+    const auto reads = [&](const OperandRef& use) {
+      return (stage_of(use.op.value) != stage) == elsewhere &&
+             segments[use.op.value]->read[use.operand]->hash == cut->hash;
+    };
+    if (tensor.role == TensorRole::kActivation && reads(tensor.producer)) return true;
+    if (std::any_of(tensor.uses.begin(), tensor.uses.end(), reads)) return true;
+    return std::any_of(tensor.uses.begin(), tensor.uses.end(), [&](const OperandRef& use) {
+      const auto& gathered = segments[use.op.value]->gathered;
+      return (stage_of(use.op.value) != stage) == elsewhere && !gathered.empty() &&
+             gathered[0]->hash == cut->hash;
+    });
+  }
+
+  // Makes a tensor's value available to its readers: those of the operator's own stage now, those
+  // of others when the stage has done its part of the micro-batch.
+  void distribute(TensorId t, const Instance& made, std::uint32_t op, bool producer_reads,
+                  bool to_other_stages = false) {
     const auto cuts = readers_of(t, op, producer_reads);
-    auto& known = values[t.value];
-    if (tensor.role == TensorRole::kWeight || cuts.empty()) known.emplace(made.cut->hash, made);
-    for (const auto& cut : cuts)
-      if (!known.contains(cut->hash))
-        known.emplace(cut->hash,
-                      moved(made, cut,
-                            kind_of_value(t) == BufferKind::kWeight ? BufferKind::kActivation
-                                                                    : kind_of_value(t),
-                            op, t.value, Phase::kForward, tensor.desc.dtype, tensor.desc.order,
-                            cuts.size() == 1 && tensor.role == TensorRole::kActivation));
+    auto& known = held(t).values[t.value];
+    if (is_weight(t) || cuts.empty()) known.emplace(made.cut->hash, made);
+    bool is_waited_for = false;
+    for (const auto& cut : cuts) {
+      if (known.contains(cut->hash)) continue;
+      if (!is_weight(t) && pipeline.ops.size() > 1 &&
+          !is_read(t, cut, stage_of(op), to_other_stages)) {
+        is_waited_for = true;
+        continue;
+      }
+      known.emplace(cut->hash, moved(made, cut, kind_of_copy(t), op, t.value, Phase::kForward,
+                                     g->tensor(t).desc.dtype, g->tensor(t).desc.order,
+                                     cuts.size() == 1 && !is_weight(t)));
+    }
+    if (!is_waited_for || to_other_stages) return;
+    now->made[t.value] = made;
+    now->outgoing.push_back(t);
+  }
+
+  // A tensor's value in a layout. What is not there is gathered (weights) or computed again.
+  const Instance& value_in(TensorId t, const CutPtr& cut, std::uint32_t op, Phase phase) {
+    auto& known = held(t).values[t.value];
+    if (const auto found = known.find(cut->hash); found != known.end()) return found->second;
+    const Tensor& tensor = g->tensor(t);
+    const std::uint32_t producer = tensor.producer.op.value;
+    if (!is_weight(t) && !now->made[t.value]) compute_again(producer);
+    if (const auto found = known.find(cut->hash); found != known.end()) return found->second;
+    const Instance from = is_weight(t) ? known.at(homes[t.value]->hash) : *now->made[t.value];
+    const bool alone = !is_weight(t) && readers_of(t, producer, true).size() == 1;
+    return known
+        .emplace(cut->hash,
+                 moved(from, cut, kind_of_copy(t), op, t.value,
+                       phase == Phase::kForward && !recomputing ? phase : Phase::kRecompute,
+                       tensor.desc.dtype, tensor.desc.order, alone))
+        .first->second;
+  }
+
+  // The forward pass of one operator again, but for what changes its states.
+  void compute_again(std::uint32_t op) {
+    SOAPSTONE_ASSERT(segments[op]->strategy.recompute,
+                     "{}: something of it is read that is not there", g->ops()[op].name);
+    const bool before = std::exchange(recomputing, true);
+    const OpNode& node = g->ops()[op];
+    for (const int k : segments[op]->steps) {
+      const Step& step = node.definition.steps[static_cast<std::size_t>(k)];
+      const bool changes_states = std::any_of(step.writes.begin(), step.writes.end(), [&](Ref w) {
+        return node.definition.operands[w.operand].role == OperandRole::kWeight;
+      });
+      if (step.phase == Phase::kForward && !changes_states) run_step(op, k);
+    }
+    recomputing = before;
+  }
+
+  // Gives up what will be computed again.
+  void forget(std::int32_t stage) {
+    for (const std::uint32_t op : pipeline.ops[static_cast<std::size_t>(stage)]) {
+      const OpSegment& segment = *segments[op];
+      if (!segment.strategy.recompute) continue;
+      now->own[op].clear();
+      const OpNode& node = g->ops()[op];
+      for (std::size_t k = 0; k < node.tensors.size(); ++k) {
+        if (node.definition.operands[k].role != OperandRole::kOutput) continue;
+        const TensorId t = node.tensors[k];
+        std::erase_if(now->values[t.value], [&](const auto& entry) {
+          return !is_read(t, entry.second.cut, stage, true);
+        });
+        now->made[t.value].reset();
+      }
+    }
+  }
+
+  // Weights that are gathered before every use are given up after it.
+  void release_weights(std::uint32_t op) {
+    for (const TensorId t : g->ops()[op].tensors)
+      if (t.valid() && is_weight(t) && zero_of(t) == 3)
+        std::erase_if(weights->values[t.value],
+                      [&](const auto& entry) { return entry.first != homes[t.value]->hash; });
   }
 
   // The instance that a step reads through `ref`. None: the gradient of an output that nothing
   // uses, which is zero.
-  const Instance* source_of(std::uint32_t op, const Ref& ref) {
+  const Instance* source_of(std::uint32_t op, const Ref& ref, Phase phase) {
     const OpNode& node = g->ops()[op];
     const Operand& operand = node.definition.operands[ref.operand];
     if (operand.role == OperandRole::kInternal) {
-      const auto it = own[op].find(ref);
-      SOAPSTONE_ASSERT(it != own[op].end(), "{}: {} is read before it is written", node.name,
+      auto it = now->own[op].find(ref);
+      if (it == now->own[op].end() && !recomputing) {
+        compute_again(op);
+        it = now->own[op].find(ref);
+      }
+      SOAPSTONE_ASSERT(it != now->own[op].end(), "{}: {} is read before it is written", node.name,
                        operand.name);
       return &it->second;
     }
     const TensorId t = node.tensors[ref.operand];
     if (ref.gradient) {
-      const auto& parts = slots[t.value];
+      const auto& parts = held(t).slots[t.value];
       const bool is_used = std::any_of(parts.begin(), parts.end(),
                                        [](const auto& slot) { return slot.second.expected > 0; });
       if (!is_used && operand.role == OperandRole::kOutput) return nullptr;
-      SOAPSTONE_ASSERT(gradients[t.value], "{}: the gradient of {} is read before it is complete",
-                       node.name, g->tensor(t).name);
-      return &*gradients[t.value];
+      SOAPSTONE_ASSERT(now->gradients[t.value],
+                       "{}: the gradient of {} is read before it is complete", node.name,
+                       g->tensor(t).name);
+      return &*now->gradients[t.value];
     }
-    return &values[t.value].at(segments[op]->read[ref.operand]->hash);
+    return &value_in(t, segments[op]->read[ref.operand], op, phase);
   }
 
   // A contribution to the gradient of a graph tensor lies in `slot`; when it was the last, the
-  // gradient moves to where its producer (or the weight's owner) wants it.
+  // gradient moves to where its producer (or the weight's owner) wants it, to another stage when
+  // this one has done its part of the micro-batch.
   void contributed(TensorId t, GradientSlot& slot, std::uint32_t op) {
     if (++slot.contributed < slot.expected) return;
+    if (!is_weight(t) && stage_of(g->tensor(t).producer.op.value) != stage_of(op))
+      now->outgoing_gradients.push_back({t, &slot, op});
+    else
+      return_gradient(t, slot, op);
+  }
+
+  void return_gradient(TensorId t, GradientSlot& slot, std::uint32_t op) {
     const Tensor& tensor = g->tensor(t);
-    const CutPtr& goal = segments[tensor.producer.op.value]->read[tensor.producer.operand];
-    const BufferKind kind = tensor.role == TensorRole::kWeight ? BufferKind::kWeightGradient
-                                                               : BufferKind::kActivationGradient;
+    const CutPtr& goal = is_weight(t)
+                             ? homes[t.value]
+                             : segments[tensor.producer.op.value]->read[tensor.producer.operand];
+    const BufferKind kind =
+        is_weight(t) ? BufferKind::kWeightGradient : BufferKind::kActivationGradient;
     const Instance arrived = moved(slot.instance, goal, kind, op, t.value, Phase::kBackwardInput,
                                    tensor.desc.dtype, tensor.desc.order, true);
-    if (!gradients[t.value]) {
-      gradients[t.value] = arrived;
-      return;
-    }
-    accumulate(arrived, *gradients[t.value], op, t.value);
+    if (is_weight(t)) slot.contributed = 0;  // the next micro-batch begins anew
+    auto& gradient = held(t).gradients[t.value];
+    if (!gradient)
+      gradient = arrived;
+    else
+      accumulate(arrived, *gradient, op, t.value);
   }
 
   void accumulate(const Instance& from, const Instance& to, std::uint32_t op,
@@ -448,11 +589,11 @@ struct Lowering::Impl {
     const OpSegment& segment = *segments[op];
     const TensorId ids = node.tensors[step.reads[0].operand],
                    y = node.tensors[step.reads[1].operand];
-    const Instance* from = source_of(op, step.reads[1]);
+    const Instance* from = source_of(op, step.reads[1], step.phase);
     SOAPSTONE_ASSERT(from != nullptr, "{}: its gradient is read and nothing uses it", node.name);
     const TensorDesc& desc = g->tensor(y).desc;
     rows[node.tensors[step.writes[0].operand].value].push_back(
-        {values[ids.value].at(segment.gathered[0]->hash),
+        {value_in(ids, segment.gathered[0], op, Phase::kForward),
          moved(*from, segment.gathered[1], BufferKind::kActivationGradient, op, y.value, step.phase,
                desc.dtype, desc.order, false)});
   }
@@ -465,7 +606,7 @@ struct Lowering::Impl {
     if (comes_as_rows(node, step)) return gather_rows(op, step);
 
     std::vector<const Instance*> read;
-    for (const Ref& r : step.reads) read.push_back(source_of(op, r));
+    for (const Ref& r : step.reads) read.push_back(source_of(op, r, step.phase));
 
     // Where the writes go: gradients of graph tensors into their slots, or
     // beside them when the slot has something already.
@@ -486,12 +627,12 @@ struct Lowering::Impl {
       if (operand.role == OperandRole::kInternal) {
         target.instance = new_instance(cut, BufferKind::kInternal, kNoIndex, operand.desc.dtype);
       } else if (operand.role == OperandRole::kWeight && !ref.gradient) {
-        target.instance = values[t.value].at(cut->hash);
+        target.instance = weights->values[t.value].at(cut->hash);
         target.in_place = true;
       } else if (!ref.gradient) {
         target.instance = new_instance(cut, kind_of_value(t), t.value, operand.desc.dtype);
       } else if (g->tensor(t).needs_gradient && operand.differentiable) {
-        target.slot = &slots[t.value].at(cut->hash);
+        target.slot = &held(t).slots[t.value].at(cut->hash);
         // The slot takes its first contribution directly; an operator that reads one tensor twice
         // makes two at once.
         target.beside = target.slot->contributed > 0 ||
@@ -517,7 +658,7 @@ struct Lowering::Impl {
       for (const Target& target : targets)
         uses.push_back({target.dropped ? kNoIndex : buffer_on(target.instance, d),
                         target.in_place ? UseAccess::kReadWrite : UseAccess::kWrite});
-      Task& task = add_task(d, TaskKind::kCompute, step.phase, uses);
+      Task& task = add_task(d, TaskKind::kCompute, phase_of(step), uses);
       task.op = op;
       task.step = static_cast<std::uint16_t>(step_index);
       task.row = table_row(first_shard[op] + static_cast<std::uint32_t>(i));
@@ -534,9 +675,12 @@ struct Lowering::Impl {
       const TensorId t = node.tensors[ref.operand];
       if (operand.role == OperandRole::kInternal) {
         if (reads_later(segment, def, ref))
-          own[op].insert_or_assign(
+          now->own[op].insert_or_assign(
               ref, moved(target.instance, segment.read[ref.operand], BufferKind::kInternal, op,
-                         kNoIndex, step.phase, operand.desc.dtype, operand.desc.order, true));
+                         kNoIndex, phase_of(step), operand.desc.dtype, operand.desc.order, true));
+      } else if (!ref.gradient && recomputing) {
+        now->made[t.value] = target.instance;  // moves to those who ask for it
+        now->values[t.value].emplace(target.instance.cut->hash, target.instance);
       } else if (!ref.gradient) {
         distribute(t, target.instance, op, reads_later(segment, def, ref));
       } else {
@@ -546,8 +690,9 @@ struct Lowering::Impl {
     }
   }
 
-  // How many contributions each gradient will get, by the layout they come in.
-  void expect_gradients(int micro_batches) {
+  // How many contributions each gradient will get, by the layout they come in: of weights in a
+  // step, or where only parts of their gradients are kept, in a micro-batch.
+  void expect_gradients(std::vector<std::map<std::uint64_t, GradientSlot>>& of, bool of_weights) {
     for (std::uint32_t op = 0; op < g->ops().size(); ++op) {
       const OpNode& node = g->ops()[op];
       const OpSegment& segment = *segments[op];
@@ -560,50 +705,99 @@ struct Lowering::Impl {
           if (!ref.gradient || operand.role == OperandRole::kInternal || !operand.differentiable)
             continue;
           const TensorId t = node.tensors[ref.operand];
-          if (!g->tensor(t).needs_gradient) continue;
+          if (!g->tensor(t).needs_gradient || is_weight(t) != of_weights) continue;
           const CutPtr& cut = segment.written[static_cast<std::size_t>(k)][w];
-          GradientSlot& slot = slots[t.value][cut->hash];
-          slot.expected += g->tensor(t).role == TensorRole::kWeight ? micro_batches : 1;
+          of[t.value][cut->hash].expected +=
+              of_weights && zero_of(t) < 2 ? static_cast<int>(plan.micro_batches) : 1;
         }
       }
     }
   }
 
-  void load_sources() {
+  // What the operators of a stage read of the data.
+  void load_sources(std::int32_t stage) {
     for (std::uint32_t t = 0; t < g->tensors().size(); ++t) {
       const Tensor& tensor = g->tensors()[t];
       if (tensor.role != TensorRole::kSource) continue;
       for (const CutPtr& cut : readers_of(TensorId(t), 0, false)) {
+        if (now->values[t].contains(cut->hash)) continue;
+        if (pipeline.ops.size() > 1 && !is_read(TensorId(t), cut, stage, false)) continue;
         const Instance instance = new_instance(cut, BufferKind::kSource, t, tensor.desc.dtype);
         for (std::size_t i = 0; i < instance.buffers.size(); ++i) {
           if (instance.buffers[i] == kNoIndex) continue;
           const BufferUse uses[] = {{instance.buffers[i], UseAccess::kWrite}};
           add_task(cut->layout.devices[i], TaskKind::kLoad, Phase::kForward, uses).tensor = t;
         }
-        values[t].emplace(cut->hash, instance);
+        now->values[t].emplace(cut->hash, instance);
         ++order;
       }
     }
   }
 
-  void place_weights() {
+  // Part of the copies of a weight on each of the devices that have one, cut along the dimension
+  // that is longest. Unchanged where there are no copies.
+  static Layout shared_out(const Layout& copies) {
+    const auto count = static_cast<std::size_t>(copies.replicas);
+    if (count < 2 || copies.parts.empty()) return copies;
+    Layout out = copies;
+    std::size_t along = 0;
+    const auto shortest = [&](std::size_t d) {
+      std::int64_t least = INT64_MAX;
+      for (const Interval& i : copies.parts[d]) least = std::min(least, i.extent());
+      return least;
+    };
+    for (std::size_t d = 1; d < copies.parts.size(); ++d)
+      if (shortest(d) > shortest(along)) along = d;
+    out.replicas = 1;
+    out.parts[along].clear();
+    for (const Interval& whole : copies.parts[along])
+      for (std::size_t k = 0; k < count; ++k) {
+        const auto at = [&](std::size_t i) {
+          return whole.begin +
+                 whole.extent() * static_cast<std::int64_t>(i) / static_cast<std::int64_t>(count);
+        };
+        out.parts[along].push_back({at(k), at(k + 1)});
+      }
+    // Shards stand row-major over the dimensions' parts.
+    std::vector<std::size_t> place(copies.parts.size(), 0);
+    for (std::size_t s = 0; s < out.devices.size(); ++s) {
+      std::size_t from = 0;
+      for (std::size_t d = 0; d < place.size(); ++d)
+        from = from * copies.parts[d].size() + (d == along ? place[d] / count : place[d]);
+      out.devices[s] = copies.devices[from * count + place[along] % count];
+      for (std::size_t d = place.size(); d-- > 0;) {
+        if (++place[d] < out.parts[d].size()) break;
+        place[d] = 0;
+      }
+    }
+    return out;
+  }
+
+  void find_homes() {
     for (std::uint32_t t = 0; t < g->tensors().size(); ++t) {
       const Tensor& tensor = g->tensors()[t];
       if (tensor.role != TensorRole::kWeight) continue;
-      const CutPtr& home = segments[tensor.producer.op.value]->read[tensor.producer.operand];
-      values[t].emplace(home->hash, new_instance(home, BufferKind::kWeight, t, tensor.desc.dtype));
+      homes[t] = segments[tensor.producer.op.value]->read[tensor.producer.operand];
+      if (zero_of(TensorId(t)) > 0) homes[t] = make_cut(shared_out(homes[t]->layout));
     }
   }
 
+  void place_weights() {
+    for (std::uint32_t t = 0; t < g->tensors().size(); ++t)
+      if (homes[t])
+        weights->values[t].emplace(homes[t]->hash, new_instance(homes[t], BufferKind::kWeight, t,
+                                                                g->tensors()[t].desc.dtype));
+  }
+
   // A weight that several operators share lives with the first of them; the others read copies made
-  // in every step.
+  // in every step. So do all where only parts of the copies are kept.
   void distribute_weights() {
     for (std::uint32_t t = 0; t < g->tensors().size(); ++t) {
-      const Tensor& tensor = g->tensors()[t];
-      if (tensor.role != TensorRole::kWeight || tensor.uses.size() < 2) continue;
-      const CutPtr& home = segments[tensor.producer.op.value]->read[tensor.producer.operand];
-      const Instance made = values[t].at(home->hash);
-      distribute(TensorId(t), made, tensor.producer.op.value, false);
+      const TensorId id(t);
+      if (!homes[t] || zero_of(id) == 3) continue;
+      if (g->tensors()[t].uses.size() < 2 && zero_of(id) == 0) continue;
+      const Instance made = weights->values[t].at(homes[t]->hash);
+      distribute(id, made, g->tensors()[t].producer.op.value, false);
     }
   }
 
@@ -613,8 +807,8 @@ struct Lowering::Impl {
     for (std::uint32_t t = 0; t < g->tensors().size(); ++t) {
       const Tensor& tensor = g->tensors()[t];
       if (tensor.role != TensorRole::kWeight || !tensor.needs_gradient) continue;
-      const CutPtr& home = segments[tensor.producer.op.value]->read[tensor.producer.operand];
-      const Instance& weight = values[t].at(home->hash);
+      const CutPtr& home = homes[t];
+      const Instance& weight = weights->values[t].at(home->hash);
       std::vector<Instance> optimizer;
       const std::uint32_t state_count =
           table_of(*g, TensorId(t)) ? plan.table_states : plan.optimizer_states;
@@ -624,7 +818,7 @@ struct Lowering::Impl {
         if (weight.buffers[i] == kNoIndex) continue;
         const DeviceId d = home->layout.devices[i];
         std::vector<BufferUse> uses{{weight.buffers[i], UseAccess::kReadWrite}};
-        if (!tables[t]) uses.push_back({buffer_on(*gradients[t], d), UseAccess::kRead});
+        if (!tables[t]) uses.push_back({buffer_on(*weights->gradients[t], d), UseAccess::kRead});
         for (const auto& o : optimizer) uses.push_back({o.buffers[i], UseAccess::kReadWrite});
         if (tables[t]) use_rows(t, d, uses);
         if (scalar) uses.push_back({buffer_on(*scalar, d), UseAccess::kRead});
@@ -685,7 +879,7 @@ struct Lowering::Impl {
       for (std::uint32_t t = 0; t < g->tensors().size(); ++t) {
         const Tensor& tensor = g->tensors()[t];
         if (tensor.role != TensorRole::kWeight || !tensor.needs_gradient || tables[t]) continue;
-        const Instance& gradient = *gradients[t];
+        const Instance& gradient = *weights->gradients[t];
         const auto shard = gradient.cut->layout.shard_on(devices[i]);
         if (shard < 0 || gradient.cut->layout.replica(static_cast<std::size_t>(shard)) != 0)
           continue;
@@ -698,9 +892,8 @@ struct Lowering::Impl {
     ++order;
     for (std::uint32_t t = 0; t < g->tensors().size(); ++t) {
       if (!tables[t]) continue;
-      const Tensor& tensor = g->tensors()[t];
-      const CutPtr& home = segments[tables[t]->op]->read[tensor.producer.operand];
-      const Instance& weight = values[t].at(home->hash);
+      const CutPtr& home = homes[t];
+      const Instance& weight = weights->values[t].at(home->hash);
       for (std::size_t i = 0; i < weight.buffers.size(); ++i) {
         if (weight.buffers[i] == kNoIndex || home->layout.replica(i) != 0) continue;
         const DeviceId d = home->layout.devices[i];
@@ -715,6 +908,76 @@ struct Lowering::Impl {
                  Phase::kUpdate, DType::kF64, {}, true);
   }
 
+  // The actions of the pipeline in the order in which they would start; what one makes for other
+  // stages moves when it has ended, before any that starts then.
+  void run_pipeline() {
+    std::vector<const TimedAction*> running;  // ascending by end
+    const auto finish_until = [&](std::int64_t time) {
+      std::size_t done = 0;
+      for (; done < running.size() && running[done]->end <= time; ++done)
+        finish_action(running[done]->action);
+      running.erase(running.begin(), running.begin() + static_cast<std::ptrdiff_t>(done));
+    };
+    for (const TimedAction& a : pipeline.actions)
+      ++actions_left[static_cast<std::size_t>(a.action.micro_batch)];
+    for (const TimedAction& a : pipeline.actions) {
+      finish_until(a.start);
+      run_action(a.action);
+      running.insert(std::upper_bound(running.begin(), running.end(), &a,
+                                      [](const TimedAction* x, const TimedAction* y) {
+                                        return x->end < y->end;
+                                      }),
+                     &a);
+    }
+    finish_until(INT64_MAX);
+  }
+
+  void enter(const PipelineAction& action) {
+    micro_batch = static_cast<std::uint16_t>(action.micro_batch);
+    auto& held = batches[micro_batch];
+    if (!held) {
+      held = std::make_unique<Held>(g->tensors().size(), g->ops().size());
+      held->slots = new_slots;
+    }
+    now = held.get();
+  }
+
+  void run_action(const PipelineAction& action) {
+    enter(action);
+    const auto& ops = pipeline.ops[static_cast<std::size_t>(action.stage)];
+    const auto run = [&](std::uint32_t op, auto&& wanted) {
+      for (const int k : segments[op]->steps)
+        if (wanted(g->ops()[op].definition.steps[static_cast<std::size_t>(k)].phase))
+          run_step(op, k);
+      release_weights(op);
+    };
+    if (action.kind == ActionKind::kForward) {
+      load_sources(action.stage);
+      for (const std::uint32_t op : ops) run(op, [](Phase p) { return p == Phase::kForward; });
+      return;
+    }
+    for (std::size_t i = ops.size(); i-- > 0;)
+      run(ops[i], [&](Phase p) {
+        return action.kind == ActionKind::kBackward        ? p != Phase::kForward
+               : action.kind == ActionKind::kBackwardInput ? p == Phase::kBackwardInput
+                                                           : p == Phase::kBackwardWeight;
+      });
+  }
+
+  void finish_action(const PipelineAction& action) {
+    enter(action);
+    const auto values = std::exchange(now->outgoing, {});
+    for (const TensorId t : values) {
+      const std::uint32_t op = g->tensor(t).producer.op.value;
+      const Instance made = *now->made[t.value];
+      distribute(t, made, op, true, true);
+    }
+    const auto gradients = std::exchange(now->outgoing_gradients, {});
+    for (const auto& each : gradients) return_gradient(each.tensor, *each.slot, each.op);
+    if (action.kind == ActionKind::kForward && options.training) forget(action.stage);
+    if (--actions_left[micro_batch] == 0) batches[micro_batch].reset();
+  }
+
   Result<Plan> lower(const Strategy& strategy) {
     SOAPSTONE_TRY(check(graph, strategy, static_cast<std::uint32_t>(cluster.size())));
     auto& micro_graph = micro_graphs;
@@ -726,6 +989,8 @@ struct Lowering::Impl {
     for (std::size_t i = 0; strategy.micro_batches > 1 && i < strategy.ops.size(); ++i)
       SOAPSTONE_TRY(
           check(g->ops()[i], strategy.ops[i], static_cast<std::uint32_t>(cluster.size())));
+
+    SOAPSTONE_ASSIGN(pipeline, pipeline_of(*g, strategy, options.training));
 
     plan = {};
     plan.graph = graph.name();
@@ -751,10 +1016,12 @@ struct Lowering::Impl {
     first_shard.clear();
     transfer_index.clear();
     const std::size_t tensor_count = g->tensors().size();
-    values.assign(tensor_count, {});
-    slots.assign(tensor_count, {});
-    gradients.assign(tensor_count, std::nullopt);
-    own.assign(g->ops().size(), {});
+    weights = std::make_unique<Held>(tensor_count, 0);
+    batches.clear();
+    batches.resize(static_cast<std::size_t>(strategy.micro_batches));
+    actions_left.assign(batches.size(), 0);
+    new_slots.assign(tensor_count, {});
+    homes.assign(tensor_count, nullptr);
     tables.assign(tensor_count, std::nullopt);
     rows.assign(tensor_count, {});
     for (std::uint32_t t = 0; options.training && options.by_rows && t < tensor_count; ++t)
@@ -777,29 +1044,15 @@ struct Lowering::Impl {
       plan.shards.insert(plan.shards.end(), segments.back()->shards.begin(),
                          segments.back()->shards.end());
     }
-    if (options.training) expect_gradients(strategy.micro_batches);
+    find_homes();
+    if (options.training) {
+      expect_gradients(weights->slots, true);
+      expect_gradients(new_slots, false);
+    }
     micro_batch = 0;
     place_weights();
     distribute_weights();
-    for (int m = 0; m < strategy.micro_batches; ++m) {
-      micro_batch = static_cast<std::uint16_t>(m);
-      for (std::size_t t = 0; t < tensor_count; ++t) {
-        if (g->tensors()[t].role == TensorRole::kWeight) continue;
-        values[t].clear();
-        gradients[t].reset();
-        for (auto& [hash, slot] : slots[t]) slot.instance = {}, slot.contributed = 0;
-      }
-      for (auto& o : own) o.clear();
-      load_sources();
-      for (std::uint32_t op = 0; op < g->ops().size(); ++op)
-        for (const int k : segments[op]->steps)
-          if (g->ops()[op].definition.steps[static_cast<std::size_t>(k)].phase == Phase::kForward)
-            run_step(op, k);
-      for (std::uint32_t op = static_cast<std::uint32_t>(g->ops().size()); op-- > 0;)
-        for (const int k : segments[op]->steps)
-          if (g->ops()[op].definition.steps[static_cast<std::size_t>(k)].phase != Phase::kForward)
-            run_step(op, k);
-    }
+    run_pipeline();
     if (options.training) update_weights();
 
     std::vector<int> lanes;

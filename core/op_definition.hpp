@@ -167,9 +167,12 @@ struct Operand {
   }
 };
 
-enum class Phase : std::uint8_t { kForward, kBackwardInput, kBackwardWeight, kUpdate };
+// kRecompute: of tasks alone, a step of the forward pass that is done again, and what is gathered
+// again for the backward pass.
+enum class Phase : std::uint8_t { kForward, kBackwardInput, kBackwardWeight, kUpdate, kRecompute };
 SOAPSTONE_ENUM_NAMES(Phase, {Phase::kForward, "forward"}, {Phase::kBackwardInput, "backward-input"},
-                     {Phase::kBackwardWeight, "backward-weight"}, {Phase::kUpdate, "update"})
+                     {Phase::kBackwardWeight, "backward-weight"}, {Phase::kUpdate, "update"},
+                     {Phase::kRecompute, "recompute"})
 
 // An operand's value or its gradient.
 struct Ref {

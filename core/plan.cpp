@@ -177,7 +177,7 @@ std::string task_label(const Graph& graph, const Plan& plan, const DeviceClass& 
       if (t.tensor == kNoIndex)
         what = t.op == kNoIndex ? "gradient norm" : graph.ops()[t.op].name + " internal";
       else
-        what = tensor_name() + (t.phase == Phase::kForward ? "" : " gradient");
+        what = tensor_name() + (moves_gradient(t) ? " gradient" : "");
       const bool local = transfer.members.size() == 1;
       return what + " " + (local ? "copy" : std::string(name_of(transfer.pattern)));
     }
@@ -235,8 +235,7 @@ void place_buffers(DeviceClass& p, int lanes) {
   std::vector<Lifetime> life(p.buffers.size());
   for (std::size_t b = 0; b < p.buffers.size(); ++b) {
     const BufferKind k = p.buffers[b].kind;
-    life[b].always = k == BufferKind::kWeight || k == BufferKind::kOptimizerState ||
-                     k == BufferKind::kWorkspace || k == BufferKind::kScalar;
+    life[b].always = lives_always(k);
   }
   for (std::uint32_t i = 0; i < p.tasks.size(); ++i)
     for (const BufferUse& use : p.uses_of(p.tasks[i])) {

@@ -30,10 +30,11 @@ enum class BufferKind : std::uint8_t {
   kSource,  // data of the micro-batch
   kActivation,
   kActivationGradient,
-  kInternal,   // an operator's own, forward to backward
-  kStaging,    // packed pieces and scratch of a transfer
-  kWorkspace,  // of kernels; one per device, shared by all tasks
-  kScalar,     // the loss, counts for metrics, norms for gradient clipping; kept to the end
+  kInternal,        // an operator's own, forward to backward
+  kStaging,         // packed pieces and scratch of a transfer
+  kWorkspace,       // of kernels; one per device, shared by all tasks
+  kScalar,          // the loss, counts for metrics, norms for gradient clipping; kept to the end
+  kGatheredWeight,  // copies of weights that live elsewhere or in parts
 };
 SOAPSTONE_ENUM_NAMES(BufferKind, {BufferKind::kWeight, "weight"},
                      {BufferKind::kOptimizerState, "optimizer-state"},
@@ -41,7 +42,15 @@ SOAPSTONE_ENUM_NAMES(BufferKind, {BufferKind::kWeight, "weight"},
                      {BufferKind::kSource, "source"}, {BufferKind::kActivation, "activation"},
                      {BufferKind::kActivationGradient, "activation-gradient"},
                      {BufferKind::kInternal, "internal"}, {BufferKind::kStaging, "staging"},
-                     {BufferKind::kWorkspace, "workspace"}, {BufferKind::kScalar, "scalar"})
+                     {BufferKind::kWorkspace, "workspace"}, {BufferKind::kScalar, "scalar"},
+                     {BufferKind::kGatheredWeight, "gathered-weight"})
+
+// Whether such a buffer has its bytes for itself. Everything else lives from its first use to its
+// last.
+constexpr bool lives_always(BufferKind k) {
+  return k == BufferKind::kWeight || k == BufferKind::kOptimizerState ||
+         k == BufferKind::kWorkspace || k == BufferKind::kScalar;
+}
 
 // One block of memory on every member of a class. Densely packed: the extents
 // of `box` in the physical order of its tensor.
@@ -140,6 +149,11 @@ struct Task {
     visit("row", self.row);
   }
 };
+
+// Whether a transfer moves a gradient, not a value.
+constexpr bool moves_gradient(const Task& t) {
+  return t.phase != Phase::kForward && t.phase != Phase::kRecompute;
+}
 
 // The program of devices that do the same.
 struct DeviceClass {

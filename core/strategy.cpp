@@ -43,6 +43,8 @@ Status check(const OpNode& node, const OpStrategy& s, std::uint32_t device_count
                          name_of(axes[a].coupling), most);
     product *= s.degrees[a];
   }
+  if (s.zero < 0 || s.zero > 3)
+    return usage_error("{}: zero = {}: 0, 1, 2 and 3 are accepted", node.name, s.zero);
   if (product != static_cast<std::int64_t>(s.devices.size()))
     return usage_error("{}: degrees {} × {} replicas want {} devices, {} are listed", node.name,
                        print(s.degrees), s.replicas, product, s.devices.size());
@@ -65,9 +67,102 @@ Status check(const Graph& graph, const Strategy& strategy, std::uint32_t device_
   if (strategy.micro_batches < 1 || graph.batch() % strategy.micro_batches != 0)
     return usage_error("micro_batches = {}: the batch of {} must be a multiple of it",
                        strategy.micro_batches, graph.batch());
-  for (std::size_t i = 0; i < strategy.ops.size(); ++i)
-    SOAPSTONE_TRY(check(graph.ops()[i], strategy.ops[i], device_count));
+  for (std::size_t i = 0; i < strategy.ops.size(); ++i) {
+    const OpNode& node = graph.ops()[i];
+    const OpStrategy& s = strategy.ops[i];
+    SOAPSTONE_TRY(check(node, s, device_count));
+    for (const TensorId t : node.tensors)
+      if (s.recompute && t.valid() && graph.is_reported(t))
+        return usage_error(
+            "{}: recompute: {} is reported: an operator is computed again only if nothing of it is "
+            "a result",
+            node.name, graph.tensor(t).name);
+  }
   return {};
+}
+
+namespace {
+
+std::set<std::uint32_t> devices_of_stage(const Strategy& strategy,
+                                         std::span<const std::uint32_t> ops) {
+  std::set<std::uint32_t> devices;
+  for (const std::uint32_t op : ops)
+    for (const DeviceId d : strategy.ops[op].devices) devices.insert(d.value);
+  return devices;
+}
+
+// Forward passes alone, as soon as they can be.
+std::vector<TimedAction> forward_actions(std::span<const std::int32_t> rank_of_stage,
+                                         std::int32_t micro_batches) {
+  std::vector<TimedAction> out;
+  const auto stages = static_cast<std::int32_t>(rank_of_stage.size());
+  for (std::int32_t m = 0; m < micro_batches; ++m)
+    for (std::int32_t s = 0; s < stages; ++s)
+      out.push_back({{s, ActionKind::kForward, m},
+                     rank_of_stage[static_cast<std::size_t>(s)],
+                     m + s,
+                     m + s + 1});
+  std::stable_sort(out.begin(), out.end(),
+                   [](const auto& a, const auto& b) { return a.start < b.start; });
+  return out;
+}
+
+}  // namespace
+
+Result<Pipeline> pipeline_of(const Graph& graph, const Strategy& strategy, bool training) {
+  Pipeline out;
+  std::int32_t stages = 1;
+  for (std::size_t i = 0; i < strategy.ops.size(); ++i) {
+    const std::int32_t stage = strategy.ops[i].stage;
+    if (stage < 0 || stage >= static_cast<std::int32_t>(strategy.ops.size()))
+      return usage_error("{}: stage = {}: 0 to {} are accepted", graph.ops()[i].name, stage,
+                         strategy.ops.size() - 1);
+    stages = std::max(stages, stage + 1);
+  }
+  out.ops.resize(static_cast<std::size_t>(stages));
+  for (std::uint32_t op = 0; op < strategy.ops.size(); ++op)
+    out.ops[static_cast<std::size_t>(strategy.ops[op].stage)].push_back(op);
+  for (std::size_t s = 0; s < out.ops.size(); ++s)
+    if (out.ops[s].empty())
+      return usage_error("stage {} of 0 to {} has no operator", s, stages - 1);
+  for (const Tensor& t : graph.tensors()) {
+    if (t.role != TensorRole::kActivation) continue;
+    const std::uint32_t from = t.producer.op.value;
+    for (const OperandRef& use : t.uses)
+      if (strategy.ops[use.op.value].stage < strategy.ops[from].stage)
+        return usage_error("{} in stage {} reads {} of stage {}: stages follow the graph",
+                           graph.op(use.op).name, strategy.ops[use.op.value].stage, t.name,
+                           strategy.ops[from].stage);
+  }
+  if (stages == 1) {
+    out.rank_of_stage = {0};
+  } else {
+    std::vector<std::set<std::uint32_t>> ranks;
+    for (std::size_t s = 0; s < out.ops.size(); ++s) {
+      const auto devices = devices_of_stage(strategy, out.ops[s]);
+      const auto found = std::find(ranks.begin(), ranks.end(), devices);
+      out.rank_of_stage.push_back(static_cast<std::int32_t>(found - ranks.begin()));
+      if (found != ranks.end()) continue;
+      for (const auto& other : ranks)
+        for (const std::uint32_t d : devices)
+          if (other.contains(d))
+            return usage_error(
+                "stage {} shares device {} with an earlier stage, but not all devices: two stages "
+                "have the same devices or none in common",
+                s, d);
+      ranks.push_back(devices);
+    }
+  }
+  if (!training) {
+    out.actions = forward_actions(out.rank_of_stage, strategy.micro_batches);
+    return out;
+  }
+  SOAPSTONE_ASSIGN(const PipelineSchedule schedule,
+                   strategy.schedule_lines.empty()
+                       ? make_schedule(strategy.schedule, out.rank_of_stage, strategy.micro_batches)
+                       : parse_schedule(strategy.schedule_lines));
+  SOAPSTONE_ASSIGN(out.actions, timed(schedule, out.rank_of_stage, strategy.micro_batches));
+  return out;
 }
 
 Strategy single_device(const Graph& graph, DeviceId device) {
@@ -95,7 +190,12 @@ Strategy data_parallel(const Graph& graph, std::span<const DeviceId> devices) {
 std::string hex(std::uint64_t hash) { return fmt::format("{:016x}", hash); }
 
 StrategyDocument to_document(const Graph& graph, const Strategy& strategy) {
-  StrategyDocument doc{graph.name(), hex(graph.hash()), strategy.micro_batches, {}};
+  StrategyDocument doc{.graph = graph.name(),
+                       .graph_hash = hex(graph.hash()),
+                       .micro_batches = strategy.micro_batches,
+                       .schedule = strategy.schedule,
+                       .schedule_lines = strategy.schedule_lines,
+                       .ops = {}};
   for (std::size_t i = 0; i < strategy.ops.size(); ++i) {
     const OpNode& node = graph.ops()[i];
     const OpStrategy& s = strategy.ops[i];
@@ -103,6 +203,9 @@ StrategyDocument to_document(const Graph& graph, const Strategy& strategy) {
     for (std::size_t a = 0; a < s.degrees.size(); ++a)
       if (s.degrees[a] > 1) out.degrees[node.definition.axes[a].name] = s.degrees[a];
     out.replicas = s.replicas;
+    out.stage = s.stage;
+    out.zero = s.zero;
+    out.recompute = s.recompute;
     for (const DeviceId d : s.devices) out.devices.push_back(static_cast<std::int32_t>(d.value));
   }
   return doc;
@@ -116,6 +219,8 @@ Result<Strategy> from_document(const Graph& graph, const StrategyDocument& doc) 
         doc.graph, doc.graph_hash, graph.name(), hex(graph.hash()));
   Strategy strategy = single_device(graph);
   strategy.micro_batches = doc.micro_batches;
+  strategy.schedule = doc.schedule;
+  strategy.schedule_lines = doc.schedule_lines;
   std::vector<std::string_view> names;
   for (const auto& node : graph.ops()) names.push_back(node.name);
   for (const auto& [name, op] : doc.ops) {
@@ -136,6 +241,9 @@ Result<Strategy> from_document(const Graph& graph, const StrategyDocument& doc) 
       s.degrees[found - axes.begin()] = degree;
     }
     s.replicas = op.replicas;
+    s.stage = op.stage;
+    s.zero = op.zero;
+    s.recompute = op.recompute;
     s.devices.clear();
     for (const auto d : op.devices) {
       if (d < 0) return usage_error("{}: device {}: must be at least 0", name, d);
@@ -220,6 +328,9 @@ std::string summary(const Graph& graph, const Strategy& strategy) {
       if (s.degrees[a] > 1)
         text += fmt::format("{}={} ", node.definition.axes[a].name, s.degrees[a]);
     if (s.replicas > 1) text += fmt::format("replicas={} ", s.replicas);
+    if (s.zero > 0) text += fmt::format("zero={} ", s.zero);
+    if (s.recompute) text += "recomputed ";
+    if (s.stage > 0) text += fmt::format("stage {} ", s.stage);
     text += "on " + device_text(s.devices);
     if (text != previous) {
       flush();
@@ -231,6 +342,12 @@ std::string summary(const Graph& graph, const Strategy& strategy) {
   flush();
   std::string out = folded(parts);
   if (strategy.micro_batches > 1) out += fmt::format("; micro_batches={}", strategy.micro_batches);
+  const bool has_stages = std::any_of(strategy.ops.begin(), strategy.ops.end(),
+                                      [](const OpStrategy& s) { return s.stage > 0; });
+  if (!strategy.schedule_lines.empty())
+    out += "; a schedule of its own";
+  else if (has_stages || strategy.schedule != ScheduleKind::k1F1B)
+    out += fmt::format("; schedule={}", name_of(strategy.schedule));
   return out;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/graph.hpp"
+#include "core/pipeline.hpp"
 
 namespace soapstone::core {
 
@@ -18,6 +19,13 @@ struct OpStrategy {
   std::vector<std::int32_t> degrees;  // one per axis of the operator's definition
   std::int32_t replicas = 1;
   std::vector<DeviceId> devices;
+  std::int32_t stage = 0;  // of the pipeline
+  // What the copies of its weights keep in parts only (ZeRO, arXiv 1910.02054): 0 nothing, 1 the
+  // optimizer's state, 2 gradients too, 3 weights too, which are gathered before every use.
+  std::int32_t zero = 0;
+  // What it computes is given up after the forward pass and computed again when the backward pass
+  // asks for it (arXiv 1604.06174).
+  bool recompute = false;
 
   friend bool operator==(const OpStrategy&, const OpStrategy&) = default;
   template <class Self, class Visit>
@@ -25,6 +33,9 @@ struct OpStrategy {
     visit("degrees", self.degrees);
     visit("replicas", self.replicas);
     visit("devices", self.devices);
+    visit("stage", self.stage);
+    visit("zero", self.zero);
+    visit("recompute", self.recompute);
   }
 };
 
@@ -32,14 +43,29 @@ struct OpStrategy {
 struct Strategy {
   std::vector<OpStrategy> ops;
   std::int32_t micro_batches = 1;  // equal parts of the batch whose gradients are accumulated
+  ScheduleKind schedule = ScheduleKind::k1F1B;
+  std::vector<std::string> schedule_lines;  // a schedule of one's own (parse_schedule); or none
 
   friend bool operator==(const Strategy&, const Strategy&) = default;
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
     visit("ops", self.ops);
     visit("micro_batches", self.micro_batches);
+    visit("schedule", self.schedule);
+    visit("schedule_lines", self.schedule_lines);
   }
 };
+
+// The pipeline of a strategy. Stages that lie on the same devices are of one rank; ranks are
+// numbered in the order of their first stage.
+struct Pipeline {
+  std::vector<std::vector<std::uint32_t>> ops;  // per stage, ascending
+  std::vector<std::int32_t> rank_of_stage;
+  std::vector<TimedAction> actions;  // of one step
+};
+// Refuses stages that are empty, that share some but not all of their devices, an edge of the graph
+// that leads back, and schedules that do not fit.
+Result<Pipeline> pipeline_of(const Graph& graph, const Strategy& strategy, bool training);
 
 // The axes that an OpStrategy splits.
 AxisSet split_axes(const OpStrategy& strategy);
@@ -65,6 +91,9 @@ struct OpStrategyDocument {
   std::map<std::string, std::int32_t> degrees;
   std::int32_t replicas = 1;
   std::vector<std::int32_t> devices;
+  std::int32_t stage = 0;
+  std::int32_t zero = 0;
+  bool recompute = false;
 
   friend bool operator==(const OpStrategyDocument&, const OpStrategyDocument&) = default;
   template <class Self, class Visit>
@@ -72,6 +101,9 @@ struct OpStrategyDocument {
     visit("degrees", self.degrees, kOptional);
     visit("replicas", self.replicas, kOptional);
     visit("devices", self.devices);
+    visit("stage", self.stage, kOptional);
+    visit("zero", self.zero, kOptional);
+    visit("recompute", self.recompute, kOptional);
   }
 };
 struct StrategyDocument {
@@ -80,6 +112,8 @@ struct StrategyDocument {
   std::string graph;       // the graph's name
   std::string graph_hash;  // hexadecimal; empty: not checked
   std::int32_t micro_batches = 1;
+  ScheduleKind schedule = ScheduleKind::k1F1B;
+  std::vector<std::string> schedule_lines;
   std::map<std::string, OpStrategyDocument> ops;
 
   friend bool operator==(const StrategyDocument&, const StrategyDocument&) = default;
@@ -88,6 +122,8 @@ struct StrategyDocument {
     visit("graph", self.graph);
     visit("graph_hash", self.graph_hash, kOptional);
     visit("micro_batches", self.micro_batches, kOptional);
+    visit("schedule", self.schedule, kOptional);
+    visit("schedule_lines", self.schedule_lines, kOptional);
     visit("ops", self.ops);
   }
 };

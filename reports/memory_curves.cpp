@@ -12,6 +12,7 @@ using namespace core;
 Holder holder_of(BufferKind kind) {
   switch (kind) {
     case BufferKind::kWeight:
+    case BufferKind::kGatheredWeight:
       return Holder::kWeights;
     case BufferKind::kOptimizerState:
       return Holder::kOptimizerState;
@@ -36,12 +37,6 @@ Holder holder_of(BufferKind kind) {
 namespace {
 
 using Held = std::array<std::int64_t, kHolders>;
-
-// As place_buffers has it.
-bool lives_always(BufferKind k) {
-  return k == BufferKind::kWeight || k == BufferKind::kOptimizerState ||
-         k == BufferKind::kWorkspace || k == BufferKind::kScalar;
-}
 
 struct Life {
   std::int64_t from = INT64_MAX, to = INT64_MIN;

@@ -169,7 +169,7 @@ class Painter {
       const Tensor& tensor = graph_.tensors()[task.tensor];
       if (tensor.role == TensorRole::kWeight) {
         node_moves_[tensor.producer.op.value].weights[moved.pattern] += moved.bytes;
-      } else if (task.phase != Phase::kForward) {
+      } else if (moves_gradient(task)) {
         edge_moves_[{task.tensor, task.op}].gradients[moved.pattern] += moved.bytes;
       } else {
         // The producer reads its own output too where its backward pass wants it.

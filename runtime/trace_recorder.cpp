@@ -86,21 +86,14 @@ core::MemoryCounter memory_of(const core::DeviceClass& program, core::DeviceId d
   std::vector<Bytes> change(count + 1);
   Bytes live;
   for (std::size_t b = 0; b < program.buffers.size(); ++b) {
-    const core::BufferKind kind = program.buffers[b].kind;
-    const bool always = kind == core::BufferKind::kWeight ||
-                        kind == core::BufferKind::kOptimizerState ||
-                        kind == core::BufferKind::kWorkspace || kind == core::BufferKind::kScalar;
-    if (always) live += program.buffers[b].size;
+    if (core::lives_always(program.buffers[b].kind)) live += program.buffers[b].size;
   }
   std::vector<std::optional<std::size_t>> first(program.buffers.size()),
       last(program.buffers.size());
   for (std::size_t i = 0; i < count; ++i)
     for (const core::BufferUse& use : program.uses_of(program.tasks[i])) {
       if (use.buffer == kNoIndex) continue;
-      const core::BufferKind kind = program.buffers[use.buffer].kind;
-      if (kind == core::BufferKind::kWeight || kind == core::BufferKind::kOptimizerState ||
-          kind == core::BufferKind::kWorkspace || kind == core::BufferKind::kScalar)
-        continue;
+      if (core::lives_always(program.buffers[use.buffer].kind)) continue;
       if (!first[use.buffer]) first[use.buffer] = i;
       last[use.buffer] = i;
     }

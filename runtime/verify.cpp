@@ -33,7 +33,7 @@ std::map<std::uint32_t, std::uint32_t> gradient_orders(const core::Plan& plan,
   std::map<std::uint32_t, std::uint32_t> orders;
   for (const core::DeviceClass& c : plan.classes)
     for (const core::Task& t : c.tasks)
-      if (t.kind == core::TaskKind::kTransfer && t.phase != core::Phase::kForward &&
+      if (t.kind == core::TaskKind::kTransfer && core::moves_gradient(t) &&
           t.tensor != core::kNoIndex &&
           (t.phase == core::Phase::kBackwardWeight ||
            graph.tensors()[t.tensor].role == core::TensorRole::kWeight))

@@ -4,71 +4,13 @@
 #include <numeric>
 
 #include "core/derive.hpp"
+#include "search/axis_roles.hpp"
 
 namespace soapstone::search {
 
 using namespace core;
 
 namespace {
-
-bool splittable(const Axis& axis) { return largest_degree(axis) > 1; }
-
-bool follows(const Operand& operand, int axis) { return operand.followed().has(axis); }
-
-bool any_follows(const OpDefinition& def, OperandRole role, int axis) {
-  return std::any_of(def.operands.begin(), def.operands.end(),
-                     [&](const Operand& o) { return o.role == role && follows(o, axis); });
-}
-
-int first_axis(const OpDefinition& def, auto&& wanted) {
-  for (int a = 0; a < static_cast<int>(def.axes.size()); ++a)
-    if (wanted(a)) return a;
-  return -1;
-}
-
-int sample_axis(const OpDefinition& def) {
-  return first_axis(def, [&](int a) { return def.axes[a].role == AxisRole::kSample; });
-}
-
-bool is_spatial(const OpDefinition& def) {
-  return first_axis(def, [&](int a) {
-           return def.axes[a].role == AxisRole::kAttribute &&
-                  (def.axes[a].coupling == Coupling::kHalo ||
-                   def.axes[a].coupling == Coupling::kAllReduce);
-         }) >= 0;
-}
-
-bool has_weights(const OpDefinition& def) { return !def.operands_of(OperandRole::kWeight).empty(); }
-
-bool has_heads(const OpDefinition& def) {
-  return !has_weights(def) &&
-         first_axis(def, [&](int a) { return def.axes[a].role == AxisRole::kParameter; }) >= 0;
-}
-
-// What the weight of a matrix sums over.
-bool is_contracted(const OpDefinition& def, int axis) {
-  return def.axes[axis].role == AxisRole::kReduction &&
-         any_follows(def, OperandRole::kWeight, axis) &&
-         any_follows(def, OperandRole::kInput, axis);
-}
-
-bool is_matrix(const OpDefinition& def) {
-  return first_axis(def, [&](int a) { return is_contracted(def, a); }) >= 0;
-}
-
-int table_axis(const OpDefinition& def) {
-  return first_axis(def, [&](int a) {
-    return def.axes[a].role == AxisRole::kReduction && any_follows(def, OperandRole::kWeight, a) &&
-           !any_follows(def, OperandRole::kInput, a);
-  });
-}
-
-// The largest divisor of `wanted` that the axis allows.
-std::int32_t degree_within(const Axis& axis, std::int32_t wanted) {
-  for (std::int32_t d = wanted; d > 1; --d)
-    if (wanted % d == 0 && d <= largest_degree(axis)) return d;
-  return 1;
-}
 
 // `groups` × `width` devices; samples over the groups, `axis` (or copies) inside one.
 OpStrategy cut(const OpDefinition& def, std::int32_t groups, std::int32_t width, int axis,

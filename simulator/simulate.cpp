@@ -35,12 +35,6 @@ struct Expanded {
   CostSource source = CostSource::kMeasured;  // the weakest of all
 };
 
-// As place_buffers has it; everything else lives from its first use to its last.
-bool lives_always(BufferKind k) {
-  return k == BufferKind::kWeight || k == BufferKind::kOptimizerState ||
-         k == BufferKind::kWorkspace || k == BufferKind::kScalar;
-}
-
 bool in_own_buffer(Pattern p) { return p == Pattern::kAllReduce || p == Pattern::kBroadcast; }
 
 std::uint64_t key_of(const Transfer& t) {
