@@ -62,9 +62,11 @@ std::vector<PipelineAction> one_forward_one_backward(
   return out;
 }
 
-// Every rank does at once the best that it can: gradients of inputs first, because another rank
-// waits for them; then a forward pass, the latest stage first, while it keeps no more than
-// `most_kept` micro-batches of its first stage; else the gradients of weights.
+// Every rank does at once the best that it can, and keeps no more than `most_kept` micro-batches of
+// its first stage. With one stage per rank it does forward passes and gradients of inputs in the
+// order of 1f1b; with several, gradients of inputs first, because another rank waits for them, then
+// a forward pass, the latest stage first. While it would have to wait, it does gradients of
+// weights.
 PipelineSchedule without_bubbles(std::span<const std::int32_t> rank_of_stage,
                                  std::int32_t micro_batches, std::int32_t most_kept) {
   const auto ranks = static_cast<std::size_t>(ranks_of(rank_of_stage));
@@ -86,6 +88,11 @@ PipelineSchedule without_bubbles(std::span<const std::int32_t> rank_of_stage,
         const Next& n = next[static_cast<std::size_t>(s)];
         if (first < 0) first = s, kept = n.forward - n.weight;
       }
+      const Next& of_first = next[static_cast<std::size_t>(first)];
+      const bool in_turn = stages == static_cast<std::int32_t>(ranks);
+      const bool forward_next =
+          of_first.forward < micro_batches &&
+          of_first.forward - of_first.input < static_cast<std::int32_t>(ranks) - r;
       const auto each = [&](ActionKind kind, auto&& of, auto&& may) {
         for (std::int32_t s = stages; s-- > 0;) {
           if (rank_of_stage[static_cast<std::size_t>(s)] != r) continue;
@@ -96,11 +103,13 @@ PipelineSchedule without_bubbles(std::span<const std::int32_t> rank_of_stage,
       each(
           ActionKind::kBackwardInput, [](const Next& n) { return n.input; },
           [&](std::int32_t s, std::int32_t m) {
-            return m < next[static_cast<std::size_t>(s)].forward;
+            return !(in_turn && forward_next) && m < next[static_cast<std::size_t>(s)].forward;
           });
       each(
           ActionKind::kForward, [](const Next& n) { return n.forward; },
-          [&](std::int32_t s, std::int32_t) { return s != first || kept < most_kept; });
+          [&](std::int32_t s, std::int32_t) {
+            return !(in_turn && !forward_next) && (s != first || kept < most_kept);
+          });
       each(
           ActionKind::kBackwardWeight, [](const Next& n) { return n.weight; },
           [&](std::int32_t s, std::int32_t m) {

@@ -190,12 +190,8 @@ Strategy data_parallel(const Graph& graph, std::span<const DeviceId> devices) {
 std::string hex(std::uint64_t hash) { return fmt::format("{:016x}", hash); }
 
 StrategyDocument to_document(const Graph& graph, const Strategy& strategy) {
-  StrategyDocument doc{.graph = graph.name(),
-                       .graph_hash = hex(graph.hash()),
-                       .micro_batches = strategy.micro_batches,
-                       .schedule = strategy.schedule,
-                       .schedule_lines = strategy.schedule_lines,
-                       .ops = {}};
+  StrategyDocument doc{graph.name(), hex(graph.hash()), strategy.micro_batches,
+                       {},           strategy.schedule, strategy.schedule_lines};
   for (std::size_t i = 0; i < strategy.ops.size(); ++i) {
     const OpNode& node = graph.ops()[i];
     const OpStrategy& s = strategy.ops[i];

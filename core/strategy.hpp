@@ -112,9 +112,9 @@ struct StrategyDocument {
   std::string graph;       // the graph's name
   std::string graph_hash;  // hexadecimal; empty: not checked
   std::int32_t micro_batches = 1;
-  ScheduleKind schedule = ScheduleKind::k1F1B;
-  std::vector<std::string> schedule_lines;
   std::map<std::string, OpStrategyDocument> ops;
+  ScheduleKind schedule = ScheduleKind::k1F1B;
+  std::vector<std::string> schedule_lines = {};
 
   friend bool operator==(const StrategyDocument&, const StrategyDocument&) = default;
   template <class Self, class Visit>

@@ -356,7 +356,6 @@ Result<Strategy> hybrid(const Graph& graph, const Cluster& cluster, const Parall
         "at least 2",
         p.vp);
   if (p.schedule == ScheduleKind::kZbV && p.vp == 1 && p.pp > 1) p.vp = 2;
-  if (p.vp > 1 && p.schedule == ScheduleKind::k1F1B && !wanted.vp) p.vp = 1;
   if (p.vp > 1 && (p.schedule == ScheduleKind::k1F1B || p.schedule == ScheduleKind::kZbH1))
     return usage_error(
         "--parallel: vp = {} with schedule = {}: one stage per rank; "
@@ -388,13 +387,19 @@ Result<Strategy> hybrid(const Graph& graph, const Cluster& cluster, const Parall
 
   Strategy strategy = single_device(graph);
   strategy.micro_batches = static_cast<std::int32_t>(count);
-  strategy.schedule = p.schedule;
+  // Without a pipeline there is nothing to go back over.
+  strategy.schedule =
+      p.pp == 1 && p.schedule == ScheduleKind::kZbV ? ScheduleKind::k1F1B : p.schedule;
   const std::int32_t stages = p.pp * p.vp;
   SOAPSTONE_ASSIGN(const auto cuts, stage_cuts(graph, static_cast<std::size_t>(stages)));
   SOAPSTONE_ASSIGN(const Graph micro, graph.micro_batch(strategy.micro_batches));
   const bool heads = std::any_of(micro.ops().begin(), micro.ops().end(),
                                  [](const OpNode& n) { return has_heads(n.definition); });
 
+  // Dimension 1 of images is channels, of all else time.
+  const bool images = std::any_of(micro.ops().begin(), micro.ops().end(), [](const OpNode& n) {
+    return is_spatial(n.definition) && !has_heads(n.definition);
+  });
   bool has_sequence = false, has_experts = false;
   std::vector<int> by_tensor(micro.tensors().size(), -1), by_expert(micro.tensors().size(), -1);
   const std::int32_t per_rank = p.dp * p.cp * p.tp;
@@ -407,7 +412,7 @@ Result<Strategy> hybrid(const Graph& graph, const Cluster& cluster, const Parall
     const bool back = p.schedule == ScheduleKind::kZbV && stage >= p.pp;
     const std::int32_t rank = back ? stages - 1 - stage : stage % p.pp;
 
-    const int sample = sample_axis(def), sequence = sequence_axis(def);
+    const int sample = sample_axis(def), sequence = images ? -1 : sequence_axis(def);
     int experts = expert_axis(def);
     if (experts < 0 && !has_weights(def)) {
       const int incoming = incoming_axis(node, by_expert);

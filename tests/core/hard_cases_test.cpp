@@ -49,7 +49,9 @@ struct Cut {
 };
 Strategy strategy_of(const Graph& graph, const std::map<std::string, Cut>& cuts,
                      std::int32_t micro_batches = 1) {
-  StrategyDocument doc{.graph = graph.name(), .micro_batches = micro_batches};
+  StrategyDocument doc;
+  doc.graph = graph.name();
+  doc.micro_batches = micro_batches;
   for (const auto& [name, cut] : cuts) doc.ops[name] = {cut.degrees, cut.replicas, cut.devices};
   const auto strategy = from_document(graph, doc);
   SOAPSTONE_ASSERT(strategy, "{}", strategy.error().message);

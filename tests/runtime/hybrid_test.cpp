@@ -1,0 +1,162 @@
+// Pipelines, sharded weights, recomputation, sequence, context and expert parallelism, alone and
+// together, train to the same result as one device.
+#include <algorithm>
+#include <random>
+#include <set>
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/models/models.hpp"
+#include "kernels/catalog.hpp"
+#include "runtime/comm/local.hpp"
+#include "runtime/verify.hpp"
+#include "search/parallelism.hpp"
+#include "tests/support/interpreter/strategies.hpp"
+
+namespace soapstone::runtime {
+namespace {
+
+core::Graph small_model(const std::string& name) {
+  core::ModelOptions o{.batch = 8, .dtype = core::DType::kF64};
+  if (name == "gpt")
+    o.parameters = {{"layers", 4}, {"hidden", 16}, {"heads", 4}, {"seq", 8}, {"vocab", 32}};
+  if (name == "mixtral-8x7b")
+    o.parameters = {{"layers", 2},   {"hidden", 16}, {"ffn", 24}, {"heads", 4},
+                    {"kv_heads", 2}, {"experts", 4}, {"seq", 8},  {"vocab", 32}};
+  return core::build_model(name, o).value();
+}
+
+// The worst difference of each strategy.
+void expect_equal(const std::string& model, int devices, const std::vector<std::string>& texts,
+                  std::int64_t steps = 3) {
+  const core::Graph graph = small_model(model);
+  const core::Cluster cluster = interpreter::cluster_of(devices);
+  const kernels::HostCatalog catalog;
+  const DataSets data = make_synthetic_data(graph, 3).value();
+  const auto communicator = make_local_communicator(devices);
+  std::vector<core::Strategy> strategies;
+  for (const std::string& text : texts) {
+    const auto parallelism = search::parse_parallelism(text);
+    ASSERT_TRUE(parallelism) << parallelism.error().message;
+    auto strategy = search::hybrid(graph, cluster, *parallelism);
+    ASSERT_TRUE(strategy) << text << ": " << strategy.error().message;
+    strategies.push_back(std::move(*strategy));
+  }
+  VerifyOptions options;
+  options.steps = steps;
+  options.optimizer = {.learning_rate = 0.05, .momentum = 0.9, .weight_decay = 1e-3};
+  options.optimizer.clip_gradient_norm = 1;
+  const auto verdicts =
+      verify(*communicator, graph, cluster, catalog, *data.train, strategies, options);
+  ASSERT_TRUE(verdicts) << verdicts.error().message;
+  for (std::size_t k = 0; k < texts.size(); ++k)
+    EXPECT_LE((*verdicts)[k].worst_relative_difference, 1e-9)
+        << model << " on " << devices << ": " << texts[k] << "\n"
+        << core::print((*verdicts)[k]);
+}
+
+class Stages : public testing::TestWithParam<int> {};
+
+TEST_P(Stages, every_schedule_equals_one_device) {
+  const int n = GetParam();
+  std::vector<std::string> texts;
+  for (const int micro_batch : {8, 4, 2, 1}) {
+    const std::string rest = fmt::format("dp=1,pp={},micro_batch={},schedule=", n, micro_batch);
+    for (const char* schedule : {"gpipe", "1f1b", "zb-h1", "zb-v"})
+      texts.push_back(rest + schedule);
+    if (8 / micro_batch % n == 0) texts.push_back(rest + "interleaved-1f1b,vp=2");
+  }
+  expect_equal("gpt", n, texts);
+}
+INSTANTIATE_TEST_SUITE_P(Pipelines, Stages, testing::Values(2, 3, 4));
+
+class Ranks : public testing::TestWithParam<int> {};
+
+TEST_P(Ranks, sharded_weights_equal_whole_ones) {
+  const int n = GetParam();
+  std::vector<std::string> texts;
+  for (int zero = 1; zero <= 3; ++zero)
+    for (const int micro_batch : {8 / n, 1})
+      texts.push_back(fmt::format("dp={},zero={},micro_batch={}", n, zero, micro_batch));
+  expect_equal("gpt", n, texts);
+  expect_equal("fashion-cnn", n, texts);
+}
+INSTANTIATE_TEST_SUITE_P(Zero, Ranks, testing::Values(2, 4));
+
+TEST(Hybrid, weights_split_over_a_number_of_ranks_that_divides_nothing) {
+  expect_equal("gpt", 3, {"dp=1,pp=3,zero=3", "dp=1,cp=3,zero=2", "dp=1,cp=3,zero=3"});
+}
+
+TEST(Hybrid, what_is_computed_again_is_the_same) {
+  for (const char* model : {"gpt", "fashion-cnn", "mixtral-8x7b"})
+    expect_equal(model, 2,
+                 {"recompute=selective", "recompute=full", "recompute=full,micro_batch=2",
+                  "pp=2,recompute=full,schedule=gpipe", "pp=2,recompute=selective,schedule=zb-h1"});
+}
+
+TEST(Hybrid, sequences_are_split) {
+  expect_equal("gpt", 2, {"cp=2", "tp=2", "tp=2,sp=1"});
+  expect_equal("gpt", 4, {"cp=4", "cp=2,tp=2,sp=1", "tp=4,sp=1,zero=3"});
+}
+
+TEST(Hybrid, experts_are_split) {
+  expect_equal("mixtral-8x7b", 2, {"dp=2,ep=2"});
+  expect_equal("mixtral-8x7b", 4, {"dp=4,ep=4", "dp=4,ep=2", "dp=2,ep=2,tp=2", "dp=4,ep=2,zero=3"});
+}
+
+TEST(Hybrid, a_schedule_of_ones_own_equals_one_device) {
+  const core::Graph graph = small_model("gpt");
+  const core::Cluster cluster = interpreter::cluster_of(2);
+  core::Strategy strategy =
+      search::hybrid(graph, cluster, {.dp = 1, .pp = 2, .micro_batch = 4}).value();
+  strategy.schedule_lines = {"0F0,0F1,0I1,0B0,0W1", "1F0,1F1,1I1,1W1,1B0"};
+  const kernels::HostCatalog catalog;
+  const DataSets data = make_synthetic_data(graph, 3).value();
+  const auto communicator = make_local_communicator(2);
+  const core::Strategy all[] = {strategy};
+  VerifyOptions options;
+  options.steps = 3;
+  const auto verdicts = verify(*communicator, graph, cluster, catalog, *data.train, all, options);
+  ASSERT_TRUE(verdicts) << verdicts.error().message;
+  EXPECT_LE((*verdicts)[0].worst_relative_difference, 1e-9);
+}
+
+// All of them together.
+class Combinations : public testing::TestWithParam<int> {};
+
+TEST_P(Combinations, random_ones_equal_one_device) {
+  std::mt19937_64 random(static_cast<std::uint64_t>(GetParam()));
+  const auto pick = [&](std::initializer_list<int> of) {
+    return *(of.begin() + static_cast<std::ptrdiff_t>(random() % of.size()));
+  };
+  const char* const models[] = {"gpt", "fashion-cnn", "mixtral-8x7b"};
+  for (int tries = 0, done = 0; done < 10; ++tries) {
+    ASSERT_LT(tries, 1000);
+    const std::string model = models[random() % 3];
+    const bool is_image = model == "fashion-cnn";
+    const int dp = pick({1, 2, 4}), tp = pick({1, 2}), pp = pick({1, 2, 3, 4}),
+              cp = is_image ? 1 : pick({1, 1, 2}),
+              ep = model == "mixtral-8x7b" ? std::min(dp, pick({1, 2, 4})) : 1;
+    const int ranks = dp * tp * pp * cp;
+    if (ranks < 2 || ranks > 8) continue;
+    const int micro_batch = pick({1, 2, 4});
+    if (8 / dp % micro_batch != 0) continue;
+    const int count = 8 / dp / micro_batch;
+    const char* const schedules[] = {"gpipe", "1f1b", "zb-h1", "zb-v", "interleaved-1f1b"};
+    const std::string schedule = schedules[random() % 5];
+    if (schedule == "interleaved-1f1b" && count % pp != 0) continue;
+    std::string text = fmt::format(
+        "dp={},tp={},pp={},cp={},ep={},micro_batch={},zero={},sp={},schedule={},recompute={}", dp,
+        tp, pp, cp, ep, micro_batch, pick({0, 1, 2, 3}), pick({0, 1}), schedule,
+        std::array{"none", "selective", "full"}[random() % 3]);
+    if (schedule == "interleaved-1f1b" && pp > 1) text += ",vp=2";
+    expect_equal(model, ranks, {text}, 2);
+    ++done;
+  }
+}
+INSTANTIATE_TEST_SUITE_P(Hybrids, Combinations, testing::Range(0, 10));
+
+}  // namespace
+}  // namespace soapstone::runtime

@@ -1,0 +1,120 @@
+// The short form of hybrid strategies.
+#include "search/parallelism.hpp"
+
+#include <map>
+#include <set>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/models/models.hpp"
+#include "tests/support/interpreter/strategies.hpp"
+
+namespace soapstone::search {
+namespace {
+
+using namespace core;
+using testing::HasSubstr;
+
+Graph gpt() {
+  return build_model("gpt",
+                     {.batch = 8,
+                      .parameters =
+                          {{"layers", 4}, {"hidden", 16}, {"heads", 4}, {"seq", 8}, {"vocab", 32}}})
+      .value();
+}
+
+std::string refusal(const Graph& graph, int devices, std::string_view text) {
+  const auto parallelism = parse_parallelism(text);
+  if (!parallelism) return parallelism.error().message;
+  const auto strategy = hybrid(graph, interpreter::cluster_of(devices), *parallelism);
+  return strategy ? "accepted" : strategy.error().message;
+}
+
+Strategy strategy_of(const Graph& graph, int devices, std::string_view text) {
+  return hybrid(graph, interpreter::cluster_of(devices), parse_parallelism(text).value()).value();
+}
+
+TEST(Parallelism, reads_every_key) {
+  const auto p = parse_parallelism(
+      "dp=4,tp=8,pp=16,cp=2,ep=2,schedule=interleaved-1f1b,vp=4,micro_batch=1,zero=1,"
+      "recompute=selective,sp=1");
+  ASSERT_TRUE(p) << p.error().message;
+  EXPECT_EQ(p->ranks(), 4 * 8 * 16 * 2);
+  EXPECT_EQ(p->schedule, ScheduleKind::kInterleaved1F1B);
+  EXPECT_EQ(p->recompute, Recompute::kSelective);
+  EXPECT_TRUE(p->sp);
+}
+
+TEST(Parallelism, says_what_is_wrong_and_what_would_be_accepted) {
+  const Graph g = gpt();
+  EXPECT_THAT(refusal(g, 4, "dq=2"), HasSubstr("unknown key `dq`; did you mean `dp`?"));
+  EXPECT_THAT(refusal(g, 4, "dp"), HasSubstr("KEY=VALUE"));
+  EXPECT_THAT(refusal(g, 4, "dp=2,dp=2"), HasSubstr("dp comes twice"));
+  EXPECT_THAT(refusal(g, 4, "zero=4"), HasSubstr("from 0 to 3"));
+  EXPECT_THAT(refusal(g, 4, "schedule=2f2b"), HasSubstr("1f1b"));
+  EXPECT_THAT(refusal(g, 4, "dp=8"), HasSubstr("cluster"));
+  EXPECT_THAT(refusal(g, 4, "dp=3"), HasSubstr("dp divides the batch, for example 2"));
+  EXPECT_THAT(refusal(g, 4, "tp=3"), HasSubstr("has 4 heads"));
+  EXPECT_THAT(refusal(g, 4, "pp=2,vp=2"), HasSubstr("interleaved-1f1b"));
+  EXPECT_THAT(refusal(g, 4, "vp=2"), HasSubstr("pp of at least 2"));
+  EXPECT_THAT(refusal(g, 4, "dp=2,ep=2"), HasSubstr("no experts"));
+  EXPECT_THAT(refusal(g, 4, "dp=4,ep=3"), HasSubstr("ep divides dp"));
+  EXPECT_THAT(refusal(g, 4, "micro_batch=3,dp=1"), HasSubstr("for example 2"));
+  const Graph images = build_model("fashion-cnn", {.batch = 8}).value();
+  EXPECT_THAT(refusal(images, 2, "cp=2"), HasSubstr("no operator of fashion-cnn has a sequence"));
+}
+
+TEST(Parallelism, what_is_left_of_the_devices_is_data_parallel) {
+  const Graph g = gpt();
+  const Strategy s = strategy_of(g, 8, "tp=2,pp=2");
+  std::set<std::uint32_t> devices;
+  for (const OpStrategy& op : s.ops) {
+    EXPECT_EQ(op.devices.size(), 4u);
+    for (const DeviceId d : op.devices) devices.insert(d.value);
+  }
+  EXPECT_EQ(devices.size(), 8u);
+}
+
+TEST(Parallelism, stages_follow_each_other_and_one_tensor_crosses) {
+  const Graph g = gpt();
+  const Strategy s = strategy_of(g, 4, "pp=4");
+  std::map<std::int32_t, std::set<std::uint32_t>> crossing;  // by stage of the reader
+  for (const Tensor& t : g.tensors()) {
+    if (t.role != TensorRole::kActivation) continue;
+    for (const OperandRef& use : t.uses)
+      if (s.ops[use.op.value].stage != s.ops[t.producer.op.value].stage)
+        crossing[s.ops[use.op.value].stage].insert(t.producer.op.value);
+  }
+  ASSERT_EQ(crossing.size(), 3u);
+  for (const auto& [stage, tensors] : crossing) EXPECT_EQ(tensors.size(), 1u) << stage;
+}
+
+TEST(Parallelism, tensor_parallel_ranks_are_neighbours_and_pipeline_ranks_are_far) {
+  const Graph g = gpt();
+  const Strategy s = strategy_of(g, 8, "dp=2,tp=2,pp=2");
+  const OpId attention = g.find_op("layer0_attention").value();
+  const OpNode& node = g.op(attention);
+  const OpStrategy& op = s.ops[attention.value];
+  EXPECT_EQ(op.devices,
+            (std::vector<DeviceId>{DeviceId(0), DeviceId(1), DeviceId(2), DeviceId(3)}));
+  for (std::size_t a = 0; a < node.definition.axes.size(); ++a) {
+    const std::string& name = node.definition.axes[a].name;
+    EXPECT_EQ(op.degrees[a], name == "n" || name == "head" ? 2 : 1) << name;
+  }
+  EXPECT_EQ(s.ops.back().devices.front(), DeviceId(4));
+}
+
+TEST(Parallelism, results_are_never_computed_again) {
+  const Graph g = gpt();
+  for (const char* how : {"recompute=selective", "recompute=full"}) {
+    const Strategy s = strategy_of(g, 1, how);
+    EXPECT_FALSE(s.ops.back().recompute);
+    int marked = 0;
+    for (const OpStrategy& op : s.ops) marked += op.recompute;
+    EXPECT_GT(marked, 8) << how;
+  }
+}
+
+}  // namespace
+}  // namespace soapstone::search
