@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/lower.hpp"
 #include "core/models/models.hpp"
 #include "tests/support/interpreter/strategies.hpp"
 
@@ -103,6 +104,36 @@ TEST(Parallelism, tensor_parallel_ranks_are_neighbours_and_pipeline_ranks_are_fa
     EXPECT_EQ(op.degrees[a], name == "n" || name == "head" ? 2 : 1) << name;
   }
   EXPECT_EQ(s.ops.back().devices.front(), DeviceId(4));
+}
+
+// Bytes of the largest arena.
+std::int64_t arena(const Graph& graph, int devices, std::string_view text) {
+  const auto plan =
+      lower(graph, strategy_of(graph, devices, text), interpreter::cluster_of(devices),
+            interpreter::WorkspaceCatalog{}, {.optimizer_states = 2});
+  EXPECT_TRUE(plan) << plan.error().message;
+  const Status is_sound = check(graph, *plan);
+  EXPECT_TRUE(is_sound) << text << ": " << is_sound.error().message;
+  std::int64_t most = 0;
+  for (const DeviceClass& c : plan->classes) most = std::max(most, c.arena.value);
+  return most;
+}
+
+TEST(Parallelism, memory_is_saved_where_it_is_said_to_be) {
+  const Graph g = gpt();
+  EXPECT_LT(arena(g, 1, "recompute=full"), arena(g, 1, "recompute=none"));
+  EXPECT_LT(arena(g, 1, "recompute=selective"), arena(g, 1, "recompute=none"));
+  // States, then gradients, then weights.
+  const std::int64_t whole = arena(g, 4, "dp=4,micro_batch=1"),
+                     states = arena(g, 4, "dp=4,micro_batch=1,zero=1"),
+                     all = arena(g, 4, "dp=4,micro_batch=1,zero=3");
+  EXPECT_LT(states, whole);
+  EXPECT_LT(all, states);
+  // 1f1b keeps as many micro-batches as stages follow, gpipe all.
+  EXPECT_LT(arena(g, 2, "dp=1,pp=2,micro_batch=1,schedule=1f1b"),
+            arena(g, 2, "dp=1,pp=2,micro_batch=1,schedule=gpipe"));
+  EXPECT_LE(arena(g, 2, "dp=1,pp=2,micro_batch=1,schedule=zb-h1"),
+            arena(g, 2, "dp=1,pp=2,micro_batch=1,schedule=gpipe"));
 }
 
 TEST(Parallelism, results_are_never_computed_again) {
