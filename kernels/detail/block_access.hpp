@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <type_traits>
 
 #include "core/assert.hpp"
 #include "kernels/bf16.hpp"
@@ -13,13 +14,20 @@
 namespace soapstone::kernels::detail {
 
 template <class T>
-inline constexpr core::DType kDTypeOf = core::DType::kI32;
-template <>
-inline constexpr core::DType kDTypeOf<float> = core::DType::kF32;
-template <>
-inline constexpr core::DType kDTypeOf<double> = core::DType::kF64;
-template <>
-inline constexpr core::DType kDTypeOf<Bf16> = core::DType::kBF16;
+constexpr core::DType dtype_of() {
+  if constexpr (std::is_same_v<T, float>) {
+    return core::DType::kF32;
+  } else if constexpr (std::is_same_v<T, double>) {
+    return core::DType::kF64;
+  } else if constexpr (std::is_same_v<T, Bf16>) {
+    return core::DType::kBF16;
+  } else {
+    static_assert(std::is_same_v<T, std::int32_t>, "no tensor holds this type");
+    return core::DType::kI32;
+  }
+}
+template <class T>
+inline constexpr core::DType kDTypeOf = dtype_of<std::remove_const_t<T>>();
 
 // The elements of a block in memory order; checks the dtype. Empty blocks give null.
 template <class T>

@@ -418,10 +418,25 @@ Operation product_backward_weight(const Product& p) {
   });
 }
 
+namespace {
+
+// With the strides of row-major order where an extent is 1. Version 2.6 chooses a primitive by such
+// strides, but its cache of primitives does not look at them: it may return another one, which
+// wants more scratch memory.
+Desc desc_of_matrices(Tensor t) {
+  for (std::size_t d = t.extents.size(); d-- > 0;)
+    if (t.extents[d] == 1)
+      t.strides[d] = d + 1 < t.extents.size() ? t.strides[d + 1] * t.extents[d + 1] : 1;
+  return desc_of(t);
+}
+
+}  // namespace
+
 Operation matrix_product(const Matrices& p) {
   return Builder::run([&](Builder& b) {
     const bool reordered = p.reordered || p.weight.dtype != p.source.dtype;
-    const Desc plain = desc_of(p.weight), source = desc_of(p.source), to = desc_of(p.destination);
+    const Desc plain = desc_of_matrices(p.weight), source = desc_of_matrices(p.source),
+               to = desc_of_matrices(p.destination);
     primitive_attr attr = attributes();
     if (p.add) {
       dnnl::post_ops post;
@@ -490,6 +505,52 @@ Operation pooling_backward(const Pool& p) {
     if (p.kind != Pooling::kMaximum) return;
     b.slot(Argument::kChoice, DNNL_ARG_WORKSPACE, description.workspace_desc());
     b.state.choice = description.workspace_desc().get_size();
+  });
+}
+
+// --- softmax -------------------------------------------------------------------------------------
+
+namespace {
+
+#if DNNL_VERSION_MAJOR >= 3
+using SoftmaxForward = dnnl::softmax_forward;
+using SoftmaxBackward = dnnl::softmax_backward;
+#else
+using SoftmaxForward = dnnl::softmax_v2_forward;
+using SoftmaxBackward = dnnl::softmax_v2_backward;
+#endif
+
+algorithm algorithm_of(const Softmax& s) {
+  return s.log ? algorithm::softmax_log : algorithm::softmax_accurate;
+}
+
+auto describe_softmax(const dnnl::engine& engine, const Softmax& s) {
+  const Desc desc = desc_of(s.tensor);
+  return describe<SoftmaxForward>(engine, attributes(), prop_kind::forward_training,
+                                  algorithm_of(s), desc, desc, s.axis);
+}
+
+}  // namespace
+
+Operation softmax_forward(const Softmax& s) {
+  return Builder::run([&](Builder& b) {
+    if (!b.accept(describe_softmax(b.state.engine, s))) return;
+    b.slot(Argument::kSource, DNNL_ARG_SRC, desc_of(s.tensor));
+    b.slot(Argument::kDestination, DNNL_ARG_DST, desc_of(s.tensor));
+  });
+}
+
+Operation softmax_backward(const Softmax& s) {
+  return Builder::run([&](Builder& b) {
+    const auto hint = describe_softmax(b.state.engine, s);
+    if (!b.accept(hint)) return;
+    const Desc desc = desc_of(s.tensor);
+    const auto description = describe_backward<SoftmaxBackward>(
+        b.state.engine, attributes(), hint, algorithm_of(s), desc, desc, desc, s.axis);
+    if (!b.accept(description)) return;
+    b.slot(Argument::kSource, DNNL_ARG_DIFF_SRC, desc);
+    b.slot(Argument::kDestination, DNNL_ARG_DIFF_DST, desc);
+    b.slot(Argument::kValue, DNNL_ARG_DST, desc);
   });
 }
 

@@ -1,4 +1,4 @@
-// What Soapstone asks of oneDNN: convolutions, products and pooling on the host's CPU, of
+// What Soapstone asks of oneDNN: convolutions, products, pooling and softmax on the host's CPU, of
 // activations in f32 or bf16. Weights, biases and their gradients are f32 outside; beside bf16 a
 // weight is rounded while it is reordered. The only place that knows oneDNN's API, which differs
 // between its versions 2 and 3.
@@ -30,7 +30,8 @@ struct Tensor {
   core::DType dtype = core::DType::kF32;
 };
 
-enum class Argument : int { kSource, kWeight, kBias, kDestination, kChoice };
+// kValue: the destination itself, where backward reads it beside the gradients.
+enum class Argument : int { kSource, kWeight, kBias, kDestination, kChoice, kValue };
 struct Data {
   Argument argument;
   void* data;
@@ -107,5 +108,14 @@ struct Pool {
 };
 Operation pooling_forward(const Pool& p);
 Operation pooling_backward(const Pool& p);
+
+// Over dimension `axis`.
+struct Softmax {
+  Tensor tensor;  // source and destination
+  int axis = 0;
+  bool log = false;
+};
+Operation softmax_forward(const Softmax& s);
+Operation softmax_backward(const Softmax& s);  // reads the destination
 
 }  // namespace soapstone::kernels::onednn

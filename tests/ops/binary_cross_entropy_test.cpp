@@ -168,7 +168,7 @@ TEST(BinaryCrossEntropy, InputsThatDoNotFitAreRefused) {
   EXPECT_EQ(BinaryCrossEntropy{}.define(std::vector{floats({2, 3})}).error().message,
             "takes logits and targets, got 1 inputs");
   EXPECT_EQ(BinaryCrossEntropy{}.define(std::vector{floats({2}), integers({2})}).error().message,
-            "logits are f32 [2] and targets i32 [2]: both must have one shape and dtype");
+            "logits f32 [2] and targets i32 [2]: both must have one shape and dtype");
   EXPECT_EQ(BinaryCrossEntropy{.mean_over = -1}
                 .define(std::vector{floats({2}), floats({2})})
                 .error()

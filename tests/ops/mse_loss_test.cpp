@@ -58,7 +58,7 @@ TEST(MseLoss, InputsThatDoNotFitAreRefused) {
   EXPECT_EQ(MseLoss{}.define(std::vector{floats({2, 3})}).error().message,
             "takes prediction and target, got 1 inputs");
   EXPECT_EQ(MseLoss{}.define(std::vector{floats({2, 3}), floats({2})}).error().message,
-            "prediction is f32 [2, 3] and target f32 [2]: both must have one shape and dtype");
+            "prediction f32 [2, 3] and target f32 [2]: both must have one shape and dtype");
   EXPECT_EQ(MseLoss{.mean_over = -1}.define(std::vector{floats({2}), floats({2})}).error().message,
             "mean_over = -1: must be 0 (the number of elements) or more");
 }

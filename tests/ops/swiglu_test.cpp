@@ -56,7 +56,7 @@ TEST(Swiglu, InputsThatDoNotFitAreRefused) {
   EXPECT_EQ(Swiglu{}.define(std::vector{floats({2, 6})}).error().message,
             "takes gate and up, got 1 inputs");
   EXPECT_EQ(Swiglu{}.define(std::vector{floats({2, 3}), floats({3})}).error().message,
-            "gate is f32 [2, 3] and up f32 [3]: both must have one shape and dtype");
+            "gate f32 [2, 3] and up f32 [3]: both must have one shape and dtype");
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include "kernels/onednn/layer.hpp"
+#include "kernels/onednn/recurrent.hpp"
 #include "kernels/ops/lstm/frame.hpp"
 
 namespace soapstone::kernels {
@@ -34,10 +35,10 @@ struct Operations {
     forward.source.strides[0] = z.s * h;
     of_states = onednn::matrix_product(forward);
     to_states = onednn::matrix_product({.source = {{z.n, four}, {z.s * four, 1}, dtype},
-                                .weight = {{four, h}, {h, 1}, kMaster},
-                                .destination = {{z.n, h}, {h, 1}, kMaster},
-                                .reordered = true,
-                                .add = false});
+                                        .weight = {{four, h}, {h, 1}, kMaster},
+                                        .destination = {{z.n, h}, {h, 1}, kMaster},
+                                        .reordered = true,
+                                        .add = false});
   }
 
   template <class Visit>
@@ -74,8 +75,8 @@ class OneDnnProducts {
   core::Bytes workspace() const { return copies() + scratch_; }
 
   void of_inputs(const T* x, const float* w_ih, T* to, void* workspace) const {
-    operations_.of_inputs.execute({{Argument::kSource, mutable_of(x)},
-                                   {Argument::kWeight, mutable_of(w_ih)},
+    operations_.of_inputs.execute({{Argument::kSource, onednn::mutable_of(x)},
+                                   {Argument::kWeight, onednn::mutable_of(w_ih)},
                                    {Argument::kDestination, to}},
                                   workspace);
   }
@@ -83,8 +84,8 @@ class OneDnnProducts {
   void of_states(std::int64_t t, const T* states, std::int64_t, const float* w_hh, T* gates,
                  void* workspace) const {
     const Operation& operation = t == 0 ? operations_.of_first_states : operations_.of_states;
-    operation.execute({{Argument::kSource, mutable_of(states)},
-                       {Argument::kWeight, mutable_of(w_hh)},
+    operation.execute({{Argument::kSource, onednn::mutable_of(states)},
+                       {Argument::kWeight, onednn::mutable_of(w_hh)},
                        {Argument::kDestination, gates + t * size_.gates()}},
                       workspace, t <= 1 ? Operation::Weight::kNew : Operation::Weight::kKept);
   }
@@ -92,16 +93,16 @@ class OneDnnProducts {
   void to_states(std::int64_t t, const T* dpre, const float* w_hh, float* dh,
                  void* workspace) const {
     operations_.to_states.execute(
-        {{Argument::kSource, mutable_of(dpre + t * size_.gates())},
-         {Argument::kWeight, mutable_of(w_hh)},
+        {{Argument::kSource, onednn::mutable_of(dpre + t * size_.gates())},
+         {Argument::kWeight, onednn::mutable_of(w_hh)},
          {Argument::kDestination, dh}},
         workspace, t == size_.s - 1 ? Operation::Weight::kNew : Operation::Weight::kKept);
   }
 
   void to_inputs(const T* dpre, const float* w_ih, T* dx, void* workspace) const {
     operations_.to_inputs.execute({{Argument::kSource, dx},
-                                   {Argument::kWeight, mutable_of(w_ih)},
-                                   {Argument::kDestination, mutable_of(dpre)}},
+                                   {Argument::kWeight, onednn::mutable_of(w_ih)},
+                                   {Argument::kDestination, onednn::mutable_of(dpre)}},
                                   workspace);
   }
 
@@ -109,30 +110,21 @@ class OneDnnProducts {
                   void* workspace) const {
     void* scratch = static_cast<std::byte*>(workspace) + copies().value;
     if (dw_ih != nullptr)
-      operations_.of_w_ih.execute({{Argument::kSource, mutable_of(x)},
+      operations_.of_w_ih.execute({{Argument::kSource, onednn::mutable_of(x)},
                                    {Argument::kWeight, dw_ih},
-                                   {Argument::kDestination, mutable_of(dpre)}},
+                                   {Argument::kDestination, onednn::mutable_of(dpre)}},
                                   scratch);
     if (dw_hh == nullptr) return;
     T* states = static_cast<T*>(workspace);  // [n][s][h], before every time step
-    const detail::StatesBefore<T> before{y, h0, size_.s, size_.h};
-    const std::int64_t hidden = size_.h;
-    detail::parallel_for_chunks(detail::Space(), "soapstone::lstm::states_before", size_.rows(), 8,
-                                [=](std::int64_t begin, std::int64_t end) {
-                                  for (std::int64_t row = begin; row < end; ++row)
-                                    std::copy_n(before.row(row), hidden, states + row * hidden);
-                                });
+    onednn::copy_states_before<T>("soapstone::lstm::states_before", {y, h0, size_.s, size_.h},
+                                  size_.rows(), states);
     operations_.of_w_hh.execute({{Argument::kSource, states},
                                  {Argument::kWeight, dw_hh},
-                                 {Argument::kDestination, mutable_of(dpre)}},
+                                 {Argument::kDestination, onednn::mutable_of(dpre)}},
                                 scratch);
   }
 
  private:
-  template <class U>
-  static U* mutable_of(const U* data) {
-    return const_cast<U*>(data);  // oneDNN does not write to what it reads
-  }
   core::Bytes copies() const {
     const std::int64_t bytes = size_.rows() * size_.h * static_cast<std::int64_t>(sizeof(T));
     return core::Bytes((bytes + 63) / 64 * 64);

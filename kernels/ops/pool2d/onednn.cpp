@@ -22,6 +22,7 @@ onednn::Tensor tensor(const detail::LocalOperand& operand, core::DType dtype) {
 
 struct Pooling {
   onednn::Operation forward, backward;
+  core::Bytes room;  // of the operand `choice`
 
   explicit Pooling(const core::LocalProblem& problem) {
     const PoolShape shape(problem);
@@ -38,6 +39,7 @@ struct Pooling {
     };
     forward = pooling_forward(pool);
     backward = pooling_backward(pool);
+    room = core::Bytes(4 * core::elements(shape.y.extents));
   }
   core::Bytes workspace() const { return std::max(forward.scratch(), backward.scratch()); }
 };
@@ -91,15 +93,13 @@ class Pool2DOneDnn final : public PreparedKernel {
 
 std::string pool2d_onednn_why_not(const core::LocalProblem& problem) {
   if (std::string refusal = onednn::common_refusal(problem); !refusal.empty()) return refusal;
-  const PoolShape shape(problem);
   const Pooling pooling(problem);
   if (!pooling.forward.why_not().empty()) return "forward: " + pooling.forward.why_not();
   if (!pooling.backward.why_not().empty()) return "backward_input: " + pooling.backward.why_not();
-  const core::Bytes room(4 * core::elements(shape.y.extents));
   const core::Bytes wanted = std::max(pooling.forward.choice(), pooling.backward.choice());
-  if (wanted > room)
+  if (wanted > pooling.room)
     return fmt::format("oneDNN remembers its choice in {} bytes, the operand has {}", wanted.value,
-                       room.value);
+                       pooling.room.value);
   return {};
 }
 
