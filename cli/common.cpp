@@ -250,7 +250,8 @@ core::ClusterSpec assumed_local_cluster(int ranks) {
   return spec;
 }
 
-core::Result<core::Cluster> load_cluster(const ClusterArguments& arguments) {
+core::Result<core::Cluster> load_cluster(const ClusterArguments& arguments,
+                                         const std::string& strategy) {
   if (arguments.name != "local") {
     SOAPSTONE_ASSIGN(core::Cluster cluster, core::load_cluster(arguments.name));
     if (arguments.ranks > 0 && static_cast<std::size_t>(arguments.ranks) != cluster.size())
@@ -259,16 +260,43 @@ core::Result<core::Cluster> load_cluster(const ClusterArguments& arguments) {
           arguments.ranks, cluster.name(), cluster.size());
     return cluster;
   }
-  const int ranks = arguments.ranks > 0 ? arguments.ranks : 2;
+  int ranks = arguments.ranks;
+  if (ranks == 0) {
+    SOAPSTONE_ASSIGN(ranks, ranks_of_strategy(strategy));
+    if (ranks == 0) ranks = 2;
+  }
   const auto file = local_cluster_file(ranks);
   if (std::filesystem::exists(file)) return core::load_cluster(file.string());
   return core::Cluster::build(assumed_local_cluster(ranks));
 }
 
+namespace {
+
+bool is_short_form(const std::string& strategy) {
+  return strategy.find('=') != std::string::npos && !std::filesystem::exists(strategy);
+}
+
+}  // namespace
+
+core::Result<int> ranks_of_strategy(const std::string& strategy) {
+  if (!is_short_form(strategy)) return 0;
+  SOAPSTONE_ASSIGN(const search::Parallelism parallelism, search::parse_parallelism(strategy));
+  return static_cast<int>(parallelism.ranks());
+}
+
 void declare_strategy(CLI::App& app, std::string& strategy) {
-  app.add_option("--strategy", strategy, "File, ranked.json#K, or single | data-parallel | expert")
-      ->type_name("single|data-parallel|expert|FILE")
-      ->capture_default_str();
+  CLI::Option* const named =
+      app.add_option("--strategy", strategy,
+                     "File, ranked.json#K, or single | data-parallel | expert; or as --parallel")
+          ->type_name("single|data-parallel|expert|FILE")
+          ->capture_default_str();
+  app.add_option("--parallel", strategy,
+                 "A hybrid strategy: degrees dp (data), tp (tensor), pp (pipeline), cp (context), "
+                 "ep (experts), vp (stages per pipeline rank); sp=1 (sequence between matrices), "
+                 "zero=0…3, recompute=none|selective|full, micro_batch=SAMPLES, schedule=1f1b|"
+                 "gpipe|interleaved-1f1b|zb-h1|zb-v")
+      ->type_name("dp=4,tp=2,pp=2,…")
+      ->excludes(named);
 }
 
 core::Result<core::Strategy> load_strategy(const core::Graph& graph, const core::Cluster& cluster,
@@ -276,7 +304,7 @@ core::Result<core::Strategy> load_strategy(const core::Graph& graph, const core:
   if (text == "single") return core::single_device(graph);
   if (text == "data-parallel") return core::data_parallel(graph, all_devices(cluster));
   if (text == "expert") return search::expert(graph, cluster);
-  if (text.find('=') != std::string::npos && !std::filesystem::exists(text)) {
+  if (is_short_form(text)) {
     SOAPSTONE_ASSIGN(const search::Parallelism parallelism, search::parse_parallelism(text));
     return search::hybrid(graph, cluster, parallelism);
   }

@@ -46,15 +46,20 @@ core::Error in_file(const std::string& file, const core::Error& error);
 
 struct ClusterArguments {
   std::string name = "local";  // a preset, a .toml or .json file, or this machine
-  int ranks = 0;               // with `local`: how many; 0: 2
+  int ranks = 0;  // with `local`: how many; 0: as many as a short form asks for, else 2
 };
 void declare_cluster(CLI::App& app, ClusterArguments& cluster);
 // `local` is the file that `soapstone clusters local` wrote for as many ranks, if there is one;
 // otherwise this machine as far as it can be read off without measuring.
-core::Result<core::Cluster> load_cluster(const ClusterArguments& cluster);
+core::Result<core::Cluster> load_cluster(const ClusterArguments& cluster,
+                                         const std::string& strategy = {});
 
+// --strategy, and --parallel, which puts its text there too.
 void declare_strategy(CLI::App& app, std::string& strategy);
-// A file, `ranked.json#2`, or single | data-parallel | expert. Checked against graph and cluster.
+// A file, `ranked.json#2`, single | data-parallel | expert, or a short form
+// (search/parallelism.hpp). Checked against graph and cluster. How many ranks such a text asks for;
+// 0: it leaves that open.
+core::Result<int> ranks_of_strategy(const std::string& strategy);
 core::Result<core::Strategy> load_strategy(const core::Graph& graph, const core::Cluster& cluster,
                                            const std::string& strategy);
 

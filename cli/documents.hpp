@@ -117,6 +117,7 @@ struct SimulateOutput {
   double tflops_per_device = 0;
   double share_of_peak = 0;
   double measured_share = 0;  // of computing time that comes from measurements
+  simulator::Utilization devices;
   friend bool operator==(const SimulateOutput&, const SimulateOutput&) = default;
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -131,6 +132,7 @@ struct SimulateOutput {
     visit("tflops_per_device", self.tflops_per_device);
     visit("share_of_peak", self.share_of_peak);
     visit("measured_share", self.measured_share);
+    visit("devices", self.devices);
   }
 };
 

@@ -9,9 +9,13 @@
 
 namespace soapstone::cli {
 
-core::Result<core::Cluster> load_cluster_of_ranks(ClusterArguments cluster) {
-  if (cluster.name == "local" && cluster.ranks == 0)
-    cluster.ranks = std::max(1, runtime::surroundings().ranks);
+core::Result<core::Cluster> load_cluster_of_ranks(ClusterArguments cluster,
+                                                  const std::string& strategy) {
+  if (cluster.name == "local" && cluster.ranks == 0) {
+    SOAPSTONE_ASSIGN(const int asked, ranks_of_strategy(strategy));
+    const int started = runtime::surroundings().ranks;
+    cluster.ranks = started > 0 ? started : std::max(1, asked);
+  }
   return load_cluster(cluster);
 }
 

@@ -13,7 +13,8 @@ namespace soapstone::cli {
 
 // load_cluster for a verb that runs: `local` without a number of ranks has as many as were started,
 // 1 where none were.
-core::Result<core::Cluster> load_cluster_of_ranks(ClusterArguments cluster);
+core::Result<core::Cluster> load_cluster_of_ranks(ClusterArguments cluster,
+                                                  const std::string& strategy);
 
 // Where this process is no rank yet and more than one is asked for: starts `ranks` ranks of the
 // same command line under mpirun, waits, and returns true; an error if they failed. Where it is a

@@ -31,7 +31,8 @@ struct Options {
 
 core::Status generate_text(const Invocation& invocation, Options options) {
   SOAPSTONE_ASSIGN(const core::Graph graph, build_graph(options.model));
-  SOAPSTONE_ASSIGN(const core::Cluster cluster, load_cluster_of_ranks(options.cluster));
+  SOAPSTONE_ASSIGN(const core::Cluster cluster,
+                   load_cluster_of_ranks(options.cluster, options.strategy));
   const int ranks = static_cast<int>(cluster.size());
   SOAPSTONE_ASSIGN(const core::Strategy strategy, load_strategy(graph, cluster, options.strategy));
   SOAPSTONE_ASSIGN(const runtime::DataSets sets,

@@ -49,7 +49,7 @@ core::Result<core::Trace> load_trace(const std::string& file, const core::Plan& 
 core::Result<reports::ReportInput> gather(const Options& options) {
   reports::ReportInput in;
   SOAPSTONE_ASSIGN(in.graph, build_graph(options.model));
-  SOAPSTONE_ASSIGN(in.cluster, load_cluster(options.cluster));
+  SOAPSTONE_ASSIGN(in.cluster, load_cluster(options.cluster, options.strategy));
   SOAPSTONE_ASSIGN(const Costs costs, open_costs(in.cluster, options.costs));
   SOAPSTONE_ASSIGN(in.strategy, load_strategy(in.graph, in.cluster, options.strategy));
   SOAPSTONE_ASSIGN(in.plan, core::lower(in.graph, in.strategy, in.cluster, *costs.catalog,

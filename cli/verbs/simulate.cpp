@@ -30,7 +30,7 @@ core::Status simulate_step(const Invocation& invocation, const Options& options)
   SOAPSTONE_TRY(check_folder_of("--plan", options.plan));
   SOAPSTONE_TRY(check_folder_of("--trace", options.trace));
   SOAPSTONE_ASSIGN(const core::Graph graph, build_graph(options.model));
-  SOAPSTONE_ASSIGN(const core::Cluster cluster, load_cluster(options.cluster));
+  SOAPSTONE_ASSIGN(const core::Cluster cluster, load_cluster(options.cluster, options.strategy));
   SOAPSTONE_ASSIGN(const Costs costs, open_costs(cluster, options.costs));
   SOAPSTONE_ASSIGN(const core::Strategy strategy, load_strategy(graph, cluster, options.strategy));
   SOAPSTONE_ASSIGN(const core::Plan plan, core::lower(graph, strategy, cluster, *costs.catalog,
@@ -57,11 +57,13 @@ core::Status simulate_step(const Invocation& invocation, const Options& options)
   out.tflops_per_device = figures.tflops_per_device;
   out.share_of_peak = figures.share_of_peak;
   out.measured_share = measured_share(trace);
+  out.devices = simulator::utilization(trace);
   if (invocation.json) return print_json(out);
   fmt::print("{} with a batch of {} on {}: {}\n", out.model, out.batch, out.cluster, out.strategy);
   fmt::print("predicted step  {}\n", step_text(figures, trace.step_time));
   fmt::print("memory          {} at most alive on a device, {} allocated\n",
              core::human_text(fullest.live_peak), core::human_text(fullest.arena));
+  fmt::print("device time     {}\n", simulator::text(out.devices));
   fmt::print("computing time  {:.0f} % from measurements, the rest from the roofline\n",
              100 * out.measured_share);
   return {};

@@ -69,7 +69,8 @@ core::Status train_model(const Invocation& invocation, Options options) {
   SOAPSTONE_ASSIGN(options.train.optimizer, settings_of(options.optimizer));
   SOAPSTONE_ASSIGN(const core::Graph graph, build_graph(options.model));
 
-  SOAPSTONE_ASSIGN(const core::Cluster cluster, load_cluster_of_ranks(options.cluster));
+  SOAPSTONE_ASSIGN(const core::Cluster cluster,
+                   load_cluster_of_ranks(options.cluster, options.strategy));
   const int ranks = static_cast<int>(cluster.size());
   SOAPSTONE_ASSIGN(const core::Strategy strategy, load_strategy(graph, cluster, options.strategy));
   SOAPSTONE_TRY(check_folder_of("--metrics", options.train.metrics));

@@ -27,7 +27,7 @@ namespace {
 
 struct Options {
   ModelArguments model;
-  int ranks = 2;
+  int ranks = 0;
   std::int64_t random = 0;
   std::int64_t steps = 20;
   std::uint64_t seed = 1;
@@ -43,6 +43,10 @@ core::Status verify_strategies(const Invocation& invocation, Options options) {
   if (options.backend != "local" && options.backend != "mpi")
     return core::usage_error("--backend `{}`: {}", options.backend,
                              core::accepted_names(options.backend, kBackends));
+  if (options.ranks == 0) {
+    SOAPSTONE_ASSIGN(options.ranks, ranks_of_strategy(options.strategy));
+    if (options.ranks == 0) options.ranks = 2;
+  }
   if (options.backend == "mpi") {
     SOAPSTONE_ASSIGN(const bool done, run_as_ranks(invocation, options.ranks, 1));
     if (done) return {};
@@ -142,12 +146,9 @@ core::Status verify_strategies(const Invocation& invocation, Options options) {
 Action declare(CLI::App& app) {
   auto o = std::make_shared<Options>();
   o->model.dtype = core::DType::kF64;
-  app.add_option("--ranks", o->ranks, "How many devices")
-      ->check(CLI::Range(1, 64))
-      ->capture_default_str();
-  app.add_option("--strategy", o->strategy,
-                 "File, ranked.json#K, or single | data-parallel | expert; default data-parallel")
-      ->type_name("single|data-parallel|expert|FILE");
+  app.add_option("--ranks", o->ranks, "How many devices; default: 2, or what --parallel asks for")
+      ->check(CLI::Range(1, 64));
+  declare_strategy(app, o->strategy);
   app.add_option("--random", o->random, "Try this many random strategies")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();

@@ -34,6 +34,8 @@ Result<TraceDiff> diff(const Trace& predicted, const Trace& measured, std::size_
   out.difference = plan_difference(predicted, measured);
   out.step = {predicted.step_time, measured.step_time};
   out.step_relative_error = out.step.relative_error();
+  out.first_use = utilization(predicted);
+  out.second_use = utilization(measured);
 
   std::map<TaskKind, DiffRow> kinds;
   std::map<std::string, DiffRow> labels;
@@ -120,6 +122,8 @@ std::string text(const TraceDiff& d, std::size_t rows) {
                                 human_text(d.step.predicted), w.second, human_text(d.step.measured),
                                 percent(d.step));
   if (d.first == d.second) out += fmt::format("Both traces are {}.\n", name_of(d.first));
+  out += fmt::format("devices, {}: {}\ndevices, {}: {}\n", w.first, text(d.first_use), w.second,
+                     text(d.second_use));
   if (!d.same_plan)
     out += fmt::format("The traces have {}: tasks are compared by name only.\n", d.difference);
   out += "\nAll devices together, without waiting\n";

@@ -8,6 +8,7 @@
 
 #include "core/result.hpp"
 #include "core/trace.hpp"
+#include "simulator/analysis/utilization.hpp"
 
 namespace soapstone::simulator {
 
@@ -72,10 +73,11 @@ struct TraceDiff {
   std::string difference;  // of other plans: in what they differ
   TimePair step;
   double step_relative_error = 0;
-  std::vector<DiffRow> kinds;   // by kind of task, in the order of TaskKind
-  std::vector<DiffRow> labels;  // by label, the one that is further off first
-  std::vector<SpanDiff> worst;  // of the same plan: the tasks that are furthest off
-  std::int64_t unmatched = 0;   // of the same plan: tasks in one of the traces only
+  Utilization first_use, second_use;  // of the devices' time
+  std::vector<DiffRow> kinds;         // by kind of task, in the order of TaskKind
+  std::vector<DiffRow> labels;        // by label, the one that is further off first
+  std::vector<SpanDiff> worst;        // of the same plan: the tasks that are furthest off
+  std::int64_t unmatched = 0;         // of the same plan: tasks in one of the traces only
 
   friend bool operator==(const TraceDiff&, const TraceDiff&) = default;
   template <class Self, class Visit>
@@ -87,6 +89,8 @@ struct TraceDiff {
     visit("difference", self.difference);
     visit("step", self.step);
     visit("step_relative_error", self.step_relative_error);
+    visit("first_use", self.first_use);
+    visit("second_use", self.second_use);
     visit("kinds", self.kinds);
     visit("labels", self.labels);
     visit("worst", self.worst);

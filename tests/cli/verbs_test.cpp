@@ -257,6 +257,31 @@ TEST_F(Verbs, VerifyAStrategy) {
                  {"--backend `mpj`", "did you mean `mpi`?", "local"});
 }
 
+TEST_F(Verbs, TakeAHybridStrategyInItsShortForm) {
+  const std::vector<std::string> gpt{"gpt",     "--layers", "2",     "--hidden", "16",
+                                     "--heads", "2",        "--seq", "8",        "--vocab",
+                                     "32",      "--batch",  "8"};
+  const auto with = [&](std::vector<std::string> before, std::vector<std::string> after) {
+    before.insert(before.end(), gpt.begin(), gpt.end());
+    before.insert(before.end(), after.begin(), after.end());
+    return before;
+  };
+  // As many ranks as it asks for.
+  const auto json =
+      document(with({"verify"}, {"--steps", "2", "--parallel",
+                                 "dp=2,pp=2,schedule=zb-h1,micro_batch=1,zero=2,recompute=full"}),
+               "soapstone.verification/1");
+  EXPECT_EQ(json["ranks"], 4);
+  EXPECT_EQ(json["passed"], true);
+  EXPECT_THAT(good(with({"simulate"}, {"--parallel", "tp=2,sp=1"})).out, HasSubstr("predicted"));
+  expect_refusal(run(with({"simulate"}, {"--parallel", "tp=2,xp=1"})), 2,
+                 {"--parallel", "unknown key `xp`", "accepted"});
+  expect_refusal(run(with({"simulate"}, {"--parallel", "dp=3"})), 2,
+                 {"dp = 3", "batch of 8", "for example"});
+  expect_refusal(run(with({"simulate"}, {"--parallel", "dp=2", "--strategy", "single"})), 2,
+                 {"--parallel"});
+}
+
 TEST_F(Verbs, FailWhereAStrategyDiffersByMoreThanIsAccepted) {
   const Outcome outcome =
       run({"verify", "mlp", "--batch", "8", "--steps", "2", "--tolerance", "0"});

@@ -6,6 +6,7 @@
 #include "core/strategy.hpp"
 #include "simulator/analysis/accuracy.hpp"
 #include "simulator/analysis/diff.hpp"
+#include "simulator/analysis/utilization.hpp"
 #include "simulator/simulate.hpp"
 #include "tests/support/fake_costs.hpp"
 
@@ -25,6 +26,38 @@ Trace traced(Nanoseconds per_step, Nanoseconds per_message) {
   return simulate(graph, lower(graph, data_parallel(graph, both), cluster, catalog).value(),
                   cluster, costs)
       .value();
+}
+
+// Device 0 computes 4 of 10 ms, sends for 3, of which 2 beside computing, after 1 of waiting;
+// device 1 does nothing but to compute for 5.
+TEST(Utilization, AddsUpToTheWholeStep) {
+  Trace t;
+  t.step_time = 10_ms;
+  t.lanes = {{DeviceId(0), LaneKind::kCompute},
+             {DeviceId(0), LaneKind::kCommunication},
+             {DeviceId(1), LaneKind::kCompute}};
+  const auto add = [&](std::uint32_t lane, TaskKind kind, Nanoseconds start, Nanoseconds end,
+                       Nanoseconds waiting) {
+    t.spans.lane.push_back(lane);
+    t.spans.kind.push_back(kind);
+    t.spans.start.push_back(start);
+    t.spans.end.push_back(end);
+    t.spans.waiting.push_back(waiting);
+  };
+  add(0, TaskKind::kCompute, 0_ms, 3_ms, 0_ms);
+  add(0, TaskKind::kUpdate, 3_ms, 4_ms, 0_ms);
+  add(1, TaskKind::kTransfer, 1_ms, 5_ms, 1_ms);
+  add(2, TaskKind::kCompute, 5_ms, 10_ms, 0_ms);
+  // The columns that it does not look at.
+  t.spans.task.resize(4);
+  const auto devices = utilization_of_devices(t);
+  ASSERT_EQ(devices.size(), 2u);
+  EXPECT_NEAR(devices[0].use.computing, 0.4, 1e-12);
+  EXPECT_NEAR(devices[0].use.exposed_communication, 0.1, 1e-12);
+  EXPECT_NEAR(devices[0].use.idle, 0.5, 1e-12);
+  EXPECT_NEAR(devices[1].use.computing, 0.5, 1e-12);
+  EXPECT_EQ(text(utilization(t)), "computing 45 %, exposed communication 5 %, idle 50 %");
+  EXPECT_EQ(utilization(Trace{}), Utilization{});
 }
 
 TEST(Diff, OfATraceWithItselfIsNothing) {
