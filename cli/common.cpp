@@ -291,11 +291,12 @@ void declare_strategy(CLI::App& app, std::string& strategy) {
           ->type_name("single|data-parallel|expert|FILE")
           ->capture_default_str();
   app.add_option("--parallel", strategy,
-                 "A hybrid strategy: degrees dp (data), tp (tensor), pp (pipeline), cp (context), "
+                 "A hybrid strategy, for example dp=4,tp=2,pp=2: degrees dp (data), tp (tensor), "
+                 "pp (pipeline), cp (context), "
                  "ep (experts), vp (stages per pipeline rank); sp=1 (sequence between matrices), "
                  "zero=0…3, recompute=none|selective|full, micro_batch=SAMPLES, schedule=1f1b|"
                  "gpipe|interleaved-1f1b|zb-h1|zb-v")
-      ->type_name("dp=4,tp=2,pp=2,…")
+      ->type_name("DEGREES")
       ->excludes(named);
 }
 

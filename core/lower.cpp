@@ -131,6 +131,7 @@ struct Lowering::Impl {
   Held* now = nullptr;                                           // of the present micro-batch
   std::vector<CutPtr> homes;                                     // per tensor: where a weight lives
   bool recomputing = false;
+  std::vector<bool> by_rows;                 // per tensor: a table that training updates by rows
   std::vector<std::optional<Table>> tables;  // per tensor: a weight that is updated by rows
   struct Rows {
     Instance ids, rows;
@@ -143,7 +144,7 @@ struct Lowering::Impl {
   Held& held(TensorId t) { return is_weight(t) ? *weights : *now; }
   std::int32_t stage_of(std::uint32_t op) const { return segments[op]->strategy.stage; }
   std::int32_t zero_of(TensorId weight) const {
-    return tables[weight.value] || !g->tensor(weight).needs_gradient
+    return by_rows[weight.value] || !g->tensor(weight).needs_gradient
                ? 0
                : segments[g->tensor(weight).producer.op.value]->strategy.zero;
   }
@@ -1024,11 +1025,14 @@ struct Lowering::Impl {
     homes.assign(tensor_count, nullptr);
     tables.assign(tensor_count, std::nullopt);
     rows.assign(tensor_count, {});
-    for (std::uint32_t t = 0; options.training && options.by_rows && t < tensor_count; ++t)
+    by_rows.assign(tensor_count, false);
+    for (std::uint32_t t = 0; options.by_rows && t < tensor_count; ++t)
       if (const auto table = table_of(*g, TensorId(t));
           table &&
-          positions_of(*g, *table) * strategy.micro_batches <= g->tensors()[t].desc.shape[0])
-        tables[t] = table;
+          positions_of(*g, *table) * strategy.micro_batches <= g->tensors()[t].desc.shape[0]) {
+        by_rows[t] = true;
+        if (options.training) tables[t] = table;
+      }
     order = 0;
 
     // Devices get their programs in ascending order, whatever order they are used in.

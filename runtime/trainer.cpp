@@ -123,7 +123,6 @@ class Trainer {
     reader_ = std::make_unique<BatchReader>(p_.graph, p_.train, run_->micro_batch_samples(),
                                             run_->loads());
     if (p_.test != nullptr) {
-      how = {};
       how.training = false;
       SOAPSTONE_ASSIGN(const core::Plan forward,
                        core::lower(p_.graph, p_.strategy, p_.cluster, p_.catalog, how));

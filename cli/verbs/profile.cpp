@@ -231,7 +231,7 @@ Action declare(CLI::App& app) {
   declare_costs(app, o->costs);
   app.add_option("--strategy", o->strategies,
                  "Only what these strategies need; default: every cut of every operator")
-      ->type_name("single|data-parallel|expert|FILE|dp=2,…");
+      ->type_name("single|data-parallel|expert|FILE");
   app.add_option("--time", o->time, "Measure each step this long")
       ->type_name("TIME")
       ->capture_default_str();

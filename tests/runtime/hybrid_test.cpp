@@ -1,6 +1,8 @@
 // Pipelines, sharded weights, recomputation, sequence, context and expert parallelism, alone and
 // together, train to the same result as one device.
 #include <algorithm>
+#include <cstdlib>
+#include <filesystem>
 #include <random>
 #include <set>
 #include <string>
@@ -11,6 +13,7 @@
 #include "core/models/models.hpp"
 #include "kernels/catalog.hpp"
 #include "runtime/comm/local.hpp"
+#include "runtime/trainer.hpp"
 #include "runtime/verify.hpp"
 #include "search/parallelism.hpp"
 #include "tests/support/interpreter/strategies.hpp"
@@ -121,6 +124,65 @@ TEST(Hybrid, a_schedule_of_ones_own_equals_one_device) {
   const auto verdicts = verify(*communicator, graph, cluster, catalog, *data.train, all, options);
   ASSERT_TRUE(verdicts) << verdicts.error().message;
   EXPECT_LE((*verdicts)[0].worst_relative_difference, 1e-9);
+}
+
+// Evaluations share the weights of the training, in the parts in which they live.
+TEST(Hybrid, trains_evaluates_and_saves_as_one_device_does) {
+  core::Graph graph = small_model("fashion-cnn");
+  const kernels::HostCatalog catalog;
+  const DataSets data = make_synthetic_data(graph, 2, 40, 19).value();
+  std::string name = (std::filesystem::temp_directory_path() / "soapstone-hybrid-XXXXXX").string();
+  const std::filesystem::path folder = mkdtemp(name.data());
+  const auto trained = [&](int devices, const core::Strategy& strategy, const std::string& resume) {
+    TrainOptions options;
+    options.steps = 7;
+    options.seed = 4;
+    options.checkpoint = folder / "weights";
+    options.resume = resume;
+    const auto communicator = make_local_communicator(devices);
+    const core::Cluster cluster = interpreter::cluster_of(devices);
+    return train(*communicator, {graph, strategy, cluster, catalog, *data.train, data.test.get()},
+                 options);
+  };
+  const auto alone = trained(1, core::single_device(graph), "");
+  ASSERT_TRUE(alone) << alone.error().message;
+  for (const char* text : {"dp=2,zero=3,micro_batch=2", "dp=1,pp=2,schedule=zb-h1,micro_batch=2",
+                           "dp=2,zero=1,recompute=full"}) {
+    const core::Cluster cluster = interpreter::cluster_of(2);
+    const core::Strategy strategy =
+        search::hybrid(graph, cluster, search::parse_parallelism(text).value()).value();
+    const auto report = trained(2, strategy, "");
+    ASSERT_TRUE(report) << text << ": " << report.error().message;
+    EXPECT_NEAR(report->last_loss, alone->last_loss, 1e-9) << text;
+    EXPECT_EQ(report->last_evaluation->samples, 19) << text;
+    EXPECT_NEAR(report->last_evaluation->loss, alone->last_evaluation->loss, 1e-9) << text;
+    // What was saved in parts goes on whole.
+    const auto on = trained(1, core::single_device(graph), (folder / "weights").string());
+    EXPECT_TRUE(on) << text << ": " << on.error().message;
+  }
+  std::filesystem::remove_all(folder);
+}
+
+// Tables that are updated by rows stay whole.
+TEST(Hybrid, tables_and_sharded_weights_go_together) {
+  core::Graph graph =
+      core::build_model("dlrm",
+                        {.batch = 8, .dtype = core::DType::kF64, .parameters = {{"rows", 200}}})
+          .value();
+  const kernels::HostCatalog catalog;
+  const DataSets data = make_synthetic_data(graph, 2, 40, 16).value();
+  const core::Cluster cluster = interpreter::cluster_of(2);
+  TrainOptions options;
+  options.steps = 3;
+  options.optimizer.momentum = 0.9;
+  options.optimizer.table_kind = core::TableOptimizer::kSgd;
+  const auto communicator = make_local_communicator(2);
+  const core::Strategy strategy =
+      search::hybrid(graph, cluster, search::parse_parallelism("dp=2,zero=3").value()).value();
+  const auto report = train(
+      *communicator, {graph, strategy, cluster, catalog, *data.train, data.test.get()}, options);
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_TRUE(report->last_evaluation);
 }
 
 // All of them together.
