@@ -87,6 +87,45 @@ struct Held {
       : values(tensors), slots(tensors), gradients(tensors), made(tensors), own(ops) {}
 };
 
+// Every replica keeps a part of what all of them have, cut along the dimension whose parts are
+// longest. The same layout where there are no replicas.
+Layout shared_among_replicas(const Layout& copies) {
+  const auto count = static_cast<std::size_t>(copies.replicas);
+  if (count < 2 || copies.parts.empty()) return copies;
+  Layout out = copies;
+  std::size_t along = 0;
+  const auto shortest = [&](std::size_t d) {
+    std::int64_t least = INT64_MAX;
+    for (const Interval& i : copies.parts[d]) least = std::min(least, i.extent());
+    return least;
+  };
+  for (std::size_t d = 1; d < copies.parts.size(); ++d)
+    if (shortest(d) > shortest(along)) along = d;
+  out.replicas = 1;
+  out.parts[along].clear();
+  for (const Interval& whole : copies.parts[along])
+    for (std::size_t k = 0; k < count; ++k) {
+      const auto at = [&](std::size_t i) {
+        return whole.begin +
+               whole.extent() * static_cast<std::int64_t>(i) / static_cast<std::int64_t>(count);
+      };
+      out.parts[along].push_back({at(k), at(k + 1)});
+    }
+  // Shards stand row-major over the dimensions' parts.
+  std::vector<std::size_t> place(copies.parts.size(), 0);
+  for (DeviceId& device : out.devices) {
+    std::size_t from = 0;
+    for (std::size_t d = 0; d < place.size(); ++d)
+      from = from * copies.parts[d].size() + (d == along ? place[d] / count : place[d]);
+    device = copies.devices[from * count + place[along] % count];
+    for (std::size_t d = place.size(); d-- > 0;) {
+      if (++place[d] < out.parts[d].size()) break;
+      place[d] = 0;
+    }
+  }
+  return out;
+}
+
 std::uint64_t combine(std::uint64_t a, std::uint64_t b) {
   Hasher h;
   h.word(a);
@@ -735,51 +774,12 @@ struct Lowering::Impl {
     }
   }
 
-  // Part of the copies of a weight on each of the devices that have one, cut along the dimension
-  // that is longest. Unchanged where there are no copies.
-  static Layout shared_out(const Layout& copies) {
-    const auto count = static_cast<std::size_t>(copies.replicas);
-    if (count < 2 || copies.parts.empty()) return copies;
-    Layout out = copies;
-    std::size_t along = 0;
-    const auto shortest = [&](std::size_t d) {
-      std::int64_t least = INT64_MAX;
-      for (const Interval& i : copies.parts[d]) least = std::min(least, i.extent());
-      return least;
-    };
-    for (std::size_t d = 1; d < copies.parts.size(); ++d)
-      if (shortest(d) > shortest(along)) along = d;
-    out.replicas = 1;
-    out.parts[along].clear();
-    for (const Interval& whole : copies.parts[along])
-      for (std::size_t k = 0; k < count; ++k) {
-        const auto at = [&](std::size_t i) {
-          return whole.begin +
-                 whole.extent() * static_cast<std::int64_t>(i) / static_cast<std::int64_t>(count);
-        };
-        out.parts[along].push_back({at(k), at(k + 1)});
-      }
-    // Shards stand row-major over the dimensions' parts.
-    std::vector<std::size_t> place(copies.parts.size(), 0);
-    for (std::size_t s = 0; s < out.devices.size(); ++s) {
-      std::size_t from = 0;
-      for (std::size_t d = 0; d < place.size(); ++d)
-        from = from * copies.parts[d].size() + (d == along ? place[d] / count : place[d]);
-      out.devices[s] = copies.devices[from * count + place[along] % count];
-      for (std::size_t d = place.size(); d-- > 0;) {
-        if (++place[d] < out.parts[d].size()) break;
-        place[d] = 0;
-      }
-    }
-    return out;
-  }
-
   void find_homes() {
     for (std::uint32_t t = 0; t < g->tensors().size(); ++t) {
       const Tensor& tensor = g->tensors()[t];
       if (tensor.role != TensorRole::kWeight) continue;
       homes[t] = segments[tensor.producer.op.value]->read[tensor.producer.operand];
-      if (zero_of(TensorId(t)) > 0) homes[t] = make_cut(shared_out(homes[t]->layout));
+      if (zero_of(TensorId(t)) > 0) homes[t] = make_cut(shared_among_replicas(homes[t]->layout));
     }
   }
 
