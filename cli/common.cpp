@@ -260,11 +260,7 @@ core::Result<core::Cluster> load_cluster(const ClusterArguments& arguments,
           arguments.ranks, cluster.name(), cluster.size());
     return cluster;
   }
-  int ranks = arguments.ranks;
-  if (ranks == 0) {
-    SOAPSTONE_ASSIGN(ranks, ranks_of_strategy(strategy));
-    if (ranks == 0) ranks = 2;
-  }
+  SOAPSTONE_ASSIGN(const int ranks, local_ranks(arguments.ranks, strategy));
   const auto file = local_cluster_file(ranks);
   if (std::filesystem::exists(file)) return core::load_cluster(file.string());
   return core::Cluster::build(assumed_local_cluster(ranks));
@@ -282,6 +278,12 @@ core::Result<int> ranks_of_strategy(const std::string& strategy) {
   if (!is_short_form(strategy)) return 0;
   SOAPSTONE_ASSIGN(const search::Parallelism parallelism, search::parse_parallelism(strategy));
   return static_cast<int>(parallelism.ranks());
+}
+
+core::Result<int> local_ranks(int given, const std::string& strategy) {
+  if (given > 0) return given;
+  SOAPSTONE_ASSIGN(const int asked, ranks_of_strategy(strategy));
+  return asked > 0 ? asked : 2;
 }
 
 void declare_strategy(CLI::App& app, std::string& strategy) {

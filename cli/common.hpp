@@ -60,6 +60,8 @@ void declare_strategy(CLI::App& app, std::string& strategy);
 // (search/parallelism.hpp). Checked against graph and cluster. How many ranks such a text asks for;
 // 0: it leaves that open.
 core::Result<int> ranks_of_strategy(const std::string& strategy);
+// How many ranks share this machine: `given`, or if that is 0, what the strategy asks for, or 2.
+core::Result<int> local_ranks(int given, const std::string& strategy);
 core::Result<core::Strategy> load_strategy(const core::Graph& graph, const core::Cluster& cluster,
                                            const std::string& strategy);
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <memory>
 
@@ -72,13 +71,7 @@ class Prompts final : public DataSource {
 
   void fill(const core::SourceSpec& source, std::span<const std::int64_t> samples,
             const core::Box& box, void* out) const override {
-    if (source.name == "zeros") {
-      // All bits 0 are the number 0 in every format.
-      std::memset(
-          out, 0,
-          static_cast<std::size_t>((core::size_of(source.desc.dtype) * core::elements(box)).value));
-      return;
-    }
+    if (source.name == "zeros") return fill_zeros(source, box, out);
     auto* to = static_cast<std::int32_t*>(out);
     for (std::int64_t i = box[0].begin; i < box[0].end; ++i)
       for (std::int64_t s = box[1].begin; s < box[1].end; ++s) {

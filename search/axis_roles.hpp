@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <span>
 
 #include "core/op_definition.hpp"
 #include "core/strategy.hpp"
@@ -66,11 +67,14 @@ inline int table_axis(const core::OpDefinition& def) {
   });
 }
 
-// The largest divisor of `wanted` that the axis allows.
-inline std::int32_t degree_within(const core::Axis& axis, std::int32_t wanted) {
-  for (std::int32_t d = wanted; d > 1; --d)
-    if (wanted % d == 0 && d <= core::largest_degree(axis)) return d;
-  return 1;
-}
+// A dimension of the grid of devices, and the axis that it splits; -1: none, equal copies.
+struct GridDim {
+  std::int32_t size = 1;
+  int axis = -1;
+};
+
+// `devices` stand row-major over the grid. What an axis does not allow becomes copies.
+core::OpStrategy cut(const core::OpDefinition& def, std::span<const GridDim> grid,
+                     std::span<const core::DeviceId> devices);
 
 }  // namespace soapstone::search

@@ -1,6 +1,7 @@
 #include "search/expert.hpp"
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 
 #include "core/derive.hpp"
@@ -9,32 +10,6 @@
 namespace soapstone::search {
 
 using namespace core;
-
-namespace {
-
-// `groups` × `width` devices; samples over the groups, `axis` (or copies) inside one.
-OpStrategy cut(const OpDefinition& def, std::int32_t groups, std::int32_t width, int axis,
-               const std::vector<DeviceId>& devices) {
-  OpStrategy s;
-  s.degrees.assign(def.axes.size(), 1);
-  const int sample = sample_axis(def);
-  const std::int32_t samples = sample < 0 ? 1 : degree_within(def.axes[sample], groups);
-  const std::int32_t inside = axis < 0 ? 1 : degree_within(def.axes[axis], width);
-  if (sample >= 0) s.degrees[sample] = samples;
-  if (axis >= 0) s.degrees[axis] *= inside;
-  const std::int32_t group_copies = groups / samples, copies = width / inside;
-  s.replicas = group_copies * copies;
-  const std::size_t n = static_cast<std::size_t>(groups) * static_cast<std::size_t>(width);
-  for (std::size_t i = 0; i < n; ++i) {
-    const auto c = coordinates(s, i);
-    const std::int32_t group = (sample < 0 ? 0 : c[sample]) * group_copies + c.back() / copies;
-    const std::int32_t place = (axis < 0 ? 0 : c[axis]) * copies + c.back() % copies;
-    s.devices.push_back(devices[static_cast<std::size_t>(group * width + place)]);
-  }
-  return s;
-}
-
-}  // namespace
 
 Strategy expert(const Graph& graph, const Cluster& cluster) {
   std::vector<DeviceId> devices(cluster.size());
@@ -84,7 +59,8 @@ Strategy expert(const Graph& graph, const Cluster& cluster) {
       axis = incoming;
     }
     if (axis < 0 && !heads) continue;  // data parallel
-    strategy.ops[op] = cut(def, groups, width, axis, devices);
+    strategy.ops[op] =
+        cut(def, std::array{GridDim{groups, sample_axis(def)}, GridDim{width, axis}}, devices);
     if (axis < 0 || strategy.ops[op].degrees[axis] < 2) continue;
     for (std::size_t k = 0; k < def.operands.size(); ++k) {
       if (def.operands[k].role != OperandRole::kOutput) continue;

@@ -43,10 +43,7 @@ core::Status verify_strategies(const Invocation& invocation, Options options) {
   if (options.backend != "local" && options.backend != "mpi")
     return core::usage_error("--backend `{}`: {}", options.backend,
                              core::accepted_names(options.backend, kBackends));
-  if (options.ranks == 0) {
-    SOAPSTONE_ASSIGN(options.ranks, ranks_of_strategy(options.strategy));
-    if (options.ranks == 0) options.ranks = 2;
-  }
+  SOAPSTONE_ASSIGN(options.ranks, local_ranks(options.ranks, options.strategy));
   if (options.backend == "mpi") {
     SOAPSTONE_ASSIGN(const bool done, run_as_ranks(invocation, options.ranks, 1));
     if (done) return {};

@@ -3,9 +3,13 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string>
+
+#include <fmt/core.h>
 
 #include "kernels/detail/recurrent.hpp"
 #include "kernels/detail/space.hpp"
+#include "kernels/onednn/onednn.hpp"
 
 namespace soapstone::kernels::onednn {
 
@@ -25,6 +29,27 @@ void copy_states_before(const char* label, const detail::StatesBefore<T>& before
                                 for (std::int64_t row = begin; row < end; ++row)
                                   std::copy_n(before.row(row), hidden, to + row * hidden);
                               });
+}
+
+// Of a set of operations with `each(visit)`, which visits every one with its name: why one of them
+// is missing; and all of them compiled, with the most scratch that one takes.
+template <class Operations>
+std::string first_why_not(Operations&& operations) {
+  std::string reason;
+  operations.each([&](const char* what, const Operation& operation) {
+    if (reason.empty() && !operation.why_not().empty())
+      reason = fmt::format("{}: {}", what, operation.why_not());
+  });
+  return reason;
+}
+template <class Operations>
+core::Bytes compile_all(Operations& operations) {
+  core::Bytes scratch;
+  operations.each([&](const char*, Operation& operation) {
+    operation.compile();
+    scratch = std::max(scratch, operation.scratch());
+  });
+  return scratch;
 }
 
 }  // namespace soapstone::kernels::onednn

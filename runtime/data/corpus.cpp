@@ -51,13 +51,7 @@ class Corpus final : public DataSource {
 
   void fill(const core::SourceSpec& source, std::span<const std::int64_t> samples,
             const core::Box& box, void* out) const override {
-    if (source.name == "zeros") {
-      // All bits 0 are the number 0 in every format.
-      std::memset(
-          out, 0,
-          static_cast<std::size_t>((core::size_of(source.desc.dtype) * core::elements(box)).value));
-      return;
-    }
+    if (source.name == "zeros") return fill_zeros(source, box, out);
     auto* to = static_cast<std::int32_t*>(out);
     for (std::int64_t i = box[0].begin; i < box[0].end; ++i) {
       const std::int64_t first = samples[static_cast<std::size_t>(i)] * length_;
@@ -169,6 +163,13 @@ core::Result<DataSets> make_corpus(std::string name, const core::Graph& graph,
   sets.train = std::move(training);
   sets.test = std::move(testing);
   return sets;
+}
+
+void fill_zeros(const core::SourceSpec& source, const core::Box& box, void* out) {
+  // All bits 0 are the number 0 in every format.
+  std::memset(
+      out, 0,
+      static_cast<std::size_t>((core::size_of(source.desc.dtype) * core::elements(box)).value));
 }
 
 }  // namespace soapstone::runtime

@@ -27,4 +27,7 @@ double unigram_entropy(std::span<const std::int32_t> training, std::span<const s
 // `tokens` at the end of a row of `length`, Vocabulary::kEnd before them.
 std::vector<std::int32_t> at_the_end(std::span<const std::int32_t> tokens, std::int64_t length);
 
+// The first states of recurrent layers, source `zeros` of the zoo's models: `box` of it.
+void fill_zeros(const core::SourceSpec& source, const core::Box& box, void* out);
+
 }  // namespace soapstone::runtime

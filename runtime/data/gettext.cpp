@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <cstring>
 #include <memory>
 #include <set>
 
@@ -77,13 +76,7 @@ class Translations final : public DataSource {
 
   void fill(const core::SourceSpec& source, std::span<const std::int64_t> samples,
             const core::Box& box, void* out) const override {
-    if (source.name == "zeros") {
-      // All bits 0 are the number 0 in every format.
-      std::memset(
-          out, 0,
-          static_cast<std::size_t>((core::size_of(source.desc.dtype) * core::elements(box)).value));
-      return;
-    }
+    if (source.name == "zeros") return fill_zeros(source, box, out);
     const Rows& rows = *rows_of(source.name);
     auto* to = static_cast<std::int32_t*>(out);
     for (std::int64_t i = box[0].begin; i < box[0].end; ++i) {

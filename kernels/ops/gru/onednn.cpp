@@ -65,14 +65,6 @@ struct Operations {
     visit("backward of w_hh of r and z", of_w_hh_rz);
     visit("backward of w_hh of n", of_w_hh_n);
   }
-  std::string why_not() {
-    std::string reason;
-    each([&](const char* what, const Operation& operation) {
-      if (reason.empty() && !operation.why_not().empty())
-        reason = fmt::format("{}: {}", what, operation.why_not());
-    });
-    return reason;
-  }
 };
 
 template <class T>
@@ -80,10 +72,7 @@ class OneDnnProducts {
  public:
   explicit OneDnnProducts(const GruSizes& size)
       : size_(size), operations_(size, detail::kDTypeOf<T>) {
-    operations_.each([&](const char*, Operation& operation) {
-      operation.compile();
-      scratch_ = std::max(scratch_, operation.scratch());
-    });
+    scratch_ = onednn::compile_all(operations_);
   }
 
   core::Bytes workspace() const { return copies() + scratch_; }
@@ -155,7 +144,7 @@ class OneDnnProducts {
 
 std::string gru_onednn_why_not(const core::LocalProblem& problem) {
   if (std::string refusal = onednn::common_refusal(problem); !refusal.empty()) return refusal;
-  return Operations(GruSizes(problem), problem.dtype()).why_not();
+  return onednn::first_why_not(Operations(GruSizes(problem), problem.dtype()));
 }
 
 std::unique_ptr<PreparedKernel> gru_onednn(const core::LocalProblem& problem) {

@@ -51,14 +51,6 @@ struct Operations {
     visit("backward of w_ih", of_w_ih);
     visit("backward of w_hh", of_w_hh);
   }
-  std::string why_not() {
-    std::string reason;
-    each([&](const char* what, const Operation& operation) {
-      if (reason.empty() && !operation.why_not().empty())
-        reason = fmt::format("{}: {}", what, operation.why_not());
-    });
-    return reason;
-  }
 };
 
 template <class T>
@@ -66,10 +58,7 @@ class OneDnnProducts {
  public:
   explicit OneDnnProducts(const LstmSizes& size)
       : size_(size), operations_(size, detail::kDTypeOf<T>) {
-    operations_.each([&](const char*, Operation& operation) {
-      operation.compile();
-      scratch_ = std::max(scratch_, operation.scratch());
-    });
+    scratch_ = onednn::compile_all(operations_);
   }
 
   core::Bytes workspace() const { return copies() + scratch_; }
@@ -139,7 +128,7 @@ class OneDnnProducts {
 
 std::string lstm_onednn_why_not(const core::LocalProblem& problem) {
   if (std::string refusal = onednn::common_refusal(problem); !refusal.empty()) return refusal;
-  return Operations(LstmSizes(problem), problem.dtype()).why_not();
+  return onednn::first_why_not(Operations(LstmSizes(problem), problem.dtype()));
 }
 
 std::unique_ptr<PreparedKernel> lstm_onednn(const core::LocalProblem& problem) {
