@@ -1059,12 +1059,10 @@ struct Lowering::Impl {
     run_pipeline();
     if (options.training) update_weights();
 
-    std::vector<int> lanes;
     for (auto& s : states) {
       if (s.workspace.value > 0)
         s.program.buffers.push_back(
             {BufferKind::kWorkspace, kNoIndex, DType::kF32, {}, s.workspace, Bytes(-1)});
-      lanes.push_back(cluster.kind(s.program.members[0]).lanes);
       plan.classes.push_back(std::move(s.program));
     }
     // Numbered as this plan uses them, whatever was lowered before.
@@ -1077,7 +1075,7 @@ struct Lowering::Impl {
       }
       shard.candidate = number;
     }
-    if (options.place_memory) place_buffers(plan, lanes);
+    if (options.place_memory) place_buffers(plan);
     return std::move(plan);
   }
 };

@@ -191,67 +191,64 @@ std::string task_label(const Graph& graph, const Plan& plan, const DeviceClass& 
       return tensor_name() + " norm of rows";
     case TaskKind::kUpdateRows:
       return tensor_name() + " update of rows";
+    case TaskKind::kHostCopy: {
+      const bool leaves = program.buffers[program.uses_of(t)[1].buffer].memory == Memory::kHost;
+      const std::string what =
+          t.tensor != kNoIndex ? tensor_name() : graph.ops()[t.op].name + " internal";
+      return what + (leaves ? " to host" : " from host");
+    }
   }
   SOAPSTONE_ASSERT(false, "task kind of {}", program.members[0].value);
 }
 
 namespace {
 
-// For every task the number of tasks of each lane that happen before it.
-struct HappensBefore {
-  std::vector<std::array<std::uint32_t, 2>> clock;  // exclusive of the task itself
-  std::vector<int> lane;
-  std::vector<std::uint32_t> place;  // in its lane, from 1
+// When tasks certainly run. The n-th computing task starts at 2n - 1 and ends at 2n; what runs
+// beside starts after the last computing task that it waits for, and has ended before the first
+// that waits for it.
+struct Certain {
+  std::vector<std::int64_t> start, end;
 
-  HappensBefore(const DeviceClass& p, int lanes) {
-    std::array<std::uint32_t, 2> count{};
-    std::array<std::uint32_t, 2> last{kNoIndex, kNoIndex};
-    for (std::uint32_t i = 0; i < p.tasks.size(); ++i) {
-      const int l = lanes > 1 && p.tasks[i].kind == TaskKind::kTransfer ? 1 : 0;
-      std::array<std::uint32_t, 2> c{};
-      const auto after = [&](std::uint32_t other) {
-        for (int k = 0; k < 2; ++k) c[k] = std::max(c[k], clock[other][k]);
-        c[lane[other]] = std::max(c[lane[other]], place[other]);
-      };
-      if (last[l] != kNoIndex) after(last[l]);
-      for (const auto d : p.dependencies_of(p.tasks[i])) after(d);
-      clock.push_back(c);
-      lane.push_back(l);
-      place.push_back(++count[l]);
-      last[l] = i;
+  explicit Certain(const DeviceClass& p) : start(p.tasks.size(), 0), end(p.tasks.size(), kNever) {
+    std::int64_t now = 0;
+    for (std::size_t i = 0; i < p.tasks.size(); ++i) {
+      if (!runs_beside(p.tasks[i].kind)) {
+        start[i] = ++now;
+        end[i] = ++now;
+        continue;
+      }
+      for (const auto d : p.dependencies_of(p.tasks[i]))
+        start[i] = std::max(start[i], runs_beside(p.tasks[d].kind) ? start[d] : end[d]);
     }
+    for (std::size_t i = p.tasks.size(); i-- > 0;)
+      for (const auto d : p.dependencies_of(p.tasks[i]))
+        if (runs_beside(p.tasks[d].kind))
+          end[d] = std::min(end[d], runs_beside(p.tasks[i].kind) ? end[i] : start[i]);
   }
+
+  static constexpr std::int64_t kNever = INT64_MAX;
 };
 
 struct Lifetime {
   bool always = false;
-  bool unused = true;
-  std::uint32_t first = 0;
-  std::array<std::uint32_t, 2> last{};  // per lane, place of the last use
+  std::int64_t start = INT64_MAX, end = 0;  // never used: as long as nothing
 };
 
-void place_buffers(DeviceClass& p, int lanes) {
-  const HappensBefore before(p, lanes);
+void place_buffers(DeviceClass& p) {
+  const Certain times(p);
   std::vector<Lifetime> life(p.buffers.size());
-  for (std::size_t b = 0; b < p.buffers.size(); ++b) {
-    const BufferKind k = p.buffers[b].kind;
-    life[b].always = lives_always(k);
-  }
+  for (std::size_t b = 0; b < p.buffers.size(); ++b)
+    life[b].always = lives_always(p.buffers[b].kind);
   for (std::uint32_t i = 0; i < p.tasks.size(); ++i)
     for (const BufferUse& use : p.uses_of(p.tasks[i])) {
       if (use.buffer == kNoIndex) continue;
-      Lifetime& l = life[use.buffer];
-      if (l.unused) l.first = i, l.unused = false;
-      auto& last = l.last[before.lane[i]];
-      last = std::max(last, before.place[i]);
+      const std::uint32_t whole = p.buffers[use.buffer].inside;
+      Lifetime& l = life[whole == kNoIndex ? use.buffer : whole];
+      l.start = std::min(l.start, times.start[i]);
+      l.end = std::max(l.end, times.end[i]);
     }
-  const auto ends_before = [&](const Lifetime& a, const Lifetime& b) {
-    return a.last[0] <= before.clock[b.first][0] && a.last[1] <= before.clock[b.first][1];
-  };
-  const auto disjoint = [&](const Lifetime& a, const Lifetime& b) {
-    if (a.always || b.always) return false;
-    if (a.unused || b.unused) return true;
-    return ends_before(a, b) || ends_before(b, a);
+  const auto disjoint = [](const Lifetime& a, const Lifetime& b) {
+    return !a.always && !b.always && (a.end <= b.start || b.end <= a.start);
   };
   // Largest first, each at the lowest offset that is free of those it lives beside.
   std::vector<std::uint32_t> order(p.buffers.size());
@@ -260,14 +257,15 @@ void place_buffers(DeviceClass& p, int lanes) {
     if (life[a].always != life[b].always) return life[a].always;
     return p.buffers[a].size > p.buffers[b].size;
   });
-  std::int64_t arena = 0;
+  std::int64_t arena[] = {0, 0};  // per memory
   std::vector<std::uint32_t> placed;
   std::vector<std::pair<std::int64_t, std::int64_t>> taken;
   for (const auto b : order) {
+    if (p.buffers[b].inside != kNoIndex) continue;
     const std::int64_t size = aligned(p.buffers[b].size.value);
     taken.clear();
     for (const auto other : placed)
-      if (!disjoint(life[b], life[other]))
+      if (p.buffers[b].memory == p.buffers[other].memory && !disjoint(life[b], life[other]))
         taken.emplace_back(p.buffers[other].offset.value,
                            p.buffers[other].offset.value + aligned(p.buffers[other].size.value));
     std::sort(taken.begin(), taken.end());
@@ -277,17 +275,20 @@ void place_buffers(DeviceClass& p, int lanes) {
       offset = std::max(offset, end);
     }
     p.buffers[b].offset = Bytes(offset);
-    arena = std::max(arena, offset + size);
+    auto& end = arena[static_cast<std::size_t>(p.buffers[b].memory)];
+    end = std::max(end, offset + size);
     placed.push_back(b);
   }
-  p.arena = Bytes(arena);
+  for (Buffer& b : p.buffers)
+    if (b.inside != kNoIndex) b.offset = p.buffers[b.inside].offset + b.at;
+  p.arena = Bytes(arena[0]);
+  p.host_arena = Bytes(arena[1]);
 }
 
 }  // namespace
 
-void place_buffers(Plan& plan, std::span<const int> lanes_of_class) {
-  for (std::size_t c = 0; c < plan.classes.size(); ++c)
-    place_buffers(plan.classes[c], lanes_of_class[c]);
+void place_buffers(Plan& plan) {
+  for (DeviceClass& program : plan.classes) place_buffers(program);
 }
 
 namespace {
@@ -347,6 +348,8 @@ std::pair<std::size_t, std::size_t> use_counts(const Graph& graph, const Plan& p
       const std::size_t states = is_table ? plan.table_states : plan.optimizer_states;
       return {2 + states, 3 + states};
     }
+    case TaskKind::kHostCopy:
+      return {2, 2};
     case TaskKind::kNormRows:
       return {2 * plan.micro_batches + 1, 2 * plan.micro_batches + 1};
     case TaskKind::kUpdateRows:
@@ -408,9 +411,15 @@ Status check(const Graph& graph, const Plan& plan) {
       if (!buffer.box.empty() && buffer.size != size_of(buffer.dtype) * elements(buffer.box))
         return bad_buffer(fmt::format("{} bytes for {} elements of {}", buffer.size.value,
                                       elements(buffer.box), name_of(buffer.dtype)));
-      if (p.arena.value >= 0 && (buffer.offset.value < 0 || buffer.offset + buffer.size > p.arena))
+      if (buffer.inside != kNoIndex &&
+          (buffer.inside >= b || p.buffers[buffer.inside].inside != kNoIndex ||
+           p.buffers[buffer.inside].memory != buffer.memory || buffer.at.value < 0 ||
+           buffer.at + buffer.size > p.buffers[buffer.inside].size))
+        return bad_buffer(fmt::format("is no part of buffer {}", buffer.inside));
+      const Bytes arena = buffer.memory == Memory::kHost ? p.host_arena : p.arena;
+      if (p.arena.value >= 0 && (buffer.offset.value < 0 || buffer.offset + buffer.size > arena))
         return bad_buffer(fmt::format("bytes {} to {} of an arena of {}", buffer.offset.value,
-                                      (buffer.offset + buffer.size).value, p.arena.value));
+                                      (buffer.offset + buffer.size).value, arena.value));
       written[b] = is_kept;
     }
     for (std::uint32_t i = 0; i < p.tasks.size(); ++i) {
@@ -454,8 +463,11 @@ Status check(const Graph& graph, const Plan& plan) {
         if (use.access != UseAccess::kWrite && !written[use.buffer])
           return bad(i, fmt::format("reads buffer {} before it is written", use.buffer));
       }
-      for (const BufferUse& use : p.uses_of(t))
-        if (use.buffer != kNoIndex && use.access != UseAccess::kRead) written[use.buffer] = true;
+      for (const BufferUse& use : p.uses_of(t)) {
+        if (use.buffer == kNoIndex || use.access == UseAccess::kRead) continue;
+        written[use.buffer] = true;
+        if (p.buffers[use.buffer].inside != kNoIndex) written[p.buffers[use.buffer].inside] = true;
+      }
       if (t.kind == TaskKind::kCompute || t.kind == TaskKind::kTransfer || is_of_rows) {
         if (std::uint64_t{t.row} + p.members.size() > plan.member_table.size())
           return bad(i, "member table row is out of range");

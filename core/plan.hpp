@@ -52,6 +52,13 @@ constexpr bool lives_always(BufferKind k) {
          k == BufferKind::kWorkspace || k == BufferKind::kScalar;
 }
 
+// Where a buffer lies. Each memory of a device has an arena of its own.
+enum class Memory : std::uint8_t {
+  kDevice,  // where kernels read and write
+  kHost,    // what the device's tasks have no use for until it is copied back
+};
+SOAPSTONE_ENUM_NAMES(Memory, {Memory::kDevice, "device"}, {Memory::kHost, "host"})
+
 // One block of memory on every member of a class. Densely packed: the extents
 // of `box` in the physical order of its tensor.
 struct Buffer {
@@ -60,7 +67,11 @@ struct Buffer {
   DType dtype = DType::kF32;
   Box box;  // of the class's first member, in the tensor's index space
   Bytes size;
-  Bytes offset = Bytes(-1);  // in the device's arena; -1: not placed yet
+  Bytes offset = Bytes(-1);  // in the arena of its memory; -1: not placed yet
+  Memory memory = Memory::kDevice;
+  // A part of another buffer, which some tasks use whole: of a bucket of gradients.
+  std::uint32_t inside = kNoIndex;
+  Bytes at = Bytes(0);  // from the start of that buffer
 
   friend bool operator==(const Buffer&, const Buffer&) = default;
   template <class Self, class Visit>
@@ -71,6 +82,9 @@ struct Buffer {
     visit("box", self.box);
     visit("size", self.size);
     visit("offset", self.offset);
+    visit("memory", self.memory, kOptional);
+    visit("inside", self.inside, kOptional);
+    visit("at", self.at, kOptional);
   }
 };
 
@@ -83,11 +97,13 @@ enum class TaskKind : std::uint8_t {
   kUpdate,      // optimizer: weight, state from gradient (and the global norm, if read)
   kNormRows,    // scalar += Σ of squares of a table's gradient, given as rows
   kUpdateRows,  // optimizer: the rows of a table that a gradient given as rows meets
+  kHostCopy,    // between the memories of a device
 };
 SOAPSTONE_ENUM_NAMES(TaskKind, {TaskKind::kLoad, "load"}, {TaskKind::kCompute, "compute"},
                      {TaskKind::kTransfer, "transfer"}, {TaskKind::kAccumulate, "accumulate"},
                      {TaskKind::kNorm, "norm"}, {TaskKind::kUpdate, "update"},
-                     {TaskKind::kNormRows, "norm-rows"}, {TaskKind::kUpdateRows, "update-rows"})
+                     {TaskKind::kNormRows, "norm-rows"}, {TaskKind::kUpdateRows, "update-rows"},
+                     {TaskKind::kHostCopy, "host-copy"})
 
 enum class UseAccess : std::uint8_t { kRead, kWrite, kReadWrite };
 SOAPSTONE_ENUM_NAMES(UseAccess, {UseAccess::kRead, "read"}, {UseAccess::kWrite, "write"},
@@ -116,7 +132,8 @@ struct BufferUse {
 //   norm-rows    [ids and rows of every micro-batch…, scalar (read-write)]
 //   update-rows  [weight (read-write), state… (read-write), ids and rows of every micro-batch…,
 //                scalar if clipping]
-// The last two name the operator, the step whose gradient comes as rows (RowGradient) and its
+//   host-copy    [source, destination], one of them in the host's memory
+// Tasks of rows name the operator, the step whose gradient comes as rows (RowGradient) and its
 // shard; ids and rows are what that step reads, whole along the axes that it sums over.
 struct Task {
   TaskKind kind = TaskKind::kCompute;
@@ -155,14 +172,22 @@ constexpr bool moves_gradient(const Task& t) {
   return t.phase != Phase::kForward && t.phase != Phase::kRecompute;
 }
 
-// The program of devices that do the same.
+// Whether a task runs beside computing: it moves data.
+constexpr bool runs_beside(TaskKind k) {
+  return k == TaskKind::kTransfer || k == TaskKind::kHostCopy;
+}
+
+// The program of devices that do the same. A device computes in the order of its tasks. What moves
+// data starts as soon as the tasks that it depends on are done, as many at once as there are; a
+// transfer that must not start too early depends on a task for that alone.
 struct DeviceClass {
   std::vector<DeviceId> members;
   std::vector<Buffer> buffers;
   std::vector<Task> tasks;  // ascending order
   std::vector<BufferUse> uses;
   std::vector<std::uint32_t> dependencies;
-  Bytes arena = Bytes(-1);  // of one member; -1: buffers are not placed yet
+  Bytes arena = Bytes(-1);      // of one member; -1: buffers are not placed yet
+  Bytes host_arena = Bytes(0);  // likewise in its host's memory
 
   std::span<const BufferUse> uses_of(const Task& t) const {
     return std::span(uses).subspan(t.first_use, t.use_count);
@@ -179,6 +204,7 @@ struct DeviceClass {
     visit("uses", self.uses);
     visit("dependencies", self.dependencies);
     visit("arena", self.arena);
+    visit("host_arena", self.host_arena, kOptional);
   }
 };
 
@@ -274,7 +300,7 @@ Bytes bytes_sent(const Transfer& transfer, std::uint32_t member);
 
 struct Plan {
   static constexpr std::string_view kFormat = "soapstone.plan";
-  static constexpr int kVersion = 2;
+  static constexpr int kVersion = 3;
   std::string graph;  // name
   std::uint64_t graph_hash = 0;
   std::uint64_t strategy_hash = 0;
@@ -344,8 +370,8 @@ std::string task_label(const Graph& graph, const Plan& plan, const DeviceClass& 
 
 // Gives every buffer its offset. Two buffers share bytes only if all uses of
 // one happen before the first use of the other by dependencies or by the order
-// of their lane (computing; transfers too where `lanes` is 1), never by time.
-void place_buffers(Plan& plan, std::span<const int> lanes_of_class);
+// of computing, never by time.
+void place_buffers(Plan& plan);
 
 // Errors if the plan breaks a rule of the format: an index out of range, a
 // dependency that is not earlier, a transfer whose parts differ in order or

@@ -190,8 +190,8 @@ Strategy data_parallel(const Graph& graph, std::span<const DeviceId> devices) {
 std::string hex(std::uint64_t hash) { return fmt::format("{:016x}", hash); }
 
 StrategyDocument to_document(const Graph& graph, const Strategy& strategy) {
-  StrategyDocument doc{graph.name(), hex(graph.hash()), strategy.micro_batches,
-                       {},           strategy.schedule, strategy.schedule_lines};
+  StrategyDocument doc{graph.name(),      hex(graph.hash()),       strategy.micro_batches, {},
+                       strategy.schedule, strategy.schedule_lines, strategy.bucket};
   for (std::size_t i = 0; i < strategy.ops.size(); ++i) {
     const OpNode& node = graph.ops()[i];
     const OpStrategy& s = strategy.ops[i];
@@ -201,7 +201,11 @@ StrategyDocument to_document(const Graph& graph, const Strategy& strategy) {
     out.replicas = s.replicas;
     out.stage = s.stage;
     out.zero = s.zero;
+    out.zero_over = s.zero_over;
+    out.server = s.server;
     out.recompute = s.recompute;
+    out.offload = s.offload;
+    out.ring = s.ring;
     for (const DeviceId d : s.devices) out.devices.push_back(static_cast<std::int32_t>(d.value));
   }
   return doc;
@@ -217,6 +221,7 @@ Result<Strategy> from_document(const Graph& graph, const StrategyDocument& doc) 
   strategy.micro_batches = doc.micro_batches;
   strategy.schedule = doc.schedule;
   strategy.schedule_lines = doc.schedule_lines;
+  strategy.bucket = doc.bucket;
   std::vector<std::string_view> names;
   for (const auto& node : graph.ops()) names.push_back(node.name);
   for (const auto& [name, op] : doc.ops) {
@@ -239,7 +244,11 @@ Result<Strategy> from_document(const Graph& graph, const StrategyDocument& doc) 
     s.replicas = op.replicas;
     s.stage = op.stage;
     s.zero = op.zero;
+    s.zero_over = op.zero_over;
+    s.server = op.server;
     s.recompute = op.recompute;
+    s.offload = op.offload;
+    s.ring = op.ring;
     s.devices.clear();
     for (const auto d : op.devices) {
       if (d < 0) return usage_error("{}: device {}: must be at least 0", name, d);
@@ -325,7 +334,11 @@ std::string summary(const Graph& graph, const Strategy& strategy) {
         text += fmt::format("{}={} ", node.definition.axes[a].name, s.degrees[a]);
     if (s.replicas > 1) text += fmt::format("replicas={} ", s.replicas);
     if (s.zero > 0) text += fmt::format("zero={} ", s.zero);
+    if (s.zero_over > 0) text += fmt::format("zero_over={} ", s.zero_over);
+    if (s.server) text += "with a server ";
     if (s.recompute) text += "recomputed ";
+    if (s.offload != Offload::kNone) text += fmt::format("offload={} ", name_of(s.offload));
+    if (s.ring) text += "in a ring ";
     if (s.stage > 0) text += fmt::format("stage {} ", s.stage);
     text += "on " + device_text(s.devices);
     if (text != previous) {

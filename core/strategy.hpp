@@ -12,6 +12,12 @@
 
 namespace soapstone::core {
 
+// What of an operator waits in the host's memory while the device has no use for it
+// (arXiv 1602.08124, 2101.06840).
+enum class Offload : std::uint8_t { kNone, kActivations, kOptimizer, kBoth };
+SOAPSTONE_ENUM_NAMES(Offload, {Offload::kNone, "none"}, {Offload::kActivations, "activations"},
+                     {Offload::kOptimizer, "optimizer"}, {Offload::kBoth, "both"})
+
 // How one operator is cut. Device number = product of degrees × replicas;
 // devices are distinct and stand row-major over the axes as declared, replicas
 // innermost. Replicas compute equal copies; gradients are never summed over them.
@@ -23,9 +29,19 @@ struct OpStrategy {
   // What the copies of its weights keep in parts only (ZeRO, arXiv 1910.02054): 0 nothing, 1 the
   // optimizer's state, 2 gradients too, 3 weights too, which are gathered before every use.
   std::int32_t zero = 0;
+  // Over how many neighbouring copies the parts are spread; every such group has all of them
+  // (hybrid sharding, arXiv 2304.11277). 0: over all copies.
+  std::int32_t zero_over = 0;
+  // One of the copies of its weights is the server of the others: gradients are pushed to it, and
+  // what it makes of them is pulled in the next step (Li et al. 2014).
+  bool server = false;
   // What it computes is given up after the forward pass and computed again when the backward pass
   // asks for it (arXiv 1604.06174).
   bool recompute = false;
+  Offload offload = Offload::kNone;
+  // Attention whose keys and values go around the parts of the sequence instead of being gathered
+  // (arXiv 2310.01889).
+  bool ring = false;
 
   friend bool operator==(const OpStrategy&, const OpStrategy&) = default;
   template <class Self, class Visit>
@@ -35,7 +51,11 @@ struct OpStrategy {
     visit("devices", self.devices);
     visit("stage", self.stage);
     visit("zero", self.zero);
+    visit("zero_over", self.zero_over);
+    visit("server", self.server);
     visit("recompute", self.recompute);
+    visit("offload", self.offload);
+    visit("ring", self.ring);
   }
 };
 
@@ -45,6 +65,9 @@ struct Strategy {
   std::int32_t micro_batches = 1;  // equal parts of the batch whose gradients are accumulated
   ScheduleKind schedule = ScheduleKind::k1F1B;
   std::vector<std::string> schedule_lines;  // a schedule of one's own (parse_schedule); or none
+  // Gradients of weights that are summed over the same devices are sent together, this much at
+  // least (but for the last ones): buckets (arXiv 2006.15704). 0: each by itself.
+  Bytes bucket = Bytes(0);
 
   friend bool operator==(const Strategy&, const Strategy&) = default;
   template <class Self, class Visit>
@@ -53,6 +76,7 @@ struct Strategy {
     visit("micro_batches", self.micro_batches);
     visit("schedule", self.schedule);
     visit("schedule_lines", self.schedule_lines);
+    visit("bucket", self.bucket);
   }
 };
 
@@ -93,7 +117,11 @@ struct OpStrategyDocument {
   std::vector<std::int32_t> devices;
   std::int32_t stage = 0;
   std::int32_t zero = 0;
+  std::int32_t zero_over = 0;
+  bool server = false;
   bool recompute = false;
+  Offload offload = Offload::kNone;
+  bool ring = false;
 
   friend bool operator==(const OpStrategyDocument&, const OpStrategyDocument&) = default;
   template <class Self, class Visit>
@@ -103,7 +131,11 @@ struct OpStrategyDocument {
     visit("devices", self.devices);
     visit("stage", self.stage, kOptional);
     visit("zero", self.zero, kOptional);
+    visit("zero_over", self.zero_over, kOptional);
+    visit("server", self.server, kOptional);
     visit("recompute", self.recompute, kOptional);
+    visit("offload", self.offload, kOptional);
+    visit("ring", self.ring, kOptional);
   }
 };
 struct StrategyDocument {
@@ -115,6 +147,7 @@ struct StrategyDocument {
   std::map<std::string, OpStrategyDocument> ops;
   ScheduleKind schedule = ScheduleKind::k1F1B;
   std::vector<std::string> schedule_lines = {};
+  Bytes bucket = Bytes(0);
 
   friend bool operator==(const StrategyDocument&, const StrategyDocument&) = default;
   template <class Self, class Visit>
@@ -124,6 +157,7 @@ struct StrategyDocument {
     visit("micro_batches", self.micro_batches, kOptional);
     visit("schedule", self.schedule, kOptional);
     visit("schedule_lines", self.schedule_lines, kOptional);
+    visit("bucket", self.bucket, kOptional);
     visit("ops", self.ops);
   }
 };

@@ -123,7 +123,7 @@ struct Executor::Impl {
   ExecutorOptions options;
   const core::DeviceClass* program = nullptr;
 
-  Arena arena{core::Bytes(0)};
+  Arena arena{core::Bytes(0)}, host_arena{core::Bytes(0)};
   Arena extra_workspace{core::Bytes(0)};
   void* workspace = nullptr;
   std::vector<Block> buffers;
@@ -171,6 +171,7 @@ struct Executor::Impl {
     program = &plan.classes[place.class_index];
     SOAPSTONE_ASSERT(program->arena.value >= 0, "the plan's buffers are not placed");
     arena = Arena(program->arena);
+    host_arena = Arena(program->host_arena);
     prepare_buffers(place.member);
     prepare_weights();
     prepare_tasks(place.member);
@@ -185,7 +186,8 @@ struct Executor::Impl {
       block.dtype = buffer.dtype;
       block.box = boxes[b];
       if (buffer.tensor != kNoIndex) block.order = graph.tensors()[buffer.tensor].desc.order;
-      block.data = buffer.size.value > 0 ? arena.data() + buffer.offset.value : nullptr;
+      const Arena& memory = buffer.memory == core::Memory::kHost ? host_arena : arena;
+      block.data = buffer.size.value > 0 ? memory.data() + buffer.offset.value : nullptr;
       if (buffer.kind == BufferKind::kWorkspace) workspace = block.data;
       buffers.push_back(block);
     }
@@ -312,6 +314,7 @@ struct Executor::Impl {
           norm = own.back();
           break;
         case TaskKind::kAccumulate:
+        case TaskKind::kHostCopy:
           break;
       }
       if (task.phase != core::Phase::kUpdate) first_update = tasks.size() + 1;
@@ -468,6 +471,7 @@ struct Executor::Impl {
       case TaskKind::kNormRows:
       case TaskKind::kUpdate:
       case TaskKind::kUpdateRows:
+      case TaskKind::kHostCopy:
         break;
     }
   }
@@ -535,6 +539,10 @@ struct Executor::Impl {
                              update_of(t, is_clipped ? &own.back() : nullptr), workspace);
         break;
       }
+      case TaskKind::kHostCopy:
+        std::memcpy(own[1].data, own[0].data,
+                    static_cast<std::size_t>((core::size_of(own[0].dtype) * own[0].size()).value));
+        break;
       case TaskKind::kTransfer:
         break;
     }

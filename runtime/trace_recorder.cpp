@@ -56,6 +56,8 @@ Bytes bytes_of(const core::Graph& graph, const core::Plan& plan, const core::Dev
     }
     case TaskKind::kAccumulate:
       return size(0) + size(1) * 2;
+    case TaskKind::kHostCopy:
+      return size(0) + size(1);
     case TaskKind::kNormRows:
     case TaskKind::kUpdateRows:
       return core::row_work(graph, plan, program, task, member).bytes;

@@ -48,8 +48,7 @@ std::optional<Evaluation> Evaluator::evaluate(const Strategy& strategy, Nanoseco
   for (const DeviceClass& program : plan.classes)
     for (const DeviceId d : program.members)
       if (const auto most = limit(d)) {
-        const Bytes needed =
-            simulator::memory_needed(program, problem_.cluster->kind(d).lanes, *most);
+        const Bytes needed = simulator::memory_needed(program, *most);
         out.excess = std::max(out.excess, needed - *most);
       }
   return out;
@@ -61,8 +60,7 @@ Evaluator::Report Evaluator::report(const Strategy& strategy) {
   out.step_time = *simulator_.step_time(plan);
   Bytes worst;
   for (const DeviceClass& program : plan.classes) {
-    const Bytes needed =
-        simulator::memory_needed(program, problem_.cluster->kind(program.members[0]).lanes);
+    const Bytes needed = simulator::memory_needed(program);
     out.peak_memory = std::max(out.peak_memory, needed);
     for (const DeviceId d : program.members)
       if (const auto most = limit(d); most && needed - *most > worst) {

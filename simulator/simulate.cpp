@@ -402,6 +402,8 @@ struct Simulator::Impl {
                             static_cast<int>(is_table ? plan.table_states : plan.optimizer_states),
                             weight.dtype, kind);
       }
+      case TaskKind::kHostCopy:
+        return costs.copy(size(0), size(1), kind);
       case TaskKind::kNormRows:
         return costs.copy(row_work(*g, plan, program, t, place.member).bytes, Bytes(0), kind);
       case TaskKind::kUpdateRows: {
@@ -676,15 +678,14 @@ Bytes live_peak_in_order(const DeviceClass& program) {
   return Bytes(peak);
 }
 
-Bytes memory_needed(const DeviceClass& program, int lanes, Bytes enough) {
+Bytes memory_needed(const DeviceClass& program, Bytes enough) {
   if (program.arena.value >= 0) return program.arena;
   Bytes all;
   for (const Buffer& b : program.buffers) all += Bytes((b.size.value + 63) / 64 * 64);
   if (all <= enough) return all;
   Plan alone;
   alone.classes.push_back(program);
-  const int lanes_of_class[] = {lanes};
-  place_buffers(alone, lanes_of_class);
+  place_buffers(alone);
   return alone.classes[0].arena;
 }
 

@@ -66,7 +66,6 @@ core::Bytes live_peak_in_order(const core::DeviceClass& program);
 // What a device of the class must allocate: its arena if its buffers are placed,
 // else what placing them gives. Where all buffers together are not more than
 // `enough`, their sum.
-core::Bytes memory_needed(const core::DeviceClass& program, int lanes,
-                          core::Bytes enough = core::Bytes(0));
+core::Bytes memory_needed(const core::DeviceClass& program, core::Bytes enough = core::Bytes(0));
 
 }  // namespace soapstone::simulator

@@ -266,8 +266,8 @@ TEST_P(EveryModel, RandomStrategiesKeepTheLawsOfSchedules) {
       DeviceClass unplaced = program;
       for (Buffer& b : unplaced.buffers) b.offset = Bytes(-1);
       unplaced.arena = Bytes(-1);
-      EXPECT_EQ(memory_needed(unplaced, lanes), program.arena);
-      EXPECT_GE(memory_needed(unplaced, lanes, Bytes(INT64_MAX)), program.arena);
+      EXPECT_EQ(memory_needed(unplaced), program.arena);
+      EXPECT_GE(memory_needed(unplaced, Bytes(INT64_MAX)), program.arena);
     }
     // A fresh simulator, and the fast path, agree with the one that keeps what it knows.
     EXPECT_EQ(simulate(graph, plan, cluster, costs).value(), t);

@@ -268,6 +268,15 @@ struct Machine {
     for (std::size_t i = 0; i < to.values.size(); ++i) to.values[i] += from.values[i];
   }
 
+  void host_copy(DeviceState& s, const core::Task& t) {
+    const auto uses = s.program->uses_of(t);
+    const auto memory = [&](std::size_t k) { return s.program->buffers[uses[k].buffer].memory; };
+    SOAPSTONE_ASSERT(memory(0) != memory(1) && uses[1].access == core::UseAccess::kWrite,
+                     "{}: from and to one memory", name(s, t));
+    const Held& from = read(s, uses[0].buffer, t);
+    write(s, uses[1].buffer, from.box).values = from.values;
+  }
+
   void norm(DeviceState& s, const core::Task& t) {
     const auto uses = s.program->uses_of(t);
     double sum = 0;
@@ -434,6 +443,9 @@ struct Machine {
         break;
       case core::TaskKind::kAccumulate:
         accumulate(s, t);
+        break;
+      case core::TaskKind::kHostCopy:
+        host_copy(s, t);
         break;
       case core::TaskKind::kNorm:
         norm(s, t);

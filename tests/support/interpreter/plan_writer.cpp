@@ -108,9 +108,9 @@ void PlanWriter::update(Device device, core::TensorId tensor, std::vector<Buffer
   t.op = graph_.tensor(tensor).producer.op.value;
 }
 
-core::Plan PlanWriter::take(int lanes) {
+core::Plan PlanWriter::take(int /*lanes*/) {
   for (auto& c : plan_.classes) depend_by_uses(c);
-  core::place_buffers(plan_, std::vector<int>(plan_.classes.size(), lanes));
+  core::place_buffers(plan_);
   return std::move(plan_);
 }
 
@@ -133,7 +133,8 @@ void depend_by_uses(core::DeviceClass& p) {
 }
 
 core::Plan reordered(const core::Plan& plan,
-                     const std::function<int(const core::Task&, core::DeviceId)>& key, int lanes) {
+                     const std::function<int(const core::Task&, core::DeviceId)>& key,
+                     int /*lanes*/) {
   core::Plan out = plan;
   std::map<std::pair<int, std::uint32_t>, std::uint32_t> places;  // (key, old order) -> new order
   for (const auto& c : plan.classes)
@@ -146,7 +147,7 @@ core::Plan reordered(const core::Plan& plan,
                      [](const auto& a, const auto& b) { return a.order < b.order; });
     depend_by_uses(c);
   }
-  core::place_buffers(out, std::vector<int>(out.classes.size(), lanes));
+  core::place_buffers(out);
   return out;
 }
 
