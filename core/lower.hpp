@@ -25,6 +25,8 @@ struct LowerOptions {
   std::optional<int> table_states = std::nullopt;
   bool by_rows = false;
   bool place_memory = true;  // searches skip it
+  // From so many devices on, those that do the same share a program (DeviceClass).
+  std::size_t fold_from = 64;
   Patterns patterns = Patterns::kChosen;
 };
 

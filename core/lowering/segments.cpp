@@ -1,0 +1,151 @@
+#include "core/lowering/segments.hpp"
+
+#include <utility>
+
+#include "core/derive.hpp"
+#include "core/local_problem.hpp"
+
+namespace soapstone::core::lowering {
+
+std::uint64_t combine(std::uint64_t a, std::uint64_t b) {
+  Hasher h;
+  h.word(a);
+  h.word(b);
+  return h.finish();
+}
+
+CutPtr make_cut(Layout layout) {
+  auto cut = std::make_shared<Cut>();
+  cut->hash = hash_of(layout);
+  cut->layout = std::move(layout);
+  return cut;
+}
+
+void Segments::begin(const Graph& graph) {
+  graph_ = &graph;
+  if (kept_ > kMostKept) {
+    ops_.clear();
+    moves_.clear();
+    kept_ = 0;
+  }
+  auto& [definitions, steps] = known_[&graph];
+  if (definitions.empty())
+    for (const OpNode& node : graph.ops()) {
+      const OpDefinition& def = node.definition;
+      std::vector<int> needed;
+      for (std::size_t k = 0; k < def.steps.size(); ++k) {
+        const Step& step = def.steps[k];
+        if ((training_ || step.phase == Phase::kForward) && step_is_needed(graph, node, step))
+          needed.push_back(static_cast<int>(k));
+      }
+      Hasher h;
+      append_hash(h, node.op);
+      append_hash(h, def);
+      append_hash(h, needed);
+      definitions.push_back(h.finish());
+      steps.push_back(std::move(needed));
+    }
+}
+
+Segments::Choice Segments::choose(const LocalProblem& problem, std::uint64_t signature,
+                                  DeviceId device) {
+  const std::uint32_t kind = cluster_.device(device).kind;
+  const auto [known, is_first] = choices_.try_emplace(combine(signature, kind));
+  if (!is_first) return known->second;
+  const KernelChoice choice = catalog_.choose(problem, cluster_.kind(device));
+  const auto [it, is_new] =
+      candidate_index_.emplace(choice.candidate, static_cast<std::uint32_t>(candidates_.size()));
+  if (is_new) candidates_.push_back(choice.candidate);
+  return known->second = {it->second, choice.workspace};
+}
+
+std::shared_ptr<const OpSegment> Segments::of(std::uint32_t op, const OpStrategy& strategy) {
+  const auto& [definitions, needed] = known_.at(graph_);
+  Hasher key;
+  key.word(definitions[op]);
+  key.word(static_cast<std::uint64_t>(strategy.replicas));
+  for (const auto degree : strategy.degrees) key.word(static_cast<std::uint64_t>(degree));
+  for (const DeviceId d : strategy.devices) key.word(d.value);
+  auto& entry = ops_[key.finish()];
+  if (entry) return entry;
+  auto s = std::make_shared<OpSegment>();
+  const OpNode& node = graph_->ops()[op];
+  const OpDefinition& def = node.definition;
+  s->split = split_axes(strategy);
+  for (std::size_t i = 0; i < strategy.devices.size(); ++i) {
+    LocalProblem problem = local_problem(node, strategy, i);
+    const std::uint64_t signature = problem.signature();
+    const Choice choice = choose(problem, signature, strategy.devices[i]);
+    Hasher form;
+    form.word(signature);
+    form.word(cluster_.device(strategy.devices[i]).kind);
+    for (const Operand& operand : def.operands)
+      for (const Interval& part : operand_box(operand, problem.axes))
+        form.word(static_cast<std::uint64_t>(part.extent()));
+    s->form.push_back(form.finish());
+    s->shards.push_back({0, std::move(problem.axes), choice.candidate, signature});
+    s->workspace.push_back(choice.workspace);
+  }
+  for (const int k : needed[op])
+    if (step_is_used(def.steps[static_cast<std::size_t>(k)], s->split,
+                     training_ ? StepUse::kTraining : StepUse::kEvaluation))
+      s->steps.push_back(k);
+  for (const Step& step : def.steps) {
+    std::vector<CutPtr> cuts;
+    for (const Ref& w : step.writes)
+      cuts.push_back(
+          make_cut(operand_layout(def, w.operand, strategy, Access::kWritten, step.reduces)));
+    s->written.push_back(std::move(cuts));
+    if (step.rows != RowGradient::kNone)
+      for (const Ref& r : step.reads)
+        s->gathered.push_back(make_cut(operand_layout(
+            def, gathered(def.operands[r.operand], step.reduces), strategy, Access::kRead)));
+  }
+  for (std::size_t k = 0; k < def.operands.size(); ++k)
+    s->read.push_back(make_cut(operand_layout(def, static_cast<int>(k), strategy, Access::kRead)));
+  kept_ += 4096 + 256 * strategy.devices.size();
+  entry = std::move(s);
+  return entry;
+}
+
+void Segments::add(MoveSegment& segment, Reshard moves, const Layout& from, const Layout& to,
+                   DType dtype, const DimOrder& dims) {
+  for (ReshardGroup& group : moves.groups) {
+    MoveSegment::Group out;
+    out.pattern = group.pattern;
+    if (group.pattern != Pattern::kNone) {
+      out.transfer = transfer_of(group, from, to, dtype, dims);
+      for (std::uint32_t k = 0; k < out.transfer.members.size(); ++k)
+        out.staging.push_back(staging_bytes(out.transfer, k));
+    }
+    kept_ += 512 + out.transfer.messages.size() * sizeof(Message) +
+             out.transfer.members.size() * (sizeof(TransferMember) + 16);
+    out.members = std::move(group.members);
+    segment.groups.push_back(std::move(out));
+  }
+}
+
+const MoveSegment& Segments::move(const Cut& from, const Cut& to, DType dtype,
+                                  const DimOrder& dims) {
+  auto& entry = moves_[combine(combine(from.hash, to.hash),
+                               combine(static_cast<std::uint64_t>(dtype), hash_of(dims)))];
+  if (entry) return *entry;
+  auto m = std::make_unique<MoveSegment>();
+  add(*m, reshard(from.layout, to.layout, patterns_), from.layout, to.layout, dtype, dims);
+  entry = std::move(m);
+  return *entry;
+}
+
+const MoveSegment& Segments::move_pieces(std::uint64_t key,
+                                         const std::function<std::vector<Piece>()>& pieces,
+                                         DType dtype, const DimOrder& dims) {
+  auto& entry = moves_[combine(key, combine(static_cast<std::uint64_t>(dtype), hash_of(dims)))];
+  if (entry) return *entry;
+  auto m = std::make_unique<MoveSegment>();
+  for (const Piece& piece : pieces())
+    add(*m, reshard(piece.from, piece.to, patterns_), piece.from, piece.to, dtype, dims);
+  entry = std::move(m);
+  return *entry;
+}
+
+}  // namespace soapstone::core::lowering
