@@ -1,12 +1,14 @@
 // Speed of lowering, simulating and searching; and how the acceptance's β decides what a search
 // finds.
 #include <benchmark/benchmark.h>
+#include <sys/resource.h>
 
 #include "core/lower.hpp"
 #include "core/models/models.hpp"
 #include "search/exhaustive.hpp"
 #include "search/expert.hpp"
 #include "search/mcmc.hpp"
+#include "search/parallelism.hpp"
 #include "search/space.hpp"
 #include "simulator/roofline_model.hpp"
 #include "simulator/simulate.hpp"
@@ -82,6 +84,29 @@ void one_strategy_from_nothing(benchmark::State& state, const std::string& model
   }
 }
 
+// GPT-3 as it is trained on 1,024 devices: lowered, with a program per class of devices. Arguments:
+// micro-batches of every pipeline, and whether memory is placed too.
+void lower_gpt3(benchmark::State& state, const std::string& how) {
+  const core::Graph graph = core::build_model("gpt3-175b", {.batch = 8 * state.range(0)}).value();
+  const core::Cluster cluster = core::load_cluster("a100-128x8").value();
+  const core::NominalCatalog catalog;
+  const core::Strategy strategy =
+      search::hybrid(graph, cluster, search::parse_parallelism(how).value()).value();
+  std::size_t tasks = 0, classes = 0;
+  for (auto _ : state) {
+    core::Lowering lowering(graph, cluster, catalog,
+                            {.optimizer_states = 2, .place_memory = state.range(1) != 0});
+    const core::Plan plan = lowering.lower(strategy).value();
+    tasks = 0, classes = plan.classes.size();
+    for (const auto& program : plan.classes) tasks += program.tasks.size();
+  }
+  state.counters["classes"] = static_cast<double>(classes);
+  state.counters["tasks"] = static_cast<double>(tasks);
+  rusage used{};
+  getrusage(RUSAGE_SELF, &used);
+  state.counters["peak_GiB"] = static_cast<double>(used.ru_maxrss) / (1 << 20);
+}
+
 void mcmc_proposals(benchmark::State& state, const std::string& model, const std::string& cluster) {
   const Case c(model, cluster);
   const search::Problem problem = c.problem();
@@ -139,6 +164,13 @@ BENCHMARK_CAPTURE(one_strategy_from_nothing, alexnet_16, std::string("alexnet"),
     ->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(mcmc_proposals, alexnet_16, std::string("alexnet"), std::string("p100-4x4"))
     ->Arg(2000)
+    ->Iterations(1)
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(lower_gpt3, interleaved,
+                  std::string("dp=8,tp=8,pp=16,vp=2,schedule=interleaved-1f1b,micro_batch=1"))
+    ->Args({64, 0})
+    ->Args({192, 0})
+    ->Args({64, 1})
     ->Iterations(1)
     ->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(beta_sweep, alexnet_16, std::string("alexnet"), std::string("p100-4x4"), 2000)

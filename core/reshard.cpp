@@ -41,15 +41,16 @@ struct Devices {
   }
 };
 
-// The shard of unit `unit` (a part and partial) that `device` reads from.
+// The shard of unit `unit` (a part and partial) that `device`, which gets shard `dst`, reads from.
 std::uint32_t nearest_replica(const Layout& from, std::size_t unit, DeviceId device,
-                              std::int64_t own_shard) {
+                              std::int64_t own_shard, std::uint32_t dst, bool elsewhere) {
   const auto replicas = static_cast<std::size_t>(from.replicas);
   const std::size_t first = unit * replicas;
   for (std::size_t r = 0; r < replicas; ++r)
     if (from.devices[first + r] == device) return static_cast<std::uint32_t>(first + r);
   if (own_shard >= 0)
     return static_cast<std::uint32_t>(first + static_cast<std::size_t>(own_shard) % replicas);
+  if (elsewhere) return static_cast<std::uint32_t>(first + dst % replicas);
   std::size_t best = first;
   const auto distance = [&](std::size_t s) {
     return std::abs(static_cast<std::int64_t>(from.devices[s].value) -
@@ -181,6 +182,8 @@ Reshard reshard(const Layout& from, const Layout& to, Patterns patterns) {
   // Otherwise the parts that cover an index are copies, of which one is taken.
   const bool takes_every_unit = from.overlap == Overlap::kSum || !parts_overlap(from);
 
+  const bool elsewhere = std::none_of(to.devices.begin(), to.devices.end(),
+                                      [&](DeviceId d) { return in_from.find(d) >= 0; });
   // Same cut, same partials, same places: partial sums may stay partial.
   const bool keeps_sums = to == from && (to.partials > 1 || to.overlap == Overlap::kSum);
 
@@ -221,7 +224,7 @@ Reshard reshard(const Layout& from, const Layout& to, Patterns patterns) {
         for (const Box& w : wanted) {
           const Box common = intersect(unit_boxes[u], w);
           if (is_empty(common)) continue;
-          moves.push_back({nearest_replica(from, u, device, own), dst, common});
+          moves.push_back({nearest_replica(from, u, device, own, dst, elsewhere), dst, common});
           found += elements(common);
           any = true;
         }
@@ -239,7 +242,7 @@ Reshard reshard(const Layout& from, const Layout& to, Patterns patterns) {
           const Box common = intersect(unit_boxes[u], goal);
           if (is_empty(common)) return;
           rest.clear();
-          const std::uint32_t src = nearest_replica(from, u, device, own);
+          const std::uint32_t src = nearest_replica(from, u, device, own, dst, elsewhere);
           for (const Box& m : missing) {
             const Box piece = intersect(m, common);
             if (!is_empty(piece)) moves.push_back({src, dst, piece}), any = true;

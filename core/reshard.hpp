@@ -50,10 +50,10 @@ struct ReshardGroup {
 // How to get from `from` to `to`, two layouts of one tensor; any to any.
 //
 // A destination with several sources for an index takes the one on its own
-// device, else the replica of its own index in `from`, else the nearest device
-// number. Where `to` has partials, the first gets the value and the others
-// zeros; where its overlaps are sums, the first part that covers an index.
-// Groups stand in the order of their smallest device.
+// device, else the replica of its own index in `from`, else, where the layouts
+// have no device in common, the replicas in turn, else the nearest device number. Where `to` has
+// partials, the first gets the value and the others zeros; where its overlaps are sums, the first
+// part that covers an index. Groups stand in the order of their smallest device.
 struct Reshard {
   std::vector<ReshardGroup> groups;
 

@@ -370,7 +370,7 @@ TEST(ClusterPresets, K80HasSixtyFourDevicesInSixteenNodes) {
 TEST(ClusterPresets, AnUnknownNameListsTheKnownOnes) {
   EXPECT_EQ(load_cluster("p100-4x5").error().message,
             "no cluster is named `p100-4x5`; did you mean `p100-4x4`? accepted: p100-4x4, "
-            "k80-16x4, or the path of a "
+            "a100-128x8, k80-16x4, or the path of a "
             ".toml or .json file");
   EXPECT_EQ(load_cluster("nowhere/c.toml").error().message,
             "cannot read nowhere/c.toml: No such file or directory");
