@@ -296,7 +296,9 @@ void declare_strategy(CLI::App& app, std::string& strategy) {
                  "A hybrid strategy, for example dp=4,tp=2,pp=2: degrees dp (data), tp (tensor), "
                  "pp (pipeline), cp (context), "
                  "ep (experts), vp (stages per pipeline rank); sp=1 (sequence between matrices), "
-                 "zero=0…3, recompute=none|selective|full, micro_batch=SAMPLES, schedule=1f1b|"
+                 "zero=0…3, zero_over=COPIES (hybrid sharding), bucket=BYTES (of gradients), "
+                 "server=1 (parameter server), recompute=none|selective|full, "
+                 "offload=none|activations|optimizer|both, micro_batch=SAMPLES, schedule=1f1b|"
                  "gpipe|interleaved-1f1b|zb-h1|zb-v")
       ->type_name("DEGREES")
       ->excludes(named);

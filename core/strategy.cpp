@@ -45,6 +45,11 @@ Status check(const OpNode& node, const OpStrategy& s, std::uint32_t device_count
   }
   if (s.zero < 0 || s.zero > 3)
     return usage_error("{}: zero = {}: 0, 1, 2 and 3 are accepted", node.name, s.zero);
+  if (s.zero_over < 0 || (s.zero_over > 0 && s.zero == 0))
+    return usage_error("{}: zero_over = {} with zero = {}: {} is accepted", node.name, s.zero_over,
+                       s.zero, s.zero == 0 ? "0" : "0 or more");
+  if (s.server && s.zero > 0)
+    return usage_error("{}: server with zero = {}: zero = 0 is accepted", node.name, s.zero);
   if (product != static_cast<std::int64_t>(s.devices.size()))
     return usage_error("{}: degrees {} × {} replicas want {} devices, {} are listed", node.name,
                        print(s.degrees), s.replicas, product, s.devices.size());
@@ -64,6 +69,8 @@ Status check(const Graph& graph, const Strategy& strategy, std::uint32_t device_
   if (strategy.ops.size() != graph.ops().size())
     return usage_error("a strategy for {} operators does not belong to graph {} with {}",
                        strategy.ops.size(), graph.name(), graph.ops().size());
+  if (strategy.bucket.value < 0)
+    return usage_error("bucket = {}: must be at least 0 bytes", strategy.bucket.value);
   if (strategy.micro_batches < 1 || graph.batch() % strategy.micro_batches != 0)
     return usage_error("micro_batches = {}: the batch of {} must be a multiple of it",
                        strategy.micro_batches, graph.batch());

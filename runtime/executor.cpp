@@ -88,6 +88,23 @@ std::vector<core::Box> boxes_of(const core::Graph& graph, const core::Plan& plan
             shard.axes);
     }
   }
+  // What is only updated, added to or copied lies as what it comes from. Sums of gradients come
+  // before updates, and what is fetched for an update before it.
+  for (const core::Task& task : program.tasks) {
+    const auto uses = program.uses_of(task);
+    if (task.kind == TaskKind::kAccumulate || task.kind == TaskKind::kHostCopy)
+      boxes[uses[1].buffer] = boxes[uses[0].buffer];
+    if (task.kind != TaskKind::kUpdate && task.kind != TaskKind::kUpdateRows) continue;
+    for (std::size_t u = 1; u < uses.size(); ++u) {
+      const BufferKind kind = program.buffers[uses[u].buffer].kind;
+      if (kind == BufferKind::kOptimizerState || kind == BufferKind::kWeightGradient ||
+          kind == BufferKind::kStaging)
+        boxes[uses[u].buffer] = boxes[uses[0].buffer];
+    }
+  }
+  for (const core::Task& task : program.tasks)
+    if (task.kind == TaskKind::kHostCopy && task.phase == core::Phase::kUpdate)
+      boxes[program.uses_of(task)[0].buffer] = boxes[program.uses_of(task)[1].buffer];
   return boxes;
 }
 
@@ -194,7 +211,6 @@ struct Executor::Impl {
   }
 
   void prepare_weights() {
-    std::map<std::uint32_t, std::size_t> part_of_buffer;
     for (std::uint32_t b = 0; b < buffers.size(); ++b) {
       if (program->buffers[b].kind != BufferKind::kWeight) continue;
       const std::uint32_t tensor = program->buffers[b].tensor;
@@ -211,21 +227,16 @@ struct Executor::Impl {
         const core::Tensor& t = graph.tensors()[tensor];
         kernels::initialize(buffers[b], t.desc.shape, t.init, options.seed, tensor);
       }
-      part_of_buffer[b] = weights.size();
       weights.push_back({tensor, buffers[b], {}, owns(tensor, buffers[b].box)});
     }
-    for (const core::Task& task : program->tasks) {
-      if (task.kind != TaskKind::kUpdate && task.kind != TaskKind::kUpdateRows) continue;
-      const auto uses = program->uses_of(task);
-      WeightPart& part = weights[part_of_buffer.at(uses[0].buffer)];
-      const auto states = task.kind == TaskKind::kUpdate ? uses.subspan(2, states_of(task.tensor))
-                                                         : uses.subspan(1, plan.table_states);
-      for (const core::BufferUse& use : states) {
-        Block& state = buffers[use.buffer];
-        state.order = part.value.order;
-        kernels::fill_zero(state);
-        part.states.push_back(state);
-      }
+    for (std::uint32_t b = 0; b < buffers.size(); ++b) {
+      if (program->buffers[b].kind != BufferKind::kOptimizerState) continue;
+      const auto part = std::find_if(weights.begin(), weights.end(), [&](const WeightPart& w) {
+        return w.tensor == program->buffers[b].tensor;
+      });
+      buffers[b].order = part->value.order;
+      kernels::fill_zero(buffers[b]);
+      part->states.push_back(buffers[b]);
     }
   }
 

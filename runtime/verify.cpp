@@ -168,6 +168,7 @@ core::Result<std::vector<Verdict>> verify(Communicator& communicator, const core
   if (options.steps < 1) return core::usage_error("{} steps; accepted: at least 1", options.steps);
   core::LowerOptions how = lower_options(options.optimizer);
   how.patterns = options.patterns;
+  how.fold_from = options.fold_from;
   core::Lowering lowering(graph, cluster, catalog, how);
   const core::Graph& whole = options.reference != nullptr ? *options.reference : graph;
   core::Lowering reference_lowering(whole, cluster, catalog, how);

@@ -24,6 +24,7 @@ struct VerifyOptions {
   std::uint64_t seed = 1;
   OptimizerSettings optimizer;
   core::Patterns patterns = core::Patterns::kChosen;
+  std::size_t fold_from = core::LowerOptions{}.fold_from;
   // What the one device trains where it is not the graph itself: the same in another dtype, to see
   // what rounding does to strategies in f32. Outlives the call.
   const core::Graph* reference = nullptr;

@@ -10,6 +10,7 @@
 
 #include "core/derive.hpp"
 #include "core/suggest.hpp"
+#include "core/units.hpp"
 #include "search/axis_roles.hpp"
 
 namespace soapstone::search {
@@ -41,6 +42,14 @@ Status read_name(std::string_view key, std::string_view text, Enum& out) {
     }
   }
   return usage_error("--parallel: {} = `{}`: {}", key, text, accepted_names(text, names));
+}
+
+Status read_bytes(std::string_view key, std::string_view text, Bytes& out) {
+  const auto bytes = parse_quantity<Bytes>(text);
+  if (!bytes)
+    return usage_error("--parallel: {} = `{}`: bytes are accepted, for example 25MiB", key, text);
+  out = *bytes;
+  return {};
 }
 
 // --- where a graph is cut into stages
@@ -238,7 +247,8 @@ std::int64_t nearest_divisor(std::int64_t of, std::int64_t wanted) {
 
 Result<Parallelism> parse_parallelism(std::string_view text) {
   static constexpr std::string_view kKeys[] = {
-      "dp", "tp", "pp", "cp", "ep", "vp", "sp", "zero", "recompute", "micro_batch", "schedule"};
+      "dp",        "tp",     "pp",     "cp",      "ep",        "vp",          "sp",      "zero",
+      "zero_over", "server", "bucket", "offload", "recompute", "micro_batch", "schedule"};
   Parallelism p;
   std::set<std::string_view> seen;
   while (!text.empty()) {
@@ -270,6 +280,14 @@ Result<Parallelism> parse_parallelism(std::string_view text) {
       done = number(p.vp);
     else if (key == "sp")
       done = number(flag, 0, 1), p.sp = flag == 1;
+    else if (key == "zero_over")
+      done = number(p.zero_over);
+    else if (key == "server")
+      done = number(flag, 0, 1), p.server = flag == 1;
+    else if (key == "bucket")
+      done = read_bytes(key, value, p.bucket);
+    else if (key == "offload")
+      done = read_name(key, value, p.offload);
     else if (key == "zero")
       done = number(p.zero, 0, 3);
     else if (key == "micro_batch")
@@ -311,6 +329,21 @@ Result<Strategy> hybrid(const Graph& graph, const Cluster& cluster, const Parall
   if (p.schedule == ScheduleKind::kZbV && p.pp > 1 && p.vp != 2)
     return usage_error("--parallel: vp = {} with schedule = zb-v: vp=2 is accepted", p.vp);
 
+  if (p.zero_over > 0 && p.zero == 0)
+    return usage_error("--parallel: zero_over = {} with zero = 0: zero=1, 2 or 3 is wanted",
+                       p.zero_over);
+  if (p.zero_over > 0 && (p.dp * p.cp) % p.zero_over != 0)
+    return usage_error(
+        "--parallel: zero_over = {} of {} copies: it divides dp · cp, for example {}", p.zero_over,
+        p.dp * p.cp, nearest_divisor(p.dp * p.cp, p.zero_over));
+  if (p.server && p.zero > 0)
+    return usage_error("--parallel: server = 1 with zero = {}: zero=0 is accepted", p.zero);
+  if (p.bucket.value > 0 && (p.zero > 0 || p.server))
+    return usage_error(
+        "--parallel: bucket = {} with {}: only gradients that all copies want whole are summed in "
+        "buckets: zero=0,server=0 is accepted",
+        human_text(p.bucket), p.server ? "server = 1" : fmt::format("zero = {}", p.zero));
+
   const std::int64_t batch = graph.batch();
   if (batch % p.dp != 0)
     return usage_error(
@@ -334,6 +367,7 @@ Result<Strategy> hybrid(const Graph& graph, const Cluster& cluster, const Parall
 
   Strategy strategy = single_device(graph);
   strategy.micro_batches = static_cast<std::int32_t>(count);
+  strategy.bucket = p.bucket;
   // Without a pipeline there is nothing to go back over.
   strategy.schedule =
       p.pp == 1 && p.schedule == ScheduleKind::kZbV ? ScheduleKind::k1F1B : p.schedule;
@@ -396,7 +430,12 @@ Result<Strategy> hybrid(const Graph& graph, const Cluster& cluster, const Parall
       own.push_back(DeviceId(static_cast<std::uint32_t>(rank * per_rank + i)));
     out = cut(def, grid, own);
     out.stage = stage;
-    if (has_weights(def)) out.zero = p.zero;
+    if (has_weights(def)) {
+      out.zero = p.zero;
+      out.zero_over = p.zero_over;
+      out.server = p.server;
+    }
+    out.offload = p.offload;
     if (tensor >= 0 && out.degrees[static_cast<std::size_t>(tensor)] > 1 && !between)
       leaves_cut(node, tensor, by_tensor);
     if (p.ep > 1 && experts >= 0 && out.degrees[static_cast<std::size_t>(experts)] > 1)

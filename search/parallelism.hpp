@@ -29,6 +29,10 @@ struct Parallelism {
   std::int32_t vp = 1;  // stages per rank of the pipeline
   bool sp = false;      // sequence parallel: between matrices, the sequence over the tp ranks
   std::int32_t zero = 0;
+  std::int32_t zero_over = 0;  // hybrid sharding: neighbouring copies that keep all parts; 0: all
+  bool server = false;         // weights are updated by one of their copies each
+  core::Bytes bucket = core::Bytes(0);  // gradients are summed in buckets of at least this
+  core::Offload offload = core::Offload::kNone;
   Recompute recompute = Recompute::kNone;
   std::int32_t micro_batch = 0;  // samples of a micro-batch per data-parallel rank
   core::ScheduleKind schedule = core::ScheduleKind::k1F1B;

@@ -83,7 +83,7 @@ std::int32_t Lowering::Impl::zero_of(TensorId weight) const {
 }
 
 bool Lowering::Impl::has_server(TensorId weight) const {
-  return !by_rows[weight.value] && g->tensor(weight).needs_gradient && options.training &&
+  return !by_rows[weight.value] && g->tensor(weight).needs_gradient &&
          strategy_of(g->tensor(weight).producer.op.value).server;
 }
 

@@ -51,13 +51,17 @@ void expect_equal(const std::string& model, int devices, const std::vector<std::
   options.steps = steps;
   options.optimizer = {.learning_rate = 0.05, .momentum = 0.9, .weight_decay = 1e-3};
   options.optimizer.clip_gradient_norm = 1;
-  const auto verdicts =
-      verify(*communicator, graph, cluster, catalog, *data.train, strategies, options);
-  ASSERT_TRUE(verdicts) << verdicts.error().message;
-  for (std::size_t k = 0; k < texts.size(); ++k)
-    EXPECT_LE((*verdicts)[k].worst_relative_difference, 1e-9)
-        << model << " on " << devices << ": " << texts[k] << "\n"
-        << core::print((*verdicts)[k]);
+  // With a program for every device, and with one for those that do the same.
+  for (const std::size_t fold_from : {std::size_t{1} << 20, std::size_t{0}}) {
+    options.fold_from = fold_from;
+    const auto verdicts =
+        verify(*communicator, graph, cluster, catalog, *data.train, strategies, options);
+    ASSERT_TRUE(verdicts) << verdicts.error().message;
+    for (std::size_t k = 0; k < texts.size(); ++k)
+      EXPECT_LE((*verdicts)[k].worst_relative_difference, 1e-9)
+          << model << " on " << devices << ", folded from " << fold_from << ": " << texts[k] << "\n"
+          << core::print((*verdicts)[k]);
+  }
 }
 
 class Stages : public testing::TestWithParam<int> {};
@@ -90,6 +94,36 @@ INSTANTIATE_TEST_SUITE_P(Zero, Ranks, testing::Values(2, 4));
 
 TEST(Hybrid, weights_split_over_a_number_of_ranks_that_divides_nothing) {
   expect_equal("gpt", 3, {"dp=1,pp=3,zero=3", "dp=1,cp=3,zero=2", "dp=1,cp=3,zero=3"});
+}
+
+TEST(Hybrid, groups_of_copies_have_all_parts_each) {
+  expect_equal("gpt", 4,
+               {"dp=4,zero=1,zero_over=2", "dp=4,zero=2,zero_over=2,micro_batch=1",
+                "dp=4,zero=3,zero_over=2", "dp=4,zero=3,zero_over=4",
+                "dp=2,cp=2,zero=3,zero_over=2", "dp=4,zero=2,zero_over=1"});
+  expect_equal("fashion-cnn", 4, {"dp=4,zero=2,zero_over=2", "dp=4,zero=3,zero_over=2"});
+}
+
+TEST(Hybrid, gradients_are_summed_in_buckets) {
+  for (const char* model : {"gpt", "fashion-cnn", "mixtral-8x7b"})
+    expect_equal(model, 4,
+                 {"dp=4,bucket=1kB", "dp=4,bucket=100MB", "dp=2,tp=2,bucket=4kB",
+                  "dp=2,pp=2,bucket=2kB,micro_batch=2"});
+  expect_equal("gpt", 3, {"dp=1,cp=3,bucket=2kB"});
+}
+
+TEST(Hybrid, servers_update_weights) {
+  for (const char* model : {"gpt", "fashion-cnn", "mixtral-8x7b"})
+    expect_equal(model, 4, {"dp=4,server=1", "dp=2,tp=2,server=1", "dp=2,pp=2,server=1"});
+}
+
+TEST(Hybrid, what_waits_on_the_host_comes_back) {
+  for (const char* model : {"gpt", "fashion-cnn", "mixtral-8x7b"})
+    for (const char* what : {"activations", "optimizer", "both"})
+      expect_equal(model, 2,
+                   {fmt::format("dp=2,offload={}", what),
+                    fmt::format("dp=2,zero=2,micro_batch=2,offload={}", what),
+                    fmt::format("dp=1,pp=2,micro_batch=2,offload={},recompute=selective", what)});
 }
 
 TEST(Hybrid, what_is_computed_again_is_the_same) {
@@ -139,6 +173,7 @@ TEST(Hybrid, trains_evaluates_and_saves_as_one_device_does) {
     options.seed = 4;
     options.checkpoint = folder / "weights";
     options.resume = resume;
+    options.optimizer.momentum = 0.5;
     const auto communicator = make_local_communicator(devices);
     const core::Cluster cluster = interpreter::cluster_of(devices);
     return train(*communicator, {graph, strategy, cluster, catalog, *data.train, data.test.get()},
@@ -146,8 +181,9 @@ TEST(Hybrid, trains_evaluates_and_saves_as_one_device_does) {
   };
   const auto alone = trained(1, core::single_device(graph), "");
   ASSERT_TRUE(alone) << alone.error().message;
-  for (const char* text : {"dp=2,zero=3,micro_batch=2", "dp=1,pp=2,schedule=zb-h1,micro_batch=2",
-                           "dp=2,zero=1,recompute=full"}) {
+  for (const char* text :
+       {"dp=2,zero=3,micro_batch=2", "dp=1,pp=2,schedule=zb-h1,micro_batch=2",
+        "dp=2,zero=1,recompute=full", "dp=2,offload=both", "dp=2,server=1,offload=optimizer"}) {
     const core::Cluster cluster = interpreter::cluster_of(2);
     const core::Strategy strategy =
         search::hybrid(graph, cluster, search::parse_parallelism(text).value()).value();
@@ -209,10 +245,15 @@ TEST_P(Combinations, random_ones_equal_one_device) {
     const char* const schedules[] = {"gpipe", "1f1b", "zb-h1", "zb-v", "interleaved-1f1b"};
     const std::string schedule = schedules[random() % 5];
     if (schedule == "interleaved-1f1b" && count % pp != 0) continue;
+    const int zero = pick({0, 1, 2, 3});
     std::string text = fmt::format(
-        "dp={},tp={},pp={},cp={},ep={},micro_batch={},zero={},sp={},schedule={},recompute={}", dp,
-        tp, pp, cp, ep, micro_batch, pick({0, 1, 2, 3}), pick({0, 1}), schedule,
-        std::array{"none", "selective", "full"}[random() % 3]);
+        "dp={},tp={},pp={},cp={},ep={},micro_batch={},zero={},sp={},schedule={},recompute={},"
+        "offload={}",
+        dp, tp, pp, cp, ep, micro_batch, zero, pick({0, 1}), schedule,
+        std::array{"none", "selective", "full"}[random() % 3],
+        std::array{"none", "none", "activations", "both"}[random() % 4]);
+    if (zero > 0 && dp * cp % 2 == 0 && pick({0, 1}) == 1) text += ",zero_over=2";
+    if (zero == 0) text += std::array{"", ",bucket=2kB", ",server=1"}[random() % 3];
     if (schedule == "interleaved-1f1b" && pp > 1) text += ",vp=2";
     expect_equal(model, ranks, {text}, 2);
     ++done;
