@@ -177,7 +177,13 @@ std::string task_label(const Graph& graph, const Plan& plan, const DeviceClass& 
     case TaskKind::kTransfer: {
       const Transfer& transfer = plan.transfers[plan.entry(t, 0)];
       std::string what;
-      if (t.tensor == kNoIndex)
+      const std::uint32_t held = program.uses_of(t)[0].buffer;
+      if (t.tensor == kNoIndex && held != kNoIndex &&
+          program.buffers[held].kind == BufferKind::kWeightGradient)
+        what = fmt::format("bucket of {} gradients",
+                           std::count_if(program.buffers.begin(), program.buffers.end(),
+                                         [&](const Buffer& b) { return b.inside == held; }));
+      else if (t.tensor == kNoIndex)
         what = t.op == kNoIndex ? "gradient norm" : graph.ops()[t.op].name + " internal";
       else
         what = tensor_name() + (moves_gradient(t) ? " gradient" : "");
@@ -508,7 +514,7 @@ Status check(const Graph& graph, const Plan& plan) {
         return bad_buffer(fmt::format("{} bytes for {} elements of {}", buffer.size.value,
                                       elements(buffer.box), name_of(buffer.dtype)));
       if (buffer.inside != kNoIndex &&
-          (buffer.inside >= b || p.buffers[buffer.inside].inside != kNoIndex ||
+          (buffer.inside >= p.buffers.size() || p.buffers[buffer.inside].inside != kNoIndex ||
            p.buffers[buffer.inside].memory != buffer.memory || buffer.at.value < 0 ||
            buffer.at + buffer.size > p.buffers[buffer.inside].size))
         return bad_buffer(fmt::format("is no part of buffer {}", buffer.inside));

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "core/assert.hpp"
+#include "core/member_boxes.hpp"
 #include "core/strategy.hpp"
 #include "kernels/box_copy.hpp"
 #include "kernels/catalog.hpp"
@@ -49,63 +50,6 @@ double element(const Block& block, std::size_t index = 0) {
   return block.dtype == core::DType::kF64
              ? static_cast<const double*>(block.data)[index]
              : static_cast<double>(static_cast<const float*>(block.data)[index]);
-}
-
-// The box of every buffer of one member of a class. Buffers name the boxes of the first member; for
-// the others they follow from the shards and transfers that use them.
-std::vector<core::Box> boxes_of(const core::Graph& graph, const core::Plan& plan,
-                                const core::DeviceClass& program, std::uint32_t member) {
-  std::vector<core::Box> boxes;
-  for (const core::Buffer& b : program.buffers) boxes.push_back(b.box);
-  if (member == 0) return boxes;
-  for (const core::Task& task : program.tasks) {
-    const auto uses = program.uses_of(task);
-    if (task.kind == TaskKind::kCompute) {
-      const core::OpDefinition& definition = graph.ops()[task.op].definition;
-      const core::Step& step = definition.steps[task.step];
-      const core::Shard& shard = plan.shards[plan.entry(task, member)];
-      for (std::size_t u = 0; u < uses.size(); ++u) {
-        if (uses[u].buffer == kNoIndex) continue;
-        const core::Ref& ref =
-            u < step.reads.size() ? step.reads[u] : step.writes[u - step.reads.size()];
-        boxes[uses[u].buffer] = core::operand_box(definition.operands[ref.operand], shard.axes);
-      }
-    } else if (task.kind == TaskKind::kTransfer) {
-      const core::Transfer& transfer = plan.transfers[plan.entry(task, member)];
-      for (const core::TransferMember& m : transfer.members) {
-        if (m.device != program.members[member]) continue;
-        if (uses[0].buffer != kNoIndex) boxes[uses[0].buffer] = m.held;
-        if (uses[1].buffer != kNoIndex) boxes[uses[1].buffer] = m.wanted;
-      }
-    } else if (task.kind == TaskKind::kNormRows || task.kind == TaskKind::kUpdateRows) {
-      const core::OpDefinition& definition = graph.ops()[task.op].definition;
-      const core::Step& step = definition.steps[task.step];
-      const core::Shard& shard = plan.shards[plan.entry(task, member)];
-      const auto pairs = core::row_uses(plan, program, task).pairs;
-      for (std::size_t u = 0; u < pairs.size(); ++u)
-        boxes[pairs[u].buffer] = core::operand_box(
-            core::gathered(definition.operands[step.reads[u % 2].operand], step.reduces),
-            shard.axes);
-    }
-  }
-  // What is only updated, added to or copied lies as what it comes from. Sums of gradients come
-  // before updates, and what is fetched for an update before it.
-  for (const core::Task& task : program.tasks) {
-    const auto uses = program.uses_of(task);
-    if (task.kind == TaskKind::kAccumulate || task.kind == TaskKind::kHostCopy)
-      boxes[uses[1].buffer] = boxes[uses[0].buffer];
-    if (task.kind != TaskKind::kUpdate && task.kind != TaskKind::kUpdateRows) continue;
-    for (std::size_t u = 1; u < uses.size(); ++u) {
-      const BufferKind kind = program.buffers[uses[u].buffer].kind;
-      if (kind == BufferKind::kOptimizerState || kind == BufferKind::kWeightGradient ||
-          kind == BufferKind::kStaging)
-        boxes[uses[u].buffer] = boxes[uses[0].buffer];
-    }
-  }
-  for (const core::Task& task : program.tasks)
-    if (task.kind == TaskKind::kHostCopy && task.phase == core::Phase::kUpdate)
-      boxes[program.uses_of(task)[0].buffer] = boxes[program.uses_of(task)[1].buffer];
-  return boxes;
 }
 
 // The first tag of the transfer at every place of the total order.
@@ -196,7 +140,7 @@ struct Executor::Impl {
   }
 
   void prepare_buffers(std::uint32_t member) {
-    const auto boxes = boxes_of(graph, plan, *program, member);
+    const auto boxes = core::member_boxes(graph, plan, *program, member);
     for (std::size_t b = 0; b < program->buffers.size(); ++b) {
       const core::Buffer& buffer = program->buffers[b];
       Block block;
@@ -252,7 +196,8 @@ struct Executor::Impl {
     for (const core::DeviceClass& c : plan.classes)
       for (std::uint32_t m = 0; m < c.members.size(); ++m) {
         if (c.members[m].value >= device.value) continue;
-        const auto boxes = m == 0 ? std::vector<core::Box>{} : boxes_of(graph, plan, c, m);
+        const auto boxes =
+            m == 0 ? std::vector<core::Box>{} : core::member_boxes(graph, plan, c, m);
         for (std::size_t b = 0; b < c.buffers.size(); ++b)
           if (c.buffers[b].kind == BufferKind::kWeight && c.buffers[b].tensor == tensor &&
               (m == 0 ? c.buffers[b].box : boxes[b]) == box)

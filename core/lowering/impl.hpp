@@ -94,6 +94,7 @@ struct Lowering::Impl {
   void load_sources(std::int32_t stage);
   std::vector<const Cut*> readers_of(TensorId t, bool producer_reads) const;
   bool is_read(TensorId t, const Cut& cut, std::int32_t stage, bool elsewhere) const;
+  bool is_read_again(TensorId t, const Cut& cut, std::int32_t stage) const;
   bool reads_later(const OpSegment& segment, const OpDefinition& def, const Ref& ref) const;
   // Makes a tensor's value available to its readers: those of the operator's own stage now, those
   // of others when the stage has done its part of the micro-batch.

@@ -163,6 +163,24 @@ bool Lowering::Impl::is_offloaded(std::uint32_t op) const {
          !strategy_of(op).recompute;
 }
 
+// Whether a backward pass of this stage reads a tensor in a layout.
+bool Lowering::Impl::is_read_again(TensorId t, const Cut& cut, std::int32_t stage) const {
+  const auto reads = [&](const OperandRef& use) {
+    const OpSegment& segment = *ops[use.op.value];
+    if (stage_of(use.op.value) != stage || segment.read[use.operand]->hash != cut.hash)
+      return false;
+    const auto& steps = g->op(use.op).definition.steps;
+    return std::any_of(segment.steps.begin(), segment.steps.end(), [&](int k) {
+      const Step& step = steps[static_cast<std::size_t>(k)];
+      return step.phase != Phase::kForward &&
+             std::any_of(step.reads.begin(), step.reads.end(),
+                         [&](const Ref& r) { return !r.gradient && r.operand == use.operand; });
+    });
+  };
+  const Tensor& tensor = g->tensor(t);
+  return reads(tensor.producer) || std::any_of(tensor.uses.begin(), tensor.uses.end(), reads);
+}
+
 // What an offloaded operator has just made goes to the host as well, if its backward pass, or that
 // of its readers here, will read it.
 void Lowering::Impl::send_to_host(std::uint32_t op) {
@@ -188,7 +206,7 @@ void Lowering::Impl::send_to_host(std::uint32_t op) {
     const TensorId t = node.tensors[k];
     if (g->is_reported(t)) continue;
     for (Held::Value& value : now->values[t.value])
-      if (is_read(t, *value.instance.cut, stage, false) &&
+      if (is_read_again(t, *value.instance.cut, stage) &&
           !is_read(t, *value.instance.cut, stage, true))
         send(value, t.value, g->tensor(t).desc.dtype);
   }

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "core/assert.hpp"
+#include "core/member_boxes.hpp"
 #include "tests/support/interpreter/transfer.hpp"
 #include "tests/support/reference/reference.hpp"
 
@@ -32,6 +33,7 @@ struct DeviceState {
   const core::DeviceClass* program = nullptr;
   std::uint32_t member = 0;
   std::vector<Held> buffers;
+  std::vector<core::Box> boxes;  // of the buffers
   std::vector<std::uint32_t> owner;  // per slot of the arena: the buffer that wrote it last
   std::vector<bool> done;
   std::vector<std::vector<std::uint32_t>> lanes;  // tasks
@@ -69,6 +71,7 @@ struct Machine {
         s.program = &c;
         s.member = m;
         s.buffers.resize(c.buffers.size());
+        s.boxes = core::member_boxes(graph, plan, c, m);
         s.owner.assign(static_cast<std::size_t>(std::max<std::int64_t>(0, c.arena.value) / kSlot),
                        core::kNoIndex);
         s.lanes.resize(static_cast<std::size_t>(options.lanes));
@@ -91,7 +94,7 @@ struct Machine {
         const Values all = buffer.kind == core::BufferKind::kWeight
                                ? data.weight(whole, t)
                                : data.optimizer_state(whole, t, states_seen[buffer.tensor]++);
-        write(s, b, buffer.box).values = cut(whole.tensor(t).desc.shape, all, buffer.box);
+        write(s, b, s.boxes[b]).values = cut(whole.tensor(t).desc.shape, all, s.boxes[b]);
       }
     }
   }
@@ -180,7 +183,7 @@ struct Machine {
 
   void load(DeviceState& s, const core::Task& t) {
     const std::uint32_t b = s.program->uses_of(t)[0].buffer;
-    const core::Box box = s.program->buffers[b].box;
+    const core::Box box = s.boxes[b];
     core::Box in_mini_batch = box;
     in_mini_batch[0].begin += t.micro_batch * graph.batch();
     in_mini_batch[0].end += t.micro_batch * graph.batch();
