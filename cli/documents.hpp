@@ -15,6 +15,7 @@
 #include "core/result.hpp"
 #include "simulator/analysis/accuracy.hpp"
 #include "simulator/analysis/diff.hpp"
+#include "simulator/analysis/memory.hpp"
 #include "simulator/cost_database.hpp"
 #ifdef SOAPSTONE_HAS_KERNELS
 #include "runtime/verify.hpp"
@@ -118,6 +119,7 @@ struct SimulateOutput {
   double share_of_peak = 0;
   double measured_share = 0;  // of computing time that comes from measurements
   simulator::Utilization devices;
+  std::vector<simulator::DevicesMemory> memory;  // who holds it at the peak
   friend bool operator==(const SimulateOutput&, const SimulateOutput&) = default;
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -133,6 +135,7 @@ struct SimulateOutput {
     visit("share_of_peak", self.share_of_peak);
     visit("measured_share", self.measured_share);
     visit("devices", self.devices);
+    visit("memory", self.memory, core::kOptional);
   }
 };
 

@@ -58,12 +58,15 @@ core::Status simulate_step(const Invocation& invocation, const Options& options)
   out.share_of_peak = figures.share_of_peak;
   out.measured_share = measured_share(trace);
   out.devices = simulator::utilization(trace);
+  out.memory = simulator::memory_of_devices(plan);
   if (invocation.json) return print_json(out);
   fmt::print("{} with a batch of {} on {}: {}\n", out.model, out.batch, out.cluster, out.strategy);
   fmt::print("predicted step  {}\n", step_text(figures, trace.step_time));
   fmt::print("memory          {} at most alive on a device, {} allocated\n",
              core::human_text(fullest.live_peak), core::human_text(fullest.arena));
   fmt::print("device time     {}\n", simulator::text(out.devices));
+  constexpr std::size_t kMostRows = 8;
+  fmt::print("memory at the peak:\n{}\n", simulator::text(out.memory, kMostRows));
   fmt::print("computing time  {:.0f} % from measurements, the rest from the roofline\n",
              100 * out.measured_share);
   return {};

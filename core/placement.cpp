@@ -1,0 +1,203 @@
+#include "core/placement.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <iterator>
+#include <map>
+#include <numeric>
+#include <queue>
+#include <set>
+#include <utility>
+
+namespace soapstone::core {
+
+namespace {
+
+std::int64_t aligned(std::int64_t bytes) { return aligned_size(Bytes(bytes)).value; }
+
+// When tasks certainly run. The n-th computing task starts at 2n - 1 and ends at 2n; what runs
+// beside starts after the last computing task that it waits for, and has ended before the first
+// that waits for it.
+struct Certain {
+  std::vector<std::int64_t> start, end;
+
+  explicit Certain(const DeviceClass& p) : start(p.tasks.size(), 0), end(p.tasks.size(), kNever) {
+    std::int64_t now = 0;
+    for (std::size_t i = 0; i < p.tasks.size(); ++i) {
+      if (!runs_beside(p.tasks[i].kind)) {
+        start[i] = ++now;
+        end[i] = ++now;
+        continue;
+      }
+      for (const auto d : p.dependencies_of(p.tasks[i]))
+        start[i] = std::max(start[i], runs_beside(p.tasks[d].kind) ? start[d] : end[d]);
+    }
+    for (std::size_t i = p.tasks.size(); i-- > 0;)
+      for (const auto d : p.dependencies_of(p.tasks[i]))
+        if (runs_beside(p.tasks[d].kind))
+          end[d] = std::min(end[d], runs_beside(p.tasks[i].kind) ? end[i] : start[i]);
+  }
+
+  static constexpr std::int64_t kNever = INT64_MAX;
+};
+
+// Bytes given out and taken back in the order of time, from the smallest gap that is large enough.
+class Gaps {
+ public:
+  std::int64_t take(std::int64_t size) {
+    const auto fit = by_size_.lower_bound({size, 0});
+    if (fit == by_size_.end()) {
+      // At the end, where a gap may help.
+      std::int64_t offset = end_;
+      if (!by_offset_.empty()) {
+        const auto last = std::prev(by_offset_.end());
+        if (last->first + last->second == end_) {
+          offset = last->first;
+          by_size_.erase({last->second, last->first});
+          by_offset_.erase(last);
+        }
+      }
+      end_ = offset + size;
+      return offset;
+    }
+    const auto [found, offset] = *fit;
+    by_size_.erase(fit);
+    by_offset_.erase(offset);
+    if (found > size) insert(offset + size, found - size);
+    return offset;
+  }
+
+  void give_back(std::int64_t offset, std::int64_t size) {
+    auto after = by_offset_.lower_bound(offset);
+    if (after != by_offset_.end() && offset + size == after->first) {
+      size += after->second;
+      by_size_.erase({after->second, after->first});
+      after = by_offset_.erase(after);
+    }
+    if (after != by_offset_.begin()) {
+      const auto before = std::prev(after);
+      if (before->first + before->second == offset) {
+        offset = before->first;
+        size += before->second;
+        by_size_.erase({before->second, before->first});
+        by_offset_.erase(before);
+      }
+    }
+    insert(offset, size);
+  }
+
+  std::int64_t end() const { return end_; }
+
+ private:
+  void insert(std::int64_t offset, std::int64_t size) {
+    by_offset_.emplace(offset, size);
+    by_size_.emplace(size, offset);
+  }
+
+  std::map<std::int64_t, std::int64_t> by_offset_;
+  std::set<std::pair<std::int64_t, std::int64_t>> by_size_;
+  std::int64_t end_ = 0;
+};
+
+// Each at the lowest offset that is free of those it lives beside, the largest first: little is
+// wasted, but time grows with the square of their number.
+std::int64_t place_by_size(DeviceClass& p, const std::vector<Lifetime>& life,
+                           std::vector<std::uint32_t> order) {
+  const auto disjoint = [](const Lifetime& a, const Lifetime& b) {
+    return !a.always && !b.always && (a.end <= b.start || b.end <= a.start);
+  };
+  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) {
+    if (life[a].always != life[b].always) return life[a].always;
+    return p.buffers[a].size > p.buffers[b].size;
+  });
+  std::int64_t arena = 0;
+  std::vector<std::pair<std::int64_t, std::int64_t>> taken;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    Buffer& own = p.buffers[order[i]];
+    const std::int64_t size = aligned(own.size.value);
+    taken.clear();
+    for (std::size_t k = 0; k < i; ++k) {
+      const Buffer& other = p.buffers[order[k]];
+      if (!disjoint(life[order[i]], life[order[k]]))
+        taken.emplace_back(other.offset.value, other.offset.value + aligned(other.size.value));
+    }
+    std::sort(taken.begin(), taken.end());
+    std::int64_t offset = 0;
+    for (const auto& [begin, end] : taken) {
+      if (offset + size <= begin) break;
+      offset = std::max(offset, end);
+    }
+    own.offset = Bytes(offset);
+    arena = std::max(arena, offset + size);
+  }
+  return arena;
+}
+
+// As they begin to live.
+std::int64_t place_by_time(DeviceClass& p, const std::vector<Lifetime>& life,
+                           std::vector<std::uint32_t> order) {
+  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) {
+    if (life[a].always != life[b].always) return life[a].always;
+    return life[a].start < life[b].start;
+  });
+  Gaps gaps;
+  using End = std::pair<std::int64_t, std::uint32_t>;
+  std::priority_queue<End, std::vector<End>, std::greater<>> alive;
+  for (const std::uint32_t b : order) {
+    const bool is_used = life[b].always || life[b].start < life[b].end;
+    for (; !alive.empty() && is_used && !life[b].always && alive.top().first <= life[b].start;
+         alive.pop()) {
+      const Buffer& other = p.buffers[alive.top().second];
+      gaps.give_back(other.offset.value, aligned(other.size.value));
+    }
+    const std::int64_t size = aligned(p.buffers[b].size.value);
+    p.buffers[b].offset = Bytes(is_used && size > 0 ? gaps.take(size) : 0);
+    if (is_used && size > 0 && !life[b].always) alive.emplace(life[b].end, b);
+    if (!is_used && size > gaps.end()) p.buffers[b].offset = Bytes(gaps.take(size));
+  }
+  return gaps.end();
+}
+
+}  // namespace
+
+std::vector<Lifetime> lifetimes(const DeviceClass& p) {
+  const Certain times(p);
+  std::vector<Lifetime> life(p.buffers.size());
+  for (std::size_t b = 0; b < p.buffers.size(); ++b)
+    life[b].always = lives_always(p.buffers[b].kind);
+  for (std::uint32_t i = 0; i < p.tasks.size(); ++i)
+    for (const BufferUse& use : p.uses_of(p.tasks[i])) {
+      if (use.buffer == kNoIndex) continue;
+      const std::uint32_t whole = p.buffers[use.buffer].inside;
+      Lifetime& l = life[whole == kNoIndex ? use.buffer : whole];
+      l.start = std::min(l.start, times.start[i]);
+      l.end = std::max(l.end, times.end[i]);
+    }
+  return life;
+}
+
+namespace {
+
+void place_buffers(DeviceClass& p) {
+  const std::vector<Lifetime> life = lifetimes(p);
+  constexpr std::size_t kFew = 3000;
+  for (const Memory memory : {Memory::kDevice, Memory::kHost}) {
+    std::vector<std::uint32_t> order;
+    for (std::uint32_t b = 0; b < p.buffers.size(); ++b)
+      if (p.buffers[b].memory == memory && p.buffers[b].inside == kNoIndex) order.push_back(b);
+    const bool is_few = order.size() <= kFew;
+    (memory == Memory::kHost ? p.host_arena : p.arena) =
+        Bytes(is_few ? place_by_size(p, life, std::move(order))
+                     : place_by_time(p, life, std::move(order)));
+  }
+  for (Buffer& b : p.buffers)
+    if (b.inside != kNoIndex) b.offset = p.buffers[b.inside].offset + b.at;
+}
+
+}  // namespace
+
+void place_buffers(Plan& plan) {
+  for (DeviceClass& program : plan.classes) place_buffers(program);
+}
+
+}  // namespace soapstone::core
