@@ -1,6 +1,7 @@
 #include "core/trace.hpp"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 #include <tuple>
 
@@ -42,6 +43,73 @@ void sort_spans(Trace& trace) {
     column = std::move(sorted);
   };
   Spans::fields(s, [&](std::string_view, auto& column, auto...) { permute(column); });
+}
+
+void add_communication_lanes(Trace& trace) {
+  Spans& s = trace.spans;
+  sort_spans(trace);
+  std::vector<Lane> lanes;
+  std::vector<std::int64_t> end_of_lane;  // of this device's communication
+  std::size_t i = 0;
+  for (std::uint32_t from = 0; from < trace.lanes.size(); ++from) {
+    const auto compute = static_cast<std::uint32_t>(lanes.size());
+    lanes.push_back(trace.lanes[from]);
+    end_of_lane.clear();
+    for (; i < s.size() && s.lane[i] == from; ++i) {
+      s.lane[i] = compute;
+      if (!runs_beside(s.kind[i])) continue;
+      std::size_t free = 0;
+      while (free < end_of_lane.size() && end_of_lane[free] > s.start[i].value) ++free;
+      if (free == end_of_lane.size()) {
+        end_of_lane.push_back(0);
+        lanes.push_back({trace.lanes[from].device, LaneKind::kCommunication});
+      }
+      end_of_lane[free] = s.end[i].value;
+      s.lane[i] += 1 + static_cast<std::uint32_t>(free);
+    }
+  }
+  trace.lanes = std::move(lanes);
+  sort_spans(trace);
+}
+
+MemoryCounter memory_counter(const DeviceClass& program, DeviceId device,
+                             std::span<const Nanoseconds> start, std::span<const Nanoseconds> end) {
+  struct Life {
+    Nanoseconds from{INT64_MAX}, to{INT64_MIN};
+  };
+  std::vector<Life> life(program.buffers.size());
+  for (std::size_t i = 0; i < program.tasks.size(); ++i)
+    for (const BufferUse& use : program.uses_of(program.tasks[i])) {
+      if (use.buffer == kNoIndex) continue;
+      const std::uint32_t whole = program.buffers[use.buffer].inside;
+      Life& l = life[whole == kNoIndex ? use.buffer : whole];
+      l.from = std::min(l.from, start[i]);
+      l.to = std::max(l.to, end[i]);
+    }
+  Bytes alive;
+  std::map<Nanoseconds, Bytes> change;
+  for (std::size_t b = 0; b < life.size(); ++b) {
+    const Buffer& buffer = program.buffers[b];
+    if (buffer.inside != kNoIndex || buffer.memory != Memory::kDevice) continue;
+    if (lives_always(buffer.kind)) {
+      alive += buffer.size;
+    } else if (life[b].from < life[b].to) {
+      change[life[b].from] += buffer.size;
+      change[life[b].to] -= buffer.size;
+    }
+  }
+  MemoryCounter out;
+  out.device = device;
+  out.arena = program.arena;
+  change.try_emplace(Nanoseconds(0));
+  for (const auto& [time, bytes] : change) {
+    if (bytes.value == 0 && time.value != 0) continue;
+    alive += bytes;
+    out.time.push_back(time);
+    out.value.push_back(alive);
+    out.live_peak = std::max(out.live_peak, alive);
+  }
+  return out;
 }
 
 Status check(const Trace& trace) {

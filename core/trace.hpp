@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,7 +21,8 @@ enum class LaneKind : std::uint8_t { kCompute, kCommunication };
 SOAPSTONE_ENUM_NAMES(LaneKind, {LaneKind::kCompute, "compute"},
                      {LaneKind::kCommunication, "communication"})
 
-// A device runs the tasks of a lane one after the other.
+// What stands in a lane happens one after the other. A device has one lane in which it computes,
+// and as many for communication as it moves data at once.
 struct Lane {
   DeviceId device;
   LaneKind kind = LaneKind::kCompute;
@@ -125,6 +127,16 @@ std::string plan_difference(const Trace& a, const Trace& b);
 
 // Sorts the spans by lane, then start, then task.
 void sort_spans(Trace& trace);
+
+// For traces in the making, in which a device has its compute lane alone and everything stands in
+// it: gives each device communication lanes behind it, and each span that moves data (runs_beside)
+// the first of them that is free when it starts. Sorts the spans.
+void add_communication_lanes(Trace& trace);
+
+// Bytes alive in the device's own memory when task i of the program runs from start[i] to end[i]:
+// each buffer from its first use to its last, the parts of a buffer as that buffer.
+MemoryCounter memory_counter(const DeviceClass& program, DeviceId device,
+                             std::span<const Nanoseconds> start, std::span<const Nanoseconds> end);
 
 // Errors if spans of a lane overlap, columns differ in length or an index is out of range.
 Status check(const Trace& trace);

@@ -66,6 +66,69 @@ TEST(Trace, WhatIsWrongIsNamed) {
   EXPECT_EQ(refusal([](Trace& t) { t.spans.label[0] = 2; }), "span 0: label 2 of 2");
 }
 
+TEST(Trace, CommunicationTakesTheFirstLaneThatIsFree) {
+  Trace t = sample();
+  t.spans = {};
+  t.lanes = {{DeviceId(0), LaneKind::kCompute}, {DeviceId(1), LaneKind::kCompute}};
+  const auto span = [&](std::uint32_t device, TaskKind kind, std::int64_t start, std::int64_t end) {
+    t.spans.task.push_back(static_cast<std::uint32_t>(t.spans.size()));
+    t.spans.lane.push_back(device);
+    t.spans.kind.push_back(kind);
+    t.spans.start.emplace_back(start);
+    t.spans.end.emplace_back(end);
+    t.spans.waiting.emplace_back(0);
+    t.spans.phase.push_back(Phase::kForward);
+    t.spans.label.push_back(0);
+    t.spans.bytes.emplace_back(0);
+    t.spans.flops.emplace_back(0);
+    t.spans.source.push_back(CostSource{});
+  };
+  span(1, TaskKind::kTransfer, 0, 10);   // 0
+  span(0, TaskKind::kCompute, 0, 30);    // 1
+  span(0, TaskKind::kTransfer, 25, 40);  // 2: beside 3
+  span(0, TaskKind::kTransfer, 5, 30);   // 3
+  span(0, TaskKind::kHostCopy, 30, 35);  // 4: when 3 has ended
+  span(0, TaskKind::kTransfer, 30, 30);  // 5: no time, before 4
+  EXPECT_FALSE(check(t));
+  add_communication_lanes(t);
+  ASSERT_TRUE(check(t)) << check(t).error().message;
+  using Lanes = std::vector<Lane>;
+  const Lane compute{DeviceId(0), LaneKind::kCompute}, talk{DeviceId(0), LaneKind::kCommunication};
+  EXPECT_EQ(t.lanes, (Lanes{compute,
+                            talk,
+                            talk,
+                            {DeviceId(1), LaneKind::kCompute},
+                            {DeviceId(1), LaneKind::kCommunication}}));
+  EXPECT_EQ(t.spans.task, (std::vector<std::uint32_t>{1, 3, 5, 4, 2, 0}));
+  EXPECT_EQ(t.spans.lane, (std::vector<std::uint32_t>{0, 1, 1, 1, 2, 4}));
+}
+
+// A weight of 8 bytes, a bucket of 32 with a part of 16, and a copy in the host's memory.
+TEST(Trace, CountsMemoryFromFirstUseToLast) {
+  DeviceClass p;
+  const auto buffer = [&](BufferKind kind, Bytes size, std::uint32_t inside = kNoIndex) {
+    p.buffers.push_back({kind, kNoIndex, DType::kF32, {}, size});
+    p.buffers.back().inside = inside;
+  };
+  buffer(BufferKind::kWeight, 8_B);
+  buffer(BufferKind::kWeightGradient, 32_B);
+  buffer(BufferKind::kWeightGradient, 16_B, 1);
+  buffer(BufferKind::kActivation, 64_B);
+  p.buffers[3].memory = Memory::kHost;
+  p.arena = 128_B;
+  for (const std::uint32_t b : {2u, 3u, 1u}) {
+    Task t;
+    t.first_use = static_cast<std::uint32_t>(p.uses.size());
+    t.use_count = 1;
+    p.uses.push_back({b, UseAccess::kWrite});
+    p.tasks.push_back(t);
+  }
+  // The last task begins before the second one.
+  const MemoryCounter m = memory_counter(p, DeviceId(3), std::vector{10_ns, 20_ns, 15_ns},
+                                         std::vector{12_ns, 40_ns, 30_ns});
+  EXPECT_EQ(m, (MemoryCounter{DeviceId(3), {0_ns, 10_ns, 30_ns}, {8_B, 40_B, 8_B}, 40_B, 128_B}));
+}
+
 TEST(Trace, ComesBackFromItsDocument) {
   Trace t = sample();
   sort_spans(t);
