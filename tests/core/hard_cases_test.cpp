@@ -135,23 +135,21 @@ void expect_right(const Graph& graph, const Strategy& strategy, int devices) {
                         t.desc.shape);
     }
   }
-  for (const int lanes : {1, 2})
+  for (const bool clip : {false, true})
     for (const Patterns patterns : {Patterns::kChosen, Patterns::kBoxesOnly}) {
-      const auto plan = lower(graph, strategy, cluster_of(devices, lanes), NominalCatalog{},
-                              {.clip_gradient_norm = lanes == 2, .patterns = patterns});
+      const auto plan = lower(graph, strategy, cluster_of(devices), NominalCatalog{},
+                              {.clip_gradient_norm = clip, .patterns = patterns});
       ASSERT_TRUE(plan) << plan.error().message;
-      const Status valid = check(graph, *plan), memory = check_memory(*plan, lanes);
+      const Status valid = check(graph, *plan), memory = check_memory(*plan);
       EXPECT_TRUE(valid) << valid.error().message;
       EXPECT_TRUE(memory) << memory.error().message;
       const interpreter::Sgd sgd{.clip_norm = 0.1};
       const auto expected = run_unsharded(
           graph, {},
-          {.micro_batches = strategy.micro_batches, .steps = 2, .clip = lanes == 2, .sgd = sgd});
+          {.micro_batches = strategy.micro_batches, .steps = 2, .clip = clip, .sgd = sgd});
       for (const Turns turns : {Turns::kTotalOrder, Turns::kAnyOrder}) {
         const auto d = compare(
-            graph,
-            run_plan(graph, *plan, {}, {.steps = 2, .sgd = sgd, .turns = turns, .lanes = lanes}),
-            expected);
+            graph, run_plan(graph, *plan, {}, {.steps = 2, .sgd = sgd, .turns = turns}), expected);
         EXPECT_LE(d.worst, kTolerance) << d.where;
       }
     }
@@ -444,46 +442,43 @@ Graph two_layers(std::int64_t batch) {
 TEST(HardCases, TwoStagePipelineInOneForwardOneBackwardOrder) {
   const Graph graph = two_layers(6);
   const Strategy s = strategy_of(graph, {{"fc2", {{}, {1}}}, {"loss", {{}, {1}}}}, 2);
-  for (const int lanes : {1, 2}) {
-    const Plan by_micro_batch = lower(graph, s, cluster_of(2, lanes), NominalCatalog{}).value();
-    // A transfer belongs to the stage that sends it.
-    const auto slot = [&](const Task& t, DeviceId device) {
-      if (t.phase == Phase::kUpdate) return 100;
-      const bool forward = t.phase == Phase::kForward;
-      std::uint32_t stage = device.value;
-      if (t.kind == TaskKind::kTransfer) stage = forward ? 0 : 1;
-      static constexpr int kSlots[2][2][2] = {{{0, 2}, {4, 7}},
-                                              {{1, 5}, {3, 6}}};  // [stage][backward][micro-batch]
-      return kSlots[stage][forward ? 0 : 1][t.micro_batch];
-    };
-    const Plan plan = interpreter::reordered(by_micro_batch, slot, lanes);
-    const Status valid = check(graph, plan), memory = check_memory(plan, lanes);
-    ASSERT_TRUE(valid) << valid.error().message;
-    EXPECT_TRUE(memory) << memory.error().message;
-    std::string seen[2];
-    for (std::size_t c = 0; c < 2; ++c)
-      for (const Task& t : plan.classes[c].tasks)
-        if (t.kind == TaskKind::kCompute) {
-          const std::string what =
-              (t.phase == Phase::kForward ? "F" : "B") + std::to_string(t.micro_batch) + " ";
-          if (!seen[c].ends_with(what)) seen[c] += what;
-        }
-    EXPECT_EQ(seen[0], "F0 F1 B0 B1 ");
-    EXPECT_EQ(seen[1], "F0 B0 F1 B1 ");
-    const auto expected = run_unsharded(graph, {}, {.micro_batches = 2, .steps = 3});
-    for (const Turns turns : {Turns::kTotalOrder, Turns::kAnyOrder}) {
-      const auto d = compare(
-          graph, run_plan(graph, plan, {}, {.steps = 3, .turns = turns, .lanes = lanes}), expected);
-      EXPECT_LE(d.worst, kTolerance) << d.where;
-    }
-    // Losing either micro-batch's activation or gradient on the way shows.
-    for (const Task& t : plan.classes[0].tasks) {
-      if (t.kind != TaskKind::kTransfer) continue;
-      const auto d = compare(
-          graph, run_plan(graph, plan, {}, {.steps = 3, .lanes = lanes, .removed_order = t.order}),
-          expected);
-      EXPECT_GT(d.worst, 1e-3) << task_label(graph, plan, plan.classes[0], t);
-    }
+  const Plan by_micro_batch = lower(graph, s, cluster_of(2), NominalCatalog{}).value();
+  // A transfer belongs to the stage that sends it.
+  const auto slot = [&](const Task& t, DeviceId device) {
+    if (t.phase == Phase::kUpdate) return 100;
+    const bool forward = t.phase == Phase::kForward;
+    std::uint32_t stage = device.value;
+    if (t.kind == TaskKind::kTransfer) stage = forward ? 0 : 1;
+    static constexpr int kSlots[2][2][2] = {{{0, 2}, {4, 7}},
+                                            {{1, 5}, {3, 6}}};  // [stage][backward][micro-batch]
+    return kSlots[stage][forward ? 0 : 1][t.micro_batch];
+  };
+  const Plan plan = interpreter::reordered(by_micro_batch, slot);
+  const Status valid = check(graph, plan), memory = check_memory(plan);
+  ASSERT_TRUE(valid) << valid.error().message;
+  EXPECT_TRUE(memory) << memory.error().message;
+  std::string seen[2];
+  for (std::size_t c = 0; c < 2; ++c)
+    for (const Task& t : plan.classes[c].tasks)
+      if (t.kind == TaskKind::kCompute) {
+        const std::string what =
+            (t.phase == Phase::kForward ? "F" : "B") + std::to_string(t.micro_batch) + " ";
+        if (!seen[c].ends_with(what)) seen[c] += what;
+      }
+  EXPECT_EQ(seen[0], "F0 F1 B0 B1 ");
+  EXPECT_EQ(seen[1], "F0 B0 F1 B1 ");
+  const auto expected = run_unsharded(graph, {}, {.micro_batches = 2, .steps = 3});
+  for (const Turns turns : {Turns::kTotalOrder, Turns::kAnyOrder}) {
+    const auto d =
+        compare(graph, run_plan(graph, plan, {}, {.steps = 3, .turns = turns}), expected);
+    EXPECT_LE(d.worst, kTolerance) << d.where;
+  }
+  // Losing either micro-batch's activation or gradient on the way shows.
+  for (const Task& t : plan.classes[0].tasks) {
+    if (t.kind != TaskKind::kTransfer) continue;
+    const auto d =
+        compare(graph, run_plan(graph, plan, {}, {.steps = 3, .removed_order = t.order}), expected);
+    EXPECT_GT(d.worst, 1e-3) << task_label(graph, plan, plan.classes[0], t);
   }
 }
 
@@ -619,21 +614,20 @@ TEST(HardCases, ZeroStageThreeWrittenByHand) {
     w.next();
   }
 
-  const Plan plan = w.take(2);
-  const Status valid = check(graph, plan), memory = check_memory(plan, 2);
+  const Plan plan = w.take();
+  const Status valid = check(graph, plan), memory = check_memory(plan);
   ASSERT_TRUE(valid) << valid.error().message;
   EXPECT_TRUE(memory) << memory.error().message;
   const auto expected = run_unsharded(graph, {}, {.steps = 3});
   for (const Turns turns : {Turns::kTotalOrder, Turns::kAnyOrder}) {
-    const auto d = compare(
-        graph, run_plan(graph, plan, {}, {.steps = 3, .turns = turns, .lanes = 2}), expected);
+    const auto d =
+        compare(graph, run_plan(graph, plan, {}, {.steps = 3, .turns = turns}), expected);
     EXPECT_LE(d.worst, kTolerance) << d.where;
   }
   for (const Task& t : plan.classes[0].tasks) {
     if (t.kind != TaskKind::kTransfer) continue;
-    const auto d = compare(
-        graph, run_plan(graph, plan, {}, {.steps = 3, .lanes = 2, .removed_order = t.order}),
-        expected);
+    const auto d =
+        compare(graph, run_plan(graph, plan, {}, {.steps = 3, .removed_order = t.order}), expected);
     EXPECT_GT(d.worst, 1e-3) << task_label(graph, plan, plan.classes[0], t);
   }
   // No device keeps a whole weight between steps.

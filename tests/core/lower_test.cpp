@@ -51,7 +51,6 @@ constexpr double kTolerance = 1e-12;
 struct Trial {
   Strategy strategy;
   LowerOptions options;
-  int lanes = 1;
   int steps = 1;
   Turns turns = Turns::kTotalOrder;
 };
@@ -82,7 +81,7 @@ UnshardedOptions unsharded_options(const Trial& t) {
 }
 
 Plan lowered(const Graph& graph, const Trial& t, int devices) {
-  const Cluster cluster = cluster_of(devices, t.lanes);
+  const Cluster cluster = cluster_of(devices);
   auto plan = lower(graph, t.strategy, cluster, WorkspaceCatalog{}, t.options);
   SOAPSTONE_ASSERT(plan, "{}", plan.error().message);
   return std::move(*plan);
@@ -91,12 +90,9 @@ Plan lowered(const Graph& graph, const Trial& t, int devices) {
 interpreter::Difference difference(const Graph& graph, const Plan& plan, const Trial& t,
                                    std::optional<std::uint32_t> removed = {}) {
   const UnshardedOptions options = unsharded_options(t);
-  const auto found = run_plan(graph, plan, TrainingData{},
-                              {.steps = t.steps,
-                               .sgd = options.sgd,
-                               .turns = t.turns,
-                               .lanes = t.lanes,
-                               .removed_order = removed});
+  const auto found =
+      run_plan(graph, plan, TrainingData{},
+               {.steps = t.steps, .sgd = options.sgd, .turns = t.turns, .removed_order = removed});
   return compare(graph, found, expected_of(graph, options));
 }
 
@@ -104,7 +100,7 @@ void expect_unsharded_answer(const Graph& graph, const Trial& t, int devices) {
   const Plan plan = lowered(graph, t, devices);
   const Status valid = check(graph, plan);
   EXPECT_TRUE(valid) << valid.error().message;
-  const Status memory = check_memory(plan, t.lanes);
+  const Status memory = check_memory(plan);
   EXPECT_TRUE(memory) << memory.error().message;
   try {
     const auto d = difference(graph, plan, t);
@@ -216,9 +212,8 @@ TEST_P(RandomStrategies, GiveTheAnswerOfOneDevice) {
       t.options.by_rows = random() % 6 != 0;
       t.steps = 2;
     }
-    t.lanes = 1 + static_cast<int>(random() % 2);
     t.turns = random() % 2 == 0 ? Turns::kTotalOrder : Turns::kAnyOrder;
-    SCOPED_TRACE(fmt::format("trial {}: {} devices, {} lanes, clip {}, {}: {}", k, devices, t.lanes,
+    SCOPED_TRACE(fmt::format("trial {}: {} devices, clip {}, {}: {}", k, devices,
                              t.options.clip_gradient_norm,
                              t.options.patterns == Patterns::kBoxesOnly ? "boxes" : "patterns",
                              describe(graph, t.strategy)));
@@ -301,7 +296,7 @@ TEST(Lower, AWarmLoweringGivesTheSamePlan) {
   const LowerOptions options{.clip_gradient_norm = true, .table_states = 0, .by_rows = true};
   for (const std::string name : {"inception-block", "transformer-block", "oddities", "tables"}) {
     const Graph graph = graph_named(name, 6);
-    const Cluster cluster = cluster_of(6, 2);
+    const Cluster cluster = cluster_of(6);
     const WorkspaceCatalog catalog;
     Lowering warm(graph, cluster, catalog, options);
     std::vector<Strategy> strategies;
@@ -337,15 +332,15 @@ TEST(Lower, WithoutTrainingOnlyTheForwardPassRuns) {
       const int micro_batches = 1 + trial % 2;
       const Strategy s = random_strategy(graph, 5, micro_batches, random);
       const Plan plan =
-          lower(graph, s, cluster_of(5, 2), WorkspaceCatalog{}, {.training = false}).value();
+          lower(graph, s, cluster_of(5), WorkspaceCatalog{}, {.training = false}).value();
       ASSERT_TRUE(check(graph, plan));
-      const Status memory = check_memory(plan, 2);
+      const Status memory = check_memory(plan);
       EXPECT_TRUE(memory) << memory.error().message;
       for (const auto& c : plan.classes) {
         for (const Task& t : c.tasks) EXPECT_EQ(t.phase, Phase::kForward);
         for (const Buffer& b : c.buffers) EXPECT_NE(b.kind, BufferKind::kOptimizerState);
       }
-      const auto found = run_plan(graph, plan, {}, {.turns = Turns::kAnyOrder, .lanes = 2})[0];
+      const auto found = run_plan(graph, plan, {}, {.turns = Turns::kAnyOrder})[0];
       const auto expected = run_unsharded(
           graph, {}, {.micro_batches = micro_batches, .run = StepUse::kEvaluation})[0];
       EXPECT_NEAR(found.loss, expected.loss, kTolerance * expected.loss) << describe(graph, s);

@@ -24,7 +24,7 @@ struct Sample {
   Plan plan;
 };
 // Two data-parallel devices; the second layer is cut by its reduction.
-Sample sample(int lanes = 1) {
+Sample sample() {
   GraphBuilder g("sample");
   auto x = g.source("x", {{4, 3}, DType::kF64, {}});
   const auto y = g.source("y", {{4}, DType::kI32, {}}, 2);
@@ -33,7 +33,7 @@ Sample sample(int lanes = 1) {
   Graph graph = g.build_with_loss(x, y).value();
   Strategy s = data_parallel(graph, std::vector{DeviceId(0), DeviceId(1)});
   s.ops[1].degrees = {1, 1, 2};
-  Plan plan = lower(graph, s, interpreter::cluster_of(2, lanes), interpreter::WorkspaceCatalog{},
+  Plan plan = lower(graph, s, interpreter::cluster_of(2), interpreter::WorkspaceCatalog{},
                     {.clip_gradient_norm = true})
                   .value();
   return {std::move(graph), std::move(plan)};
@@ -252,26 +252,90 @@ TEST(PlaceBuffers, BlocksAreSharedOnlyInOneOrder) {
 
 // The brute-force check sees what placement must avoid.
 TEST(CheckMemory, FindsRacesAndSharedBytes) {
-  for (const int lanes : {1, 2}) {
-    const Sample s = sample(lanes);
-    ASSERT_TRUE(interpreter::check_memory(s.plan, lanes));
-    // Without its dependencies a transfer in a lane of its own races.
-    Plan racing = s.plan;
-    for (Task& t : racing.classes[0].tasks) t.dependency_count = 0;
-    EXPECT_EQ(interpreter::check_memory(racing, lanes).has_value(), lanes == 1);
-    // Everything at offset 0.
-    Plan crushed = s.plan;
-    for (Buffer& b : crushed.classes[0].buffers) b.offset = Bytes(0);
-    EXPECT_FALSE(interpreter::check_memory(crushed, lanes));
-    EXPECT_THROW(interpreter::run_plan(s.graph, crushed, {}, {.lanes = lanes}), InvariantError);
-  }
-  // A placement made for one lane does not serve two.
-  const Graph graph = build_model("mlp", {.batch = 4, .dtype = DType::kF64}).value();
-  const Plan one = lower(graph, data_parallel(graph, std::vector{DeviceId(0), DeviceId(1)}),
-                         interpreter::cluster_of(2, 1), NominalCatalog{})
-                       .value();
-  EXPECT_TRUE(interpreter::check_memory(one, 1));
-  EXPECT_FALSE(interpreter::check_memory(one, 2));
+  const Sample s = sample();
+  ASSERT_TRUE(interpreter::check_memory(s.plan));
+  // Without its dependencies a transfer races.
+  Plan racing = s.plan;
+  for (Task& t : racing.classes[0].tasks) t.dependency_count = 0;
+  EXPECT_FALSE(interpreter::check_memory(racing));
+  // Everything at offset 0.
+  Plan crushed = s.plan;
+  for (Buffer& b : crushed.classes[0].buffers) b.offset = Bytes(0);
+  EXPECT_FALSE(interpreter::check_memory(crushed));
+  EXPECT_THROW(interpreter::run_plan(s.graph, crushed, {}), InvariantError);
+}
+
+// Gradients of two weights in one bucket that is summed over two devices as a whole; what the
+// bucket is made of comes from the host's memory.
+TEST(CheckMemory, KnowsPartsOfBuffersAndTheHostsMemory) {
+  const auto made = [] {
+    DeviceClass p;
+    p.members = {DeviceId(0)};
+    const auto buffer = [&](std::int64_t bytes, Memory memory, std::uint32_t inside = kNoIndex,
+                            std::int64_t at = 0) {
+      Buffer b{BufferKind::kActivation, kNoIndex, DType::kF64, {{0, bytes / 8}}, Bytes(bytes)};
+      b.memory = memory;
+      b.inside = inside;
+      b.at = Bytes(at);
+      p.buffers.push_back(b);
+    };
+    buffer(128, Memory::kDevice);        // 0: the bucket
+    buffer(64, Memory::kDevice, 0);      // 1: its first half
+    buffer(64, Memory::kDevice, 0, 64);  // 2: its second half
+    buffer(64, Memory::kHost);           // 3
+    buffer(64, Memory::kDevice);         // 4
+    const auto task = [&](TaskKind kind, std::vector<BufferUse> uses,
+                          std::vector<std::uint32_t> dependencies) {
+      Task t;
+      t.kind = kind;
+      t.order = static_cast<std::uint32_t>(p.tasks.size());
+      t.first_use = static_cast<std::uint32_t>(p.uses.size());
+      t.use_count = static_cast<std::uint32_t>(uses.size());
+      t.first_dependency = static_cast<std::uint32_t>(p.dependencies.size());
+      t.dependency_count = static_cast<std::uint32_t>(dependencies.size());
+      p.uses.insert(p.uses.end(), uses.begin(), uses.end());
+      p.dependencies.insert(p.dependencies.end(), dependencies.begin(), dependencies.end());
+      p.tasks.push_back(t);
+    };
+    constexpr auto kRead = UseAccess::kRead, kWrite = UseAccess::kWrite;
+    task(TaskKind::kLoad, {{4, kWrite}}, {});                   // 0
+    task(TaskKind::kHostCopy, {{4, kRead}, {3, kWrite}}, {0});  // 1
+    task(TaskKind::kHostCopy, {{3, kRead}, {1, kWrite}}, {1});  // 2
+    task(TaskKind::kHostCopy, {{3, kRead}, {2, kWrite}}, {1});  // 3
+    task(TaskKind::kLoad, {{0, kRead}}, {2, 3});                // 4
+    Plan plan;
+    plan.classes.push_back(p);
+    place_buffers(plan);
+    return plan;
+  };
+  const Plan plan = made();
+  const Status good = interpreter::check_memory(plan);
+  EXPECT_TRUE(good) << good.error().message;
+  EXPECT_EQ(plan.classes[0].host_arena, 64_B);
+  const auto message = [&](auto change) {
+    Plan changed = plan;
+    change(changed.classes[0]);
+    const Status s = interpreter::check_memory(changed);
+    return s ? std::string("accepted") : s.error().message;
+  };
+  // The bucket is read although one of its parts may not be there yet.
+  EXPECT_EQ(message([](DeviceClass& p) { p.tasks[4].dependency_count = 1; }),
+            "device 0: tasks 3 and 4 race for buffer 0");
+  EXPECT_EQ(message([](DeviceClass& p) { p.buffers[2].offset += Bytes(64); }),
+            "device 0: buffer 2 does not lie in buffer 0");
+  // What buffer 4 held has left when the bucket is begun.
+  EXPECT_EQ(message([](DeviceClass& p) {
+              for (std::size_t b = 0; b < 3; ++b) p.buffers[b].offset = p.buffers[b].at;
+              p.buffers[4].offset = Bytes(0);
+            }),
+            "accepted");
+  EXPECT_EQ(message([](DeviceClass& p) {
+              p.buffers[3].memory = Memory::kDevice;
+              for (std::size_t b = 0; b < 3; ++b) p.buffers[b].offset = p.buffers[b].at;
+              p.buffers[3].offset = Bytes(0);
+              p.buffers[4].offset = Bytes(128);
+            }),
+            "device 0: buffers 0 and 3 share bytes and live at the same time");
 }
 
 TEST(Plan, AnUnwrittenBufferIsNoticed) {

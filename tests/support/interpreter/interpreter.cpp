@@ -34,10 +34,12 @@ struct DeviceState {
   std::uint32_t member = 0;
   std::vector<Held> buffers;
   std::vector<core::Box> boxes;  // of the buffers
-  std::vector<std::uint32_t> owner;  // per slot of the arena: the buffer that wrote it last
+  std::vector<std::vector<std::uint32_t>> parts;  // per buffer: those inside it
+  // Per memory and slot of its arena: the buffer, not a part of one, that wrote it last.
+  std::vector<std::uint32_t> owner[2];
   std::vector<bool> done;
-  std::vector<std::vector<std::uint32_t>> lanes;  // tasks
-  std::vector<std::size_t> next;                  // per lane
+  std::vector<std::uint32_t> computing;  // tasks
+  std::size_t next = 0;                  // of those
 };
 
 struct TaskPlace {
@@ -72,12 +74,16 @@ struct Machine {
         s.member = m;
         s.buffers.resize(c.buffers.size());
         s.boxes = core::member_boxes(graph, plan, c, m);
-        s.owner.assign(static_cast<std::size_t>(std::max<std::int64_t>(0, c.arena.value) / kSlot),
-                       core::kNoIndex);
-        s.lanes.resize(static_cast<std::size_t>(options.lanes));
+        const core::Bytes arenas[] = {c.arena, c.host_arena};
+        for (int k = 0; k < 2; ++k)
+          s.owner[k].assign(
+              static_cast<std::size_t>(std::max<std::int64_t>(0, arenas[k].value) / kSlot),
+              core::kNoIndex);
+        s.parts.resize(c.buffers.size());
+        for (std::uint32_t b = 0; b < c.buffers.size(); ++b)
+          if (c.buffers[b].inside != core::kNoIndex) s.parts[c.buffers[b].inside].push_back(b);
         for (std::uint32_t i = 0; i < c.tasks.size(); ++i)
-          s.lanes[c.tasks[i].kind == core::TaskKind::kTransfer ? s.lanes.size() - 1 : 0].push_back(
-              i);
+          if (!core::runs_beside(c.tasks[i].kind)) s.computing.push_back(i);
         devices.push_back(std::move(s));
       }
     fill_kept_buffers();
@@ -141,23 +147,36 @@ struct Machine {
 
   // --- buffers ---------------------------------------------------------------------------------
 
+  // Calls with every slot of the buffer and what owns it: itself, or what it is a part of.
   template <class Visit>
   void for_each_slot(DeviceState& s, std::uint32_t b, const Visit& visit) {
     const core::Buffer& buffer = s.program->buffers[b];
     if (buffer.offset.value < 0) return;
-    SOAPSTONE_ASSERT((buffer.offset + buffer.size).value <= s.program->arena.value,
+    const bool in_host = buffer.memory == core::Memory::kHost;
+    SOAPSTONE_ASSERT((buffer.offset + buffer.size).value <=
+                         (in_host ? s.program->host_arena : s.program->arena).value,
                      "device {}: buffer {} ends beyond the arena", s.device.value, b);
+    auto& slots = s.owner[in_host ? 1 : 0];
     for (std::int64_t i = buffer.offset.value / kSlot;
          i < (buffer.offset + buffer.size).value / kSlot; ++i)
-      visit(s.owner[static_cast<std::size_t>(i)]);
+      visit(slots[static_cast<std::size_t>(i)]);
+  }
+
+  static std::uint32_t owner_of(const DeviceState& s, std::uint32_t b) {
+    const std::uint32_t whole = s.program->buffers[b].inside;
+    return whole == core::kNoIndex ? b : whole;
+  }
+
+  void own(DeviceState& s, std::uint32_t b) {
+    for_each_slot(s, b, [&](std::uint32_t& owner) { owner = owner_of(s, b); });
   }
 
   Held& read(DeviceState& s, std::uint32_t b, const core::Task& t) {
     Held& held = s.buffers[b];
     SOAPSTONE_ASSERT(held.written, "{}: buffer {} is read before it is written", name(s, t), b);
     for_each_slot(s, b, [&](std::uint32_t& owner) {
-      SOAPSTONE_ASSERT(owner == b, "{}: the bytes of buffer {} were taken by buffer {}", name(s, t),
-                       b, owner);
+      SOAPSTONE_ASSERT(owner == owner_of(s, b),
+                       "{}: the bytes of buffer {} were taken by buffer {}", name(s, t), b, owner);
     });
     for (const double v : held.values)
       SOAPSTONE_ASSERT(!std::isnan(v), "{}: buffer {} holds NaN", name(s, t), b);
@@ -175,8 +194,48 @@ struct Machine {
     held.box = box;
     held.values.assign(static_cast<std::size_t>(core::elements(box)), kUnwritten);
     held.written = true;
-    for_each_slot(s, b, [&](std::uint32_t& owner) { owner = b; });
+    own(s, b);
     return held;
+  }
+
+  // What a task has written to a part is in the whole, and the other way round.
+  void show_in_other_buffers(DeviceState& s, std::uint32_t b) {
+    const core::Buffer& buffer = s.program->buffers[b];
+    const auto first = [&](std::uint32_t part) {
+      const core::Buffer& p = s.program->buffers[part];
+      SOAPSTONE_ASSERT(p.dtype == s.program->buffers[p.inside].dtype,
+                       "device {}: buffers {} and {} have other formats", s.device.value, part,
+                       p.inside);
+      return static_cast<std::ptrdiff_t>(p.at.value / core::size_of(p.dtype).value);
+    };
+    if (buffer.inside != core::kNoIndex) {
+      Held& bucket = s.buffers[buffer.inside];
+      if (!bucket.written) begin_whole(s, buffer.inside);
+      std::copy(s.buffers[b].values.begin(), s.buffers[b].values.end(),
+                bucket.values.begin() + first(b));
+      own(s, buffer.inside);
+    }
+    for (const std::uint32_t part : s.parts[b]) {
+      Held& held = s.buffers[part];
+      if (!held.written) held.box = s.boxes[part];
+      held.written = true;
+      const auto begin = s.buffers[b].values.begin() + first(part);
+      held.values.assign(begin, begin + static_cast<std::ptrdiff_t>(core::elements(held.box)));
+    }
+  }
+
+  // Unwritten where its parts are; what lies between them may be anything.
+  void begin_whole(DeviceState& s, std::uint32_t b) {
+    const core::Buffer& buffer = s.program->buffers[b];
+    const std::int64_t width = core::size_of(buffer.dtype).value;
+    Held& held = s.buffers[b];
+    held.box = buffer.box;
+    held.written = true;
+    held.values.assign(static_cast<std::size_t>(buffer.size.value / width), 0);
+    for (const std::uint32_t part : s.parts[b]) {
+      const core::Buffer& p = s.program->buffers[part];
+      std::fill_n(held.values.begin() + p.at.value / width, p.size.value / width, kUnwritten);
+    }
   }
 
   // --- tasks -----------------------------------------------------------------------------------
@@ -204,8 +263,7 @@ struct Machine {
                      "{}: {} uses", name(s, t), uses.size());
     // What kernels may scribble on.
     for (std::uint32_t b = 0; b < s.buffers.size(); ++b)
-      if (s.program->buffers[b].kind == core::BufferKind::kWorkspace)
-        for_each_slot(s, b, [&](std::uint32_t& owner) { owner = b; });
+      if (s.program->buffers[b].kind == core::BufferKind::kWorkspace) own(s, b);
 
     std::vector<reference::View> views;
     std::vector<Values> dropped(uses.size());
@@ -416,7 +474,7 @@ struct Machine {
       if (uses[2].buffer != core::kNoIndex) {
         SOAPSTONE_ASSERT(s.program->buffers[uses[2].buffer].size >= staging,
                          "{}: staging is too small", name(s, t));
-        for_each_slot(s, uses[2].buffer, [&](std::uint32_t& owner) { owner = uses[2].buffer; });
+        own(s, uses[2].buffer);
       }
     }
     if (options.removed_order && *options.removed_order == first.order)
@@ -465,9 +523,13 @@ struct Machine {
     }
     for (const TaskPlace& p : action) {
       DeviceState& d = devices[p.device];
+      const core::Task& done = d.program->tasks[p.task];
       d.done[p.task] = true;
-      for (std::size_t l = 0; l < d.lanes.size(); ++l)
-        if (d.next[l] < d.lanes[l].size() && d.lanes[l][d.next[l]] == p.task) ++d.next[l];
+      if (!core::runs_beside(done.kind)) ++d.next;
+      for (const core::BufferUse& use : d.program->uses_of(done))
+        if (use.buffer != core::kNoIndex && use.access != core::UseAccess::kRead &&
+            d.program->buffers[use.buffer].kind != core::BufferKind::kStaging)
+          show_in_other_buffers(d, use.buffer);
     }
   }
 
@@ -475,9 +537,8 @@ struct Machine {
     return std::all_of(action.begin(), action.end(), [&](const TaskPlace& p) {
       const DeviceState& s = devices[p.device];
       const core::Task& t = s.program->tasks[p.task];
-      bool is_next = false;
-      for (std::size_t l = 0; l < s.lanes.size(); ++l)
-        is_next |= s.next[l] < s.lanes[l].size() && s.lanes[l][s.next[l]] == p.task;
+      const bool is_next = core::runs_beside(t.kind) ||
+                           (s.next < s.computing.size() && s.computing[s.next] == p.task);
       const auto dependencies = s.program->dependencies_of(t);
       return is_next && std::all_of(dependencies.begin(), dependencies.end(),
                                     [&](auto d) { return s.done[d]; });
@@ -490,7 +551,7 @@ struct Machine {
     losses.clear();
     for (DeviceState& s : devices) {
       s.done.assign(s.program->tasks.size(), false);
-      s.next.assign(s.lanes.size(), 0);
+      s.next = 0;
       for (std::uint32_t b = 0; b < s.buffers.size(); ++b)
         if (!is_kept(s.program->buffers[b].kind)) s.buffers[b] = {};
     }
@@ -535,40 +596,50 @@ std::vector<PlanStep> run_plan(const core::Graph& graph, const core::Plan& plan,
   return steps;
 }
 
-core::Status check_memory(const core::Plan& plan, int lanes) {
+core::Status check_memory(const core::Plan& plan) {
   for (const core::DeviceClass& c : plan.classes) {
     const std::size_t count = c.tasks.size();
+    const auto device = c.members[0].value;
     // before[i][j]: task j ends before task i begins, whatever anything takes.
     std::vector<std::vector<bool>> before(count, std::vector<bool>(count, false));
-    std::map<int, std::uint32_t> last_of_lane;
+    std::optional<std::uint32_t> last_computing;
     for (std::uint32_t i = 0; i < count; ++i) {
-      const int lane = lanes > 1 && c.tasks[i].kind == core::TaskKind::kTransfer ? 1 : 0;
       const auto after = [&](std::uint32_t j) {
         before[i][j] = true;
         for (std::uint32_t k = 0; k < j; ++k)
           if (before[j][k]) before[i][k] = true;
       };
-      if (const auto last = last_of_lane.find(lane); last != last_of_lane.end())
-        after(last->second);
-      last_of_lane[lane] = i;
+      if (!core::runs_beside(c.tasks[i].kind)) {
+        if (last_computing) after(*last_computing);
+        last_computing = i;
+      }
       for (const auto d : c.dependencies_of(c.tasks[i])) after(d);
     }
+    // Parts of a buffer are told apart by their bytes, all of them by the buffer that they are in.
     struct Use {
       std::uint32_t task;
       bool writes;
+      std::uint32_t buffer;
+      std::int64_t begin, end;  // bytes of the whole
     };
     std::vector<std::vector<Use>> uses(c.buffers.size());
     for (std::uint32_t i = 0; i < count; ++i)
-      for (const auto& use : c.uses_of(c.tasks[i]))
-        if (use.buffer != core::kNoIndex)
-          uses[use.buffer].push_back({i, use.access != core::UseAccess::kRead});
-    const auto device = c.members[0].value;
+      for (const auto& use : c.uses_of(c.tasks[i])) {
+        if (use.buffer == core::kNoIndex) continue;
+        const core::Buffer& buffer = c.buffers[use.buffer];
+        const bool is_part = buffer.inside != core::kNoIndex;
+        const std::int64_t begin = is_part ? buffer.at.value : 0;
+        uses[is_part ? buffer.inside : use.buffer].push_back(
+            {i, use.access != core::UseAccess::kRead, use.buffer, begin,
+             begin + buffer.size.value});
+      }
     for (std::uint32_t b = 0; b < uses.size(); ++b)
       for (const Use& u : uses[b])
         for (const Use& v : uses[b])
-          if (u.task < v.task && (u.writes || v.writes) && !before[v.task][u.task])
+          if (u.task < v.task && (u.writes || v.writes) && u.begin < v.end && v.begin < u.end &&
+              !before[v.task][u.task])
             return core::fail("device {}: tasks {} and {} race for buffer {}", device, u.task,
-                              v.task, b);
+                              v.task, v.buffer);
     const auto all_before = [&](const std::vector<Use>& a, const std::vector<Use>& b) {
       for (const Use& u : a)
         for (const Use& v : b)
@@ -577,18 +648,28 @@ core::Status check_memory(const core::Plan& plan, int lanes) {
     };
     const auto lives_always = [&](std::uint32_t b) {
       const auto kind = c.buffers[b].kind;
-      return is_kept(kind) || kind == core::BufferKind::kWorkspace;
+      return is_kept(kind) || kind == core::BufferKind::kWorkspace ||
+             kind == core::BufferKind::kScalar;
     };
-    for (std::uint32_t a = 0; a < uses.size(); ++a)
+    for (std::uint32_t a = 0; a < uses.size(); ++a) {
+      const core::Buffer& x = c.buffers[a];
+      if (x.offset.value < 0) continue;
+      if (x.inside != core::kNoIndex) {
+        const core::Buffer& whole = c.buffers[x.inside];
+        if (x.offset != whole.offset + x.at || x.memory != whole.memory)
+          return core::fail("device {}: buffer {} does not lie in buffer {}", device, a, x.inside);
+        continue;
+      }
       for (std::uint32_t b = 0; b < a; ++b) {
-        const core::Buffer &x = c.buffers[a], &y = c.buffers[b];
-        if (x.offset.value < 0 || y.offset.value < 0) continue;
+        const core::Buffer& y = c.buffers[b];
+        if (y.offset.value < 0 || y.inside != core::kNoIndex || x.memory != y.memory) continue;
         if (x.offset + x.size <= y.offset || y.offset + y.size <= x.offset) continue;
         if (lives_always(a) || lives_always(b) ||
             !(all_before(uses[a], uses[b]) || all_before(uses[b], uses[a])))
           return core::fail("device {}: buffers {} and {} share bytes and live at the same time",
                             device, b, a);
       }
+    }
   }
   return {};
 }

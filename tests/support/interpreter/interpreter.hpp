@@ -18,7 +18,7 @@ namespace soapstone::interpreter {
 
 enum class Turns {
   kTotalOrder,
-  kAnyOrder,  // any interleaving that dependencies and the order of each lane allow
+  kAnyOrder,  // any interleaving that dependencies and the order of computing allow
 };
 
 struct RunOptions {
@@ -26,7 +26,6 @@ struct RunOptions {
   Sgd sgd = {};
   Turns turns = Turns::kTotalOrder;
   std::uint64_t turns_seed = 1;
-  int lanes = 1;  // of every device; 2: transfers have a lane of their own
   // Transfers at this place of the total order move nothing: a member keeps what it has of what it
   // wants, and zeros.
   std::optional<std::uint32_t> removed_order = std::nullopt;
@@ -53,9 +52,9 @@ std::vector<PlanStep> run_plan(const core::Graph& graph, const core::Plan& plan,
                                const TrainingData& data, const RunOptions& options = {});
 
 // Errors that no single run shows: two tasks of a device that touch the same buffer, or two buffers
-// that share bytes, without one happening before the other by dependencies or by the order of a
-// lane.
-core::Status check_memory(const core::Plan& plan, int lanes);
+// that share bytes, without one happening before the other by dependencies or by the order in which
+// the device computes; a part of a buffer that lies elsewhere.
+core::Status check_memory(const core::Plan& plan);
 
 // The worst relative difference, per tensor max|a - b| ÷ max(max|b|, 1e-3 × the largest |b| of its
 // kind), and where it is: a gradient that is zero but for rounding, as that of a bias before

@@ -108,7 +108,7 @@ void PlanWriter::update(Device device, core::TensorId tensor, std::vector<Buffer
   t.op = graph_.tensor(tensor).producer.op.value;
 }
 
-core::Plan PlanWriter::take(int /*lanes*/) {
+core::Plan PlanWriter::take() {
   for (auto& c : plan_.classes) depend_by_uses(c);
   core::place_buffers(plan_);
   return std::move(plan_);
@@ -133,8 +133,7 @@ void depend_by_uses(core::DeviceClass& p) {
 }
 
 core::Plan reordered(const core::Plan& plan,
-                     const std::function<int(const core::Task&, core::DeviceId)>& key,
-                     int /*lanes*/) {
+                     const std::function<int(const core::Task&, core::DeviceId)>& key) {
   core::Plan out = plan;
   std::map<std::pair<int, std::uint32_t>, std::uint32_t> places;  // (key, old order) -> new order
   for (const auto& c : plan.classes)

@@ -33,7 +33,7 @@ class PlanWriter {
   void next() { ++order_; }
 
   // Places the buffers.
-  core::Plan take(int lanes);
+  core::Plan take();
 
  private:
   core::Task& add(Device device, core::TaskKind kind, core::Phase phase,
@@ -50,6 +50,6 @@ void depend_by_uses(core::DeviceClass& program);
 // The same tasks in another order: by `key`, then as they were. All parts of a transfer must have
 // one key.
 core::Plan reordered(const core::Plan& plan,
-                     const std::function<int(const core::Task&, core::DeviceId)>& key, int lanes);
+                     const std::function<int(const core::Task&, core::DeviceId)>& key);
 
 }  // namespace soapstone::interpreter

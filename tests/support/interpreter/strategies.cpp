@@ -5,7 +5,7 @@
 
 namespace soapstone::interpreter {
 
-core::Cluster cluster_of(int devices, int lanes) {
+core::Cluster cluster_of(int devices) {
   core::ClusterSpec spec;
   spec.name = "test";
   core::DeviceKind kind;
@@ -13,7 +13,6 @@ core::Cluster cluster_of(int devices, int lanes) {
   kind.peak["f64"] = core::FlopsPerSecond(1e9);
   kind.memory = core::Bytes(1 << 30);
   kind.memory_bandwidth = core::BytesPerSecond(1e9);
-  kind.lanes = lanes;
   kind.source = "a test";
   spec.device_kind = {kind};
   core::NodeSpec node;

@@ -11,8 +11,8 @@
 
 namespace soapstone::interpreter {
 
-// One node of equal devices with `lanes` lanes.
-core::Cluster cluster_of(int devices, int lanes = 1);
+// One node of equal devices.
+core::Cluster cluster_of(int devices);
 
 // Candidates with workspaces, so that memory is placed around them.
 class WorkspaceCatalog final : public core::KernelCatalog {
