@@ -1,9 +1,11 @@
 #include "runtime/executor.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <map>
+#include <thread>
 
 #include "core/assert.hpp"
 #include "core/member_boxes.hpp"
@@ -32,6 +34,7 @@ struct ReadyTask {
   int step = 0;
   kernels::RandomKey random;
   const PreparedTransfer* transfer = nullptr;
+  std::uint32_t run = 0;  // of runs
   std::int64_t first_tag = 0;
   bool dropped = false;
   std::uint32_t load = 0;
@@ -71,6 +74,7 @@ std::map<std::uint32_t, std::int64_t> first_tags(const core::Plan& plan) {
     }
   std::int64_t next = 0;
   for (auto& [order, tags] : count) next += std::exchange(tags, next);
+  count[kNoIndex] = next;  // all
   return count;
 }
 
@@ -93,14 +97,16 @@ struct Executor::Impl {
   std::vector<ReadyTask> tasks;
   std::map<std::uint32_t, std::unique_ptr<kernels::PreparedKernel>> kernels_of_shards;
   std::map<std::uint32_t, std::unique_ptr<PreparedTransfer>> transfers;
-  std::optional<TransferRun> transfer_run;
+  std::vector<TransferRun> runs;  // one per transfer task
   std::vector<Load> loads;
   std::vector<WeightPart> weights;
   std::map<core::TensorId, std::vector<Block>> reported;  // what counts of them here
   // Training: every rank learns whether the loss is a number before it updates its weights. This
-  // one knows its share before task `loss_known`; tasks from `first_update` on update.
+  // one knows its share when `loss_known` tasks have computed; tasks from `first_update` on, which
+  // update and what comes after that, wait for the answer.
   std::optional<AnyOf> any_stops;
   std::size_t loss_known = 0, first_update = 0;
+  std::size_t to_compute = 0;  // tasks
   bool has_said = false, has_stopped = false;
   Purpose purpose = Purpose::kStep;
   NonFiniteTrail trail;
@@ -110,9 +116,22 @@ struct Executor::Impl {
   ReadObserver read_observer;
 
   StepSettings settings;
-  std::size_t next_task = 0;
-  bool transferring = false;
   std::vector<TaskTime> times;
+
+  // What waits for what: the tasks that depend on task i are dependents[first_dependent[i]] to
+  // dependents[first_dependent[i + 1] - 1].
+  std::vector<std::uint32_t> first_dependent, dependents;
+  std::vector<std::uint32_t> computing;  // tasks, in their order
+  // Of a step.
+  enum class Updates : std::uint8_t { kNotKnown, kMayRun, kLeftOut };
+  Updates updates = Updates::kMayRun;
+  std::vector<std::uint32_t> unmet;     // per task: dependencies that are not done
+  std::size_t computed = 0;             // of `computing`
+  std::size_t left = 0;                 // tasks that are not done; those left out do not count
+  std::vector<std::uint32_t> can_move;  // tasks to start
+  std::vector<std::uint32_t> held_up;   // likewise, but not before updates may run
+  std::vector<std::uint32_t> moving;    // under way, oldest first
+  std::int64_t paced_until = 0;         // pace: when the processor is free
 
   Impl(const core::Graph& whole, const core::Plan& from, core::DeviceId on, Endpoint& with,
        ExecutorOptions how)
@@ -133,10 +152,14 @@ struct Executor::Impl {
     SOAPSTONE_ASSERT(program->arena.value >= 0, "the plan's buffers are not placed");
     arena = Arena(program->arena);
     host_arena = Arena(program->host_arena);
+    // What is sent without having been computed takes memory too.
+    if (is_paced()) std::memset(arena.data(), 0, static_cast<std::size_t>(program->arena.value));
     prepare_buffers(place.member);
     prepare_weights();
     prepare_tasks(place.member);
-    times.resize(tasks.size());
+    prepare_order();
+    SOAPSTONE_ASSERT(options.pace.empty() || options.pace.size() == tasks.size(),
+                     "{} times for {} tasks", options.pace.size(), tasks.size());
   }
 
   void prepare_buffers(std::uint32_t member) {
@@ -208,7 +231,11 @@ struct Executor::Impl {
 
   void prepare_tasks(std::uint32_t member) {
     const auto tags = first_tags(plan);
-    std::size_t most_requests = 2;
+    // The one at the end is AnyOf's.
+    if (tags.at(kNoIndex) > endpoint.largest_tag())
+      throw CommunicationError(
+          fmt::format("a step of this plan sends messages with {} tags; this backend has {}",
+                      tags.at(kNoIndex) + 1, endpoint.largest_tag() + std::int64_t{1}));
     core::Bytes most_workspace(0), planned_workspace(0);
     for (const core::Buffer& b : program->buffers)
       if (b.kind == BufferKind::kWorkspace) planned_workspace = b.size;
@@ -251,7 +278,8 @@ struct Executor::Impl {
           ready.dropped =
               std::find(options.dropped_transfers.begin(), options.dropped_transfers.end(),
                         task.order) != options.dropped_transfers.end();
-          most_requests = std::max(most_requests, prepared->most_requests());
+          ready.run = static_cast<std::uint32_t>(runs.size());
+          runs.emplace_back(prepared->most_requests());
           // Buffers of an operator's own values have no tensor that says how they lie.
           for (int k = 0; k < 2; ++k) own[static_cast<std::size_t>(k)].order = t.order;
           break;
@@ -273,15 +301,34 @@ struct Executor::Impl {
         case TaskKind::kHostCopy:
           break;
       }
-      if (task.phase != core::Phase::kUpdate) first_update = tasks.size() + 1;
+      if (!core::runs_beside(task.kind)) ++to_compute;
       tasks.push_back(ready);
     }
-    transfer_run.emplace(most_requests);
     if (most_workspace > planned_workspace) {
       // Lowered for another number of threads than this process has.
       extra_workspace = Arena(most_workspace);
       workspace = extra_workspace.data();
     }
+  }
+
+  void prepare_order() {
+    const std::size_t count = tasks.size();
+    first_dependent.assign(count + 1, 0);
+    for (const std::uint32_t d : program->dependencies) ++first_dependent[d + 1];
+    for (std::size_t i = 0; i < count; ++i) first_dependent[i + 1] += first_dependent[i];
+    dependents.resize(program->dependencies.size());
+    std::vector<std::uint32_t> fill(first_dependent.begin(), first_dependent.end());
+    first_update = count;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const core::Task& task = program->tasks[i];
+      for (const std::uint32_t d : program->dependencies_of(task)) dependents[fill[d]++] = i;
+      if (!core::runs_beside(task.kind)) computing.push_back(i);
+      if (task.phase == core::Phase::kUpdate) first_update = std::min<std::size_t>(first_update, i);
+    }
+    const std::size_t moves = count - computing.size();
+    for (auto* list : {&can_move, &held_up, &moving}) list->reserve(moves);
+    unmet.resize(count);
+    times.resize(count);
   }
 
   void prepare_rows(const core::Task& task, std::uint32_t member, std::span<const Block> own,
@@ -360,7 +407,7 @@ struct Executor::Impl {
       if (k < step.reads.size() || ref.gradient || !tensor.valid() || own[k].data == nullptr)
         continue;
       if (!graph.is_reported(tensor)) continue;
-      if (tensor == graph.loss()) loss_known = tasks.size() + 1;
+      if (tensor == graph.loss()) loss_known = to_compute + 1;
       if (counts(index, step.reduces | operand.followed())) reported[tensor].push_back(own[k]);
     }
   }
@@ -377,8 +424,11 @@ struct Executor::Impl {
     return true;
   }
 
+  bool is_paced() const { return !options.pace.empty(); }
+
   double own_loss() const {
     double sum = 0;
+    if (is_paced()) return sum;
     if (const auto found = reported.find(graph.loss()); found != reported.end())
       for (const Block& b : found->second) sum += element(b);
     return sum;
@@ -394,7 +444,7 @@ struct Executor::Impl {
   }
 
   void look_at(const core::Task& task, const ReadyTask& ready) {
-    if (trail.first_nan) return;
+    if (trail.first_nan && trail.first_nan->order <= task.order) return;
     const std::span<const Block> own(blocks.data() + ready.first_block, ready.block_count);
     const std::string part =
         plan.micro_batches > 1 ? fmt::format(", micro-batch {}", task.micro_batch) : "";
@@ -435,9 +485,9 @@ struct Executor::Impl {
   void begin(const StepSettings& how, Purpose why) {
     settings = how;
     purpose = why;
-    next_task = 0;
     has_said = false;
     if (purpose == Purpose::kStep) has_stopped = false;
+    begin_tasks();
     if (purpose == Purpose::kStep || program == nullptr) return;
     trail = {};
     for (const WeightPart& w : weights)
@@ -445,13 +495,51 @@ struct Executor::Impl {
               fmt::format("weight {}, before the step", graph.tensors()[w.tensor].name));
   }
 
-  // Whether the rest of the program may run, which updates the weights; none: not known yet.
-  std::optional<bool> may_update() {
-    if (purpose == Purpose::kSearch) return false;
-    if (!any_stops) return true;
-    if (!any_stops->advance()) return std::nullopt;
+  void begin_tasks() {
+    updates = purpose == Purpose::kSearch ? Updates::kLeftOut
+              : any_stops                 ? Updates::kNotKnown
+                                          : Updates::kMayRun;
+    computed = 0;
+    left = purpose == Purpose::kSearch ? first_update : tasks.size();
+    for (auto* list : {&can_move, &held_up, &moving}) list->clear();
+    for (std::uint32_t i = 0; i < tasks.size(); ++i) {
+      unmet[i] = program->tasks[i].dependency_count;
+      if (unmet[i] == 0) may_begin(i);
+    }
+    if (is_paced()) paced_until = steady_now();
+  }
+
+  // All that the task depends on is done.
+  void may_begin(std::uint32_t task) {
+    if (core::runs_beside(tasks[task].kind))
+      (task < first_update || updates == Updates::kMayRun ? can_move : held_up).push_back(task);
+  }
+
+  void is_done(std::uint32_t task) {
+    --left;
+    if (purpose == Purpose::kSearch) look_at(program->tasks[task], tasks[task]);
+    for (std::uint32_t k = first_dependent[task]; k < first_dependent[task + 1]; ++k)
+      if (--unmet[dependents[k]] == 0) may_begin(dependents[k]);
+  }
+
+  // Tells the others about the loss and hears from them.
+  void ask_whether_to_update() {
+    if (!any_stops || purpose == Purpose::kSearch || updates != Updates::kNotKnown) return;
+    if (!has_said) {
+      if (computed < loss_known) return;
+      any_stops->say(!std::isfinite(own_loss()));
+      has_said = true;
+    }
+    if (!any_stops->advance()) return;
     has_stopped = any_stops->answer();
-    return !has_stopped;
+    if (has_stopped) {
+      updates = Updates::kLeftOut;
+      left -= tasks.size() - first_update;
+    } else {
+      updates = Updates::kMayRun;
+      can_move.insert(can_move.end(), held_up.begin(), held_up.end());
+    }
+    held_up.clear();
   }
 
   void execute(const ReadyTask& t) {
@@ -524,40 +612,108 @@ struct Executor::Impl {
     }
   }
 
-  Progress advance() {
-    for (;; ++next_task) {
-      if (any_stops && purpose == Purpose::kStep) {
-        if (!has_said && next_task >= loss_known) {
-          any_stops->say(!std::isfinite(own_loss()));
-          has_said = true;
-        }
-        if (has_said) (void)any_stops->advance();
-      }
-      if (next_task == first_update) {
-        const auto may = may_update();
-        if (!may) return Progress::kWaiting;
-        if (!*may) next_task = tasks.size();
-      }
-      if (next_task == tasks.size()) return Progress::kDone;
-      const ReadyTask& t = tasks[next_task];
-      TaskTime& time = times[next_task];
-      if (!transferring) time.start = steady_now();
-      if (t.kind != TaskKind::kTransfer) {
-        execute(t);
-      } else if (t.dropped) {
-        drop_transfer(std::span(blocks).subspan(t.first_block, t.block_count));
-      } else {
-        if (!transferring) {
-          const Block* own = blocks.data() + t.first_block;
-          transfer_run->begin(*t.transfer, {own[0], own[1], own[2].data}, t.first_tag);
-          transferring = true;
-        }
-        if (transfer_run->advance(endpoint) == Progress::kWaiting) return Progress::kWaiting;
-        transferring = false;
-      }
-      time.end = steady_now();
-      if (purpose == Purpose::kSearch) look_at(program->tasks[next_task], t);
+  // Starts what can move and takes what is under way further; whether anything came to its end.
+  bool move() {
+    const std::size_t before = left;
+    std::size_t kept = 0;
+    for (const std::uint32_t task : moving) {
+      if (runs[tasks[task].run].advance(endpoint) == Progress::kWaiting)
+        moving[kept++] = task;
+      else
+        ends_moving(task);
     }
+    moving.resize(kept);
+    for (std::size_t k = 0; k < can_move.size(); ++k) start_moving(can_move[k]);
+    can_move.clear();
+    return left != before;
+  }
+
+  void start_moving(std::uint32_t task) {
+    const ReadyTask& t = tasks[task];
+    const std::span<const Block> own(blocks.data() + t.first_block, t.block_count);
+    times[task].start = steady_now();
+    if (t.kind != TaskKind::kTransfer) {
+      execute(t);
+    } else if (t.dropped) {
+      drop_transfer(own);
+    } else {
+      TransferRun& run = runs[t.run];
+      run.begin(*t.transfer, {own[0], own[1], own[2].data}, t.first_tag);
+      if (run.advance(endpoint) == Progress::kWaiting) {
+        moving.push_back(task);
+        return;
+      }
+    }
+    ends_moving(task);
+  }
+
+  void ends_moving(std::uint32_t task) {
+    times[task].end = steady_now();
+    is_done(task);
+  }
+
+  // The processor is busy for as long as the task takes and moves data meanwhile, which takes its
+  // own time.
+  void pace(std::uint32_t task) {
+    constexpr std::int64_t kSlice = 100'000;  // ns
+    std::int64_t start = paced_until;
+    for (const std::uint32_t d : program->dependencies_of(program->tasks[task]))
+      start = std::max(start, times[d].end);
+    paced_until = start + options.pace[task].value;
+    for (;;) {
+      const std::int64_t rest = paced_until - steady_now();
+      if (rest <= 0) break;
+      std::this_thread::sleep_for(std::chrono::nanoseconds(std::min(rest, kSlice)));
+      move_at_a_price();
+    }
+    times[task] = {start, paced_until};
+  }
+
+  bool move_at_a_price() {
+    const std::uint64_t activity = endpoint.activity();
+    const std::int64_t begin = steady_now();
+    const bool moved = move();
+    if (moved || endpoint.activity() != activity) paced_until += steady_now() - begin;
+    return moved;
+  }
+
+  Progress advance() {
+    for (;;) {
+      ask_whether_to_update();
+      const bool moved = is_paced() ? move_at_a_price() : move();
+      const std::size_t end = updates == Updates::kMayRun ? tasks.size() : first_update;
+      if (computed < computing.size() && computing[computed] < end &&
+          unmet[computing[computed]] == 0) {
+        const std::uint32_t task = computing[computed];
+        if (is_paced()) {
+          pace(task);
+        } else {
+          times[task].start = steady_now();
+          execute(tasks[task]);
+          times[task].end = steady_now();
+        }
+        ++computed;
+        is_done(task);
+      } else if (left == 0 && updates != Updates::kNotKnown) {
+        return Progress::kDone;
+      } else if (!moved) {
+        // Others may need the core.
+        if (is_paced()) std::this_thread::sleep_for(std::chrono::microseconds(50));
+        return Progress::kWaiting;
+      }
+    }
+  }
+
+  std::string waits_for() const {
+    if (!moving.empty()) {
+      const std::uint32_t oldest = moving.front();
+      const core::Task& task = program->tasks[oldest];
+      return fmt::format("{} (task {} of {}, order {}) waits for {}",
+                         core::task_label(graph, plan, *program, task), oldest, tasks.size(),
+                         task.order, runs[tasks[oldest].run].waits_for());
+    }
+    return left == 0 && updates != Updates::kNotKnown ? "is done"
+                                                      : "waits for the other ranks' losses";
   }
 };
 
@@ -578,28 +734,19 @@ void Executor::observe_reads(core::OpId op, ReadObserver observer) {
 }
 
 void Executor::begin_step(const StepSettings& settings, Purpose purpose) {
-  SOAPSTONE_ASSERT(impl_->next_task == 0 || impl_->next_task == impl_->tasks.size(),
-                   "the last step ended at task {} of {}", impl_->next_task, impl_->tasks.size());
+  SOAPSTONE_ASSERT(impl_->left == 0, "{} of {} tasks of the last step are not done", impl_->left,
+                   impl_->tasks.size());
   SOAPSTONE_ASSERT(settings.loaded.size() == impl_->loads.size(), "{} blocks of data for {} loads",
                    settings.loaded.size(), impl_->loads.size());
   impl_->begin(settings, purpose);
 }
 
 Progress Executor::advance() { return impl_->advance(); }
-
-std::string Executor::waits_for() const {
-  const Impl& i = *impl_;
-  const bool is_told = !i.any_stops || i.any_stops->is_known();
-  if (is_told && i.next_task >= i.tasks.size()) return "is done";
-  if (!i.transferring) return "waits for the other ranks' losses";
-  const core::Task& task = i.program->tasks[i.next_task];
-  return fmt::format("{} (task {} of {}, order {}) waits for {}",
-                     core::task_label(i.graph, i.plan, *i.program, task), i.next_task,
-                     i.tasks.size(), task.order, i.transfer_run->waits_for());
-}
+std::string Executor::waits_for() const { return impl_->waits_for(); }
 
 double Executor::loss() const { return impl_->own_loss(); }
 void Executor::add_reported(core::TensorId tensor, std::span<double> sums) const {
+  if (impl_->is_paced()) return;
   const auto found = impl_->reported.find(tensor);
   if (found == impl_->reported.end()) return;
   for (const Block& b : found->second)

@@ -1,4 +1,6 @@
-// Executes a plan on one device.
+// Executes a plan on one device: computes in the order of the tasks, and between two computing
+// tasks starts what moves data as soon as what it depends on is done, and takes what is under way
+// further.
 #pragma once
 
 #include <cstdint>
@@ -58,6 +60,10 @@ struct ExecutorOptions {
   std::vector<std::uint32_t> dropped_transfers;
   // How many ranks execute the plan's steps, those without a program included; 0: one per device.
   int ranks = 0;
+  // Where given, computing tasks compute nothing and take so long instead, by their index in the
+  // device's program. Messages, order and memory stay as they are; losses, metrics and the norm of
+  // gradients are 0.
+  std::vector<core::Nanoseconds> pace = {};
 };
 
 class Executor final : public Program {

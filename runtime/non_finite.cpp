@@ -40,12 +40,11 @@ std::optional<NonFiniteElement> first_non_finite(const kernels::Block& block) {
 }
 
 void NonFiniteTrail::add(const NonFinite& found) {
-  if (!first) {
-    first = found;
-    if (std::isnan(found.value)) first_nan = found;
-  } else if (!first_nan && std::isnan(found.value)) {
-    first_nan = found;
-  }
+  const auto keep = [&](std::optional<NonFinite>& least) {
+    if (!least || found.order < least->order) least = found;
+  };
+  keep(first);
+  if (std::isnan(found.value)) keep(first_nan);
 }
 
 std::string to_bytes(const std::vector<NonFinite>& list) {

@@ -27,7 +27,7 @@ struct NonFinite {
   std::int64_t sample = -1;  // index in the mini-batch, of what the data delivers
 };
 
-// Of one rank: the first of all, and the first that is NaN where that is another one.
+// Of one rank: the first in the plan's order of all, and of those that are NaN. Found in any order.
 struct NonFiniteTrail {
   std::optional<NonFinite> first, first_nan;
   void add(const NonFinite& found);

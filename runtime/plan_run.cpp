@@ -20,7 +20,10 @@ PlanRun::PlanRun(Communicator& communicator, const core::Graph& graph, const cor
                    "{} ranks for {} devices", communicator.ranks(), plan.device_count);
   const auto own = communicator.own_ranks();
   for (std::size_t k = 0; k < own.size(); ++k) {
-    ExecutorOptions each{options.seed, nullptr, options.dropped_transfers, communicator.ranks()};
+    const auto device = static_cast<std::size_t>(own[k]);
+    ExecutorOptions each{
+        options.seed, nullptr, options.dropped_transfers, communicator.ranks(),
+        device < options.pace.size() ? options.pace[device] : std::vector<core::Nanoseconds>{}};
     if (options.weights_of != nullptr) each.weights_of = options.weights_of->executors_[k].get();
     executors_.push_back(
         std::make_unique<Executor>(graph, plan_, core::DeviceId(static_cast<std::uint32_t>(own[k])),

@@ -36,6 +36,8 @@ struct PlanRunOptions {
   std::uint64_t seed = 0;
   const class PlanRun* weights_of = nullptr;  // share that run's weights; it outlives this one
   std::vector<std::uint32_t> dropped_transfers;
+  std::vector<std::vector<core::Nanoseconds>> pace =
+      {};  // by device: ExecutorOptions::pace; or empty
 };
 
 class PlanRun {

@@ -2,7 +2,6 @@
 
 #include <limits>
 #include <map>
-#include <optional>
 
 #include "core/assert.hpp"
 #include "core/derive.hpp"
@@ -79,49 +78,6 @@ Flops flops_of(const core::Graph& graph, const core::Plan& plan, std::uint32_t m
   return core::step_flops(step, plan.shards[plan.entry(task, member)].axes);
 }
 
-core::MemoryCounter memory_of(const core::DeviceClass& program, core::DeviceId device,
-                              const std::vector<TaskTime>& times) {
-  core::MemoryCounter counter;
-  counter.device = device;
-  counter.arena = program.arena;
-  const std::size_t count = program.tasks.size();
-  std::vector<Bytes> change(count + 1);
-  Bytes live;
-  for (std::size_t b = 0; b < program.buffers.size(); ++b) {
-    if (core::lives_always(program.buffers[b].kind)) live += program.buffers[b].size;
-  }
-  std::vector<std::optional<std::size_t>> first(program.buffers.size()),
-      last(program.buffers.size());
-  for (std::size_t i = 0; i < count; ++i)
-    for (const core::BufferUse& use : program.uses_of(program.tasks[i])) {
-      if (use.buffer == kNoIndex) continue;
-      if (core::lives_always(program.buffers[use.buffer].kind)) continue;
-      if (!first[use.buffer]) first[use.buffer] = i;
-      last[use.buffer] = i;
-    }
-  for (std::size_t b = 0; b < program.buffers.size(); ++b) {
-    if (!first[b]) continue;
-    change[*first[b]] += program.buffers[b].size;
-    change[*last[b] + 1] -= program.buffers[b].size;
-  }
-  counter.time.push_back(Nanoseconds(0));
-  counter.value.push_back(live);
-  for (std::size_t i = 0; i <= count; ++i) {
-    if (change[i].value == 0) continue;
-    live += change[i];
-    const Nanoseconds time(i < count ? times[i].start : times[count - 1].end);
-    if (counter.time.back() == time) {
-      counter.value.back() = live;
-    } else {
-      counter.time.push_back(time);
-      counter.value.push_back(live);
-    }
-    counter.live_peak = std::max(counter.live_peak, live);
-  }
-  counter.live_peak = std::max(counter.live_peak, counter.value.front());
-  return counter;
-}
-
 }  // namespace
 
 TraceRecorder::TraceRecorder(Communicator& communicator, const core::Graph& graph,
@@ -181,40 +137,48 @@ core::Trace TraceRecorder::trace(Nanoseconds step_time) const {
   // The start of each step.
   std::vector<std::int64_t> start(steps(), std::numeric_limits<std::int64_t>::max());
   for (const auto& [device, d] : devices)
-    for (std::size_t s = 0; s < steps() && d.tasks > 0; ++s)
-      start[s] = std::min(start[s], d.at(s, 0, 0));
+    for (std::size_t s = 0; s < steps(); ++s)
+      for (std::size_t i = 0; i < d.tasks; ++i) start[s] = std::min(start[s], d.at(s, i, 0));
 
   std::map<std::string, std::uint32_t> label_index;
-  std::map<std::uint32_t, std::int64_t> last_begun;  // transfers, by order
-  std::map<std::uint32_t, std::vector<TaskTime>> median_times;
+  // Of a transfer: its place in the order and its number, since several may have one place.
+  const auto key_of = [&](const core::Task& task, std::uint32_t member) {
+    return std::pair(task.order, plan.entry(task, member));
+  };
+  std::map<std::pair<std::uint32_t, std::uint32_t>, std::int64_t> last_begun;
+  struct Times {
+    std::vector<Nanoseconds> start, end;  // per task
+  };
+  std::map<std::uint32_t, Times> median_times;
   std::vector<std::int64_t> values(steps());
   for (const core::DeviceClass& program : plan.classes)
     for (std::uint32_t m = 0; m < program.members.size(); ++m) {
       const std::uint32_t device = program.members[m].value;
       const DeviceTimes& d = devices.at(device);
-      std::vector<TaskTime>& times = median_times[device];
-      std::int64_t earliest = 0;
+      Times& times = median_times[device];
+      std::int64_t computed = 0;  // when the computing task before has ended
       for (std::size_t i = 0; i < d.tasks; ++i) {
-        TaskTime t;
+        const bool beside = core::runs_beside(program.tasks[i].kind);
         for (std::size_t s = 0; s < steps(); ++s) values[s] = d.at(s, i, 0) - start[s];
-        t.start = std::max(median(values), earliest);
+        const std::int64_t begin = std::max(median(values), beside ? 0 : computed);
         for (std::size_t s = 0; s < steps(); ++s) values[s] = d.at(s, i, 1) - start[s];
-        t.end = std::max(median(values), t.start);
-        earliest = t.end;
-        times.push_back(t);
+        const std::int64_t end = std::max(median(values), begin);
+        if (!beside) computed = end;
+        times.start.emplace_back(begin);
+        times.end.emplace_back(end);
         if (program.tasks[i].kind == TaskKind::kTransfer) {
-          auto& latest = last_begun[program.tasks[i].order];
-          latest = std::max(latest, t.start);
+          auto& latest = last_begun[key_of(program.tasks[i], m)];
+          latest = std::max(latest, begin);
         }
       }
     }
   for (const core::DeviceClass& program : plan.classes)
     for (std::uint32_t m = 0; m < program.members.size(); ++m) {
       const core::DeviceId device = program.members[m];
-      const auto& times = median_times.at(device.value);
+      const auto& [begin, end] = median_times.at(device.value);
       const auto lane = static_cast<std::uint32_t>(trace.lanes.size());
       trace.lanes.push_back({device, core::LaneKind::kCompute});
-      for (std::size_t i = 0; i < times.size(); ++i) {
+      for (std::size_t i = 0; i < begin.size(); ++i) {
         const core::Task& task = program.tasks[i];
         const auto [label, is_new] =
             label_index.emplace(core::task_label(graph, plan, program, task),
@@ -222,13 +186,13 @@ core::Trace TraceRecorder::trace(Nanoseconds step_time) const {
         if (is_new) trace.labels.push_back(label->first);
         core::Spans& s = trace.spans;
         s.lane.push_back(lane);
-        s.start.emplace_back(times[i].start);
-        s.end.emplace_back(times[i].end);
-        std::int64_t waiting = 0;
+        s.start.push_back(begin[i]);
+        s.end.push_back(end[i]);
+        Nanoseconds waiting;
         if (task.kind == TaskKind::kTransfer)
-          waiting = std::clamp(last_begun.at(task.order) - times[i].start, std::int64_t{0},
-                               times[i].end - times[i].start);
-        s.waiting.emplace_back(waiting);
+          waiting = std::clamp(Nanoseconds(last_begun.at(key_of(task, m))) - begin[i],
+                               Nanoseconds(0), end[i] - begin[i]);
+        s.waiting.push_back(waiting);
         s.task.push_back(static_cast<std::uint32_t>(i));
         s.kind.push_back(task.kind);
         s.phase.push_back(task.phase);
@@ -237,9 +201,9 @@ core::Trace TraceRecorder::trace(Nanoseconds step_time) const {
         s.flops.push_back(flops_of(graph, plan, m, task));
         s.source.push_back(core::CostSource::kMeasured);
       }
-      if (!times.empty()) trace.memory.push_back(memory_of(program, device, times));
+      if (!begin.empty()) trace.memory.push_back(core::memory_counter(program, device, begin, end));
     }
-  core::sort_spans(trace);
+  core::add_communication_lanes(trace);
   return trace;
 }
 

@@ -21,8 +21,8 @@ class TraceRecorder {
   std::uint32_t steps() const { return std::min(added_, most_); }
 
   // Called by every process; the trace is made on process 0, elsewhere it is empty. Each task's
-  // start and end are medians over the steps, from the start of the first rank; where they would
-  // overlap the next task of a lane, they are cut. What a device waits is the time until the last
+  // start and end are medians over the steps, from the start of the first rank; where computing
+  // tasks of a device would overlap, they are cut. What a device waits is the time until the last
   // member of a transfer has begun it. `step_time`: how long a step took as a whole.
   core::Trace trace(core::Nanoseconds step_time) const;
 

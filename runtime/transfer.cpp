@@ -14,12 +14,6 @@ using core::Pattern;
 
 namespace {
 
-// Messages of one tag keep their order, so that tags may begin anew when they run out. The largest
-// is the executor's.
-int tag_of(std::int64_t first, std::uint32_t round, const Endpoint& endpoint) {
-  return static_cast<int>((first + round) % std::int64_t{endpoint.largest_tag()});
-}
-
 // `count` elements in a row, as a block of one dimension.
 kernels::Block flat(void* data, core::DType dtype, std::int64_t count) {
   return {data, dtype, core::Box{core::Interval{0, count}}, {}};
@@ -136,7 +130,7 @@ char* TransferRun::at(std::int64_t element) const {
 void TransferRun::start(Endpoint& endpoint) {
   const PreparedTransfer& t = *transfer_;
   const std::int64_t width = core::size_of(t.dtype_).value;
-  const int tag = tag_of(first_tag_, 0, endpoint);
+  const int tag = static_cast<int>(first_tag_);
   if (t.pattern_ == Pattern::kBoxes)
     for (const auto& p : t.receives_)
       requests_.push_back(
@@ -197,7 +191,7 @@ Progress TransferRun::advance(Endpoint& endpoint) {
     for (; step_ < t.steps_.size(); ++step_) {
       const core::ScheduleStep& s = t.steps_[step_];
       if (!posted_) {
-        const int tag = tag_of(first_tag_, s.round, endpoint);
+        const int tag = static_cast<int>(first_tag_ + s.round);
         requests_.clear();
         if (s.receive_from.valid()) {
           char* into = s.reduce ? staging_at(t.scratch_) : at(s.receive.begin + t.receive_base_);

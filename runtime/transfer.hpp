@@ -66,7 +66,8 @@ struct TransferBuffers {
   void* staging = nullptr;
 };
 
-// A run of a prepared transfer that can be put aside whenever it must wait.
+// A run of a prepared transfer that can be put aside whenever it must wait. Many may be under way
+// at once: all their tags differ.
 class TransferRun {
  public:
   // Room for the requests of any transfer that will be run.
