@@ -143,7 +143,7 @@ StepFigures step_figures(const core::Graph& graph, const core::Cluster& cluster,
 double measured_share(const core::Trace& predicted) {
   double measured = 0, all = 0;
   for (std::size_t i = 0; i < predicted.spans.size(); ++i) {
-    if (predicted.spans.kind[i] == core::TaskKind::kTransfer) continue;
+    if (core::runs_beside(predicted.spans.kind[i])) continue;
     const auto time =
         static_cast<double>((predicted.spans.end[i] - predicted.spans.start[i]).value);
     all += time;

@@ -30,10 +30,13 @@ class Writer {
     const std::string name(name_of(trace.origin));
     meta("process_name", 0, "name", json_string(name));
     meta("process_sort_index", 0, "sort_index", std::to_string(pid));
+    std::map<Lane, int> seen;
     for (std::size_t l = 0; l < trace.lanes.size(); ++l) {
       const Lane& lane = trace.lanes[l];
+      const int number = ++seen[lane];
       meta("thread_name", l + 1, "name",
-           json_string(fmt::format("device {} {}", lane.device.value, name_of(lane.kind))));
+           json_string(fmt::format("device {} {}{}", lane.device.value, name_of(lane.kind),
+                                   number > 1 ? fmt::format(" {}", number) : "")));
       meta("thread_sort_index", l + 1, "sort_index", std::to_string(l + 1));
     }
     labels_.clear();

@@ -51,6 +51,7 @@ MemoryCurve curve_of(const DeviceClass& program, DeviceId device, const std::vec
   change[0] = {};
   for (std::size_t b = 0; b < program.buffers.size(); ++b) {
     const Buffer& buffer = program.buffers[b];
+    if (buffer.inside != kNoIndex || buffer.memory != Memory::kDevice) continue;
     const auto holder = static_cast<std::size_t>(holder_of(buffer.kind));
     if (lives_always(buffer.kind)) {
       now[holder] += buffer.size.value;
@@ -89,8 +90,10 @@ std::vector<MemoryCurve> memory_curves(const Plan& plan, const Trace& trace) {
     life.resize(program.buffers.size());
     for (const BufferUse& use : program.uses_of(program.tasks[s.task[i]])) {
       if (use.buffer == kNoIndex) continue;
-      life[use.buffer].from = std::min(life[use.buffer].from, s.start[i].value);
-      life[use.buffer].to = std::max(life[use.buffer].to, s.end[i].value);
+      const std::uint32_t whole = program.buffers[use.buffer].inside;
+      Life& l = life[whole == kNoIndex ? use.buffer : whole];
+      l.from = std::min(l.from, s.start[i].value);
+      l.to = std::max(l.to, s.end[i].value);
     }
   }
   std::vector<MemoryCurve> curves;

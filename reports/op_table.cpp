@@ -41,9 +41,7 @@ void add_times(const ReportInput& input, const Trace& trace, std::vector<OpRow>&
     WorkTimes& times = predicted ? r.predicted : *r.measured;
     const Nanoseconds busy = s.end[i] - s.start[i] - s.waiting[i];
     const bool updates = s.kind[i] == TaskKind::kUpdate || s.kind[i] == TaskKind::kUpdateRows;
-    (s.kind[i] == TaskKind::kTransfer ? times.transfer
-     : updates                        ? times.update
-                                      : times.compute) += busy;
+    (runs_beside(s.kind[i]) ? times.transfer : updates ? times.update : times.compute) += busy;
     if (!predicted) continue;
     Nanoseconds& sum = on_device[{row[i], trace.lanes[s.lane[i]].device}];
     sum += busy;

@@ -4,6 +4,7 @@
 #include <map>
 #include <numeric>
 #include <unordered_map>
+#include <utility>
 
 #include "core/collectives/schedule.hpp"
 #include "core/local_problem.hpp"
@@ -30,7 +31,7 @@ struct Expanded {
   std::vector<std::int64_t> after;   // per member: unpacking
   std::vector<std::int64_t>
       apart;  // per member: copying what is held to where it is wanted, if not in place
-  std::vector<std::int64_t> rounds;  // per member: its rounds when nobody keeps it waiting
+  std::vector<std::int64_t> debt;  // per member of one lane: what its processor does after packing
   std::vector<Bytes> sent;
   CostSource source = CostSource::kMeasured;  // the weakest of all
 };
@@ -70,7 +71,7 @@ class Expander {
     out_.before.assign(p, 0);
     out_.after.assign(p, 0);
     out_.apart.assign(p, 0);
-    out_.rounds.assign(p, 0);
+    out_.debt.assign(p, 0);
     out_.sent.assign(p, Bytes(0));
     out_.first_flow.push_back(0);
     element_ = size_of(t.dtype).value;
@@ -78,6 +79,7 @@ class Expander {
       boxes(t);
     else
       collective(t);
+    for (std::size_t m = 0; m < p; ++m) out_.debt[m] += out_.after[m];
     return std::move(out_);
   }
 
@@ -188,7 +190,6 @@ class Expander {
     };
     for (std::size_t i = first; i < out_.flows.size(); ++i)
       for (const LinkId link : route(out_.flows[i])) ++flows_on_link_[link.value];
-    busy_.assign(t.members.size(), 0);
     for (std::size_t i = first; i < out_.flows.size(); ++i) {
       Flow& f = out_.flows[i];
       const DeviceId src = t.members[f.src].device, dst = t.members[f.dst].device;
@@ -201,27 +202,76 @@ class Expander {
             static_cast<int>(std::ceil(flows_on_link_[link.value] *
                                            (narrowest / cluster_.link(link).bandwidth.value) -
                                        1e-9)));
-      const Cost cost = costs_.message(cluster_, src, dst, Bytes(f.time), sharing);
+      const std::int64_t bytes = f.time;
+      const Cost cost = costs_.message(cluster_, src, dst, Bytes(bytes), sharing);
       out_.source = std::max(out_.source, cost.source);
       f.time = cost.time.value;
-      busy_[f.src] = std::max(busy_[f.src], f.time);
-      busy_[f.dst] = std::max(busy_[f.dst], f.time);
+      for (const std::uint32_t end : {f.src, f.dst})
+        if (cluster_.kind(t.members[end].device).lanes == 1)
+          out_.debt[end] += std::min(f.time, copy(t, end, bytes, bytes));
+      out_.debt[f.dst] += f.add;
     }
-    for (std::size_t i = first; i < out_.flows.size(); ++i) {
-      const Flow& f = out_.flows[i];
-      out_.rounds[f.dst] += f.add;
-      for (const LinkId link : route(f)) flows_on_link_[link.value] = 0;
-    }
-    for (std::size_t m = 0; m < busy_.size(); ++m) out_.rounds[m] += busy_[m];
+    for (std::size_t i = first; i < out_.flows.size(); ++i)
+      for (const LinkId link : route(out_.flows[i])) flows_on_link_[link.value] = 0;
     out_.first_flow.push_back(static_cast<std::uint32_t>(out_.flows.size()));
   }
 
   const Cluster& cluster_;
   const CostModel& costs_;
   std::vector<int> flows_on_link_;
-  std::vector<std::int64_t> busy_;
   std::int64_t element_ = 4;
   Expanded out_;
+};
+
+// When messages pass one way in or out, in ascending order, without overlap.
+class Port {
+ public:
+  void clear() { busy_.clear(); }
+
+  // The earliest time from `from` on at which it is free for so long.
+  std::int64_t free_from(std::int64_t from, std::int64_t time) const {
+    if (busy_.empty() || busy_.back().end <= from) return from;
+    auto it = std::upper_bound(busy_.begin(), busy_.end(), from,
+                               [](std::int64_t t, const Busy& b) { return t < b.end; });
+    for (; it != busy_.end() && it->begin < from + time; ++it) from = it->end;
+    return from;
+  }
+
+  void occupy(std::int64_t begin, std::int64_t end) {
+    if (busy_.empty() || busy_.back().end < begin) {
+      if (busy_.size() == kMost) forget();
+      busy_.push_back({begin, end});
+      return;
+    }
+    // Those that it overlaps or touches become one with it.
+    const auto first = std::lower_bound(busy_.begin(), busy_.end(), begin,
+                                        [](const Busy& b, std::int64_t t) { return b.end < t; });
+    auto last = first;
+    for (; last != busy_.end() && last->begin <= end; ++last) {
+      begin = std::min(begin, last->begin);
+      end = std::max(end, last->end);
+    }
+    if (first == last) {
+      busy_.insert(first, {begin, end});
+      if (busy_.size() > kMost) forget();
+    } else {
+      *first = {begin, end};
+      busy_.erase(first + 1, last);
+    }
+  }
+
+ private:
+  struct Busy {
+    std::int64_t begin, end;
+  };
+  // So that a search never has far to go.
+  static constexpr std::size_t kMost = 64;
+  void forget() {
+    const auto middle = busy_.begin() + kMost / 2;
+    middle->begin = busy_.front().begin;
+    busy_.erase(busy_.begin(), middle);
+  }
+  std::vector<Busy> busy_;
 };
 
 struct KeyIsHash {
@@ -253,20 +303,30 @@ struct Simulator::Impl {
     DeviceId device;
     int lanes = 1;
     std::size_t first_task = 0;  // of the flat arrays below
-    std::int64_t free[2] = {0, 0};
-    std::int64_t left[2] = {0, 0};  // what the lane has to do yet, if nobody keeps it waiting
+    std::int64_t free = 0;       // when it has computed, packed and paid what it has so far
+    std::int64_t computed = 0;   // the end of the last computing task
+    std::int64_t left = 0;       // what it has to compute, pack and pay yet
+    std::vector<std::uint32_t> debtors = {};  // one lane: transfers with a debt, oldest first
   };
   struct Entry {
     std::uint32_t place, task;
   };
   std::vector<Place> places;
   std::vector<std::int64_t> duration, start, end, waiting;  // per place and task
+  std::vector<std::int64_t> debt;                           // likewise; of transfers on one lane
   std::vector<CostSource> source;
   std::vector<const Expanded*> transfers;
   std::vector<std::uint32_t> first_of_order;
   std::vector<Entry> entries;  // by order, then place
   std::vector<std::uint64_t> candidate_hash;
-  std::vector<std::int64_t> clock, next;
+  std::vector<std::int64_t> clock, next, begun;
+  std::vector<Port> outgoing, incoming;  // per device
+  struct Side {                          // of a member of the transfer being simulated
+    Port *outgoing, *incoming;
+    std::size_t at;
+    std::int64_t packed;  // its processor has packed; 0: it packs nothing
+  };
+  std::vector<Side> sides;
   std::vector<Entry> parts;
   std::vector<Entry> part_of_device;
   const Graph* g = nullptr;
@@ -309,12 +369,14 @@ struct Simulator::Impl {
       if (!program.tasks.empty()) orders = std::max(orders, program.tasks.back().order + 1);
       for (std::uint32_t m = 0; m < program.members.size(); ++m) {
         const DeviceId d = program.members[m];
-        places.push_back({c, m, d, cluster.kind(d).lanes, tasks, {0, 0}, {0, 0}});
+        places.push_back({c, m, d, cluster.kind(d).lanes, tasks});
         tasks += program.tasks.size();
       }
     }
     duration.resize(tasks);
+    start.resize(tasks);
     end.resize(tasks);
+    debt.assign(tasks, 0);
     source.resize(tasks);
     first_of_order.assign(orders + 1, 0);
     for (const Place& place : places)
@@ -329,17 +391,36 @@ struct Simulator::Impl {
         const Task& t = program.tasks[i];
         entries[fill[t.order]++] = {p, i};
         const std::size_t at = place.first_task + i;
+        if (t.kind == TaskKind::kTransfer) {
+          source[at] = transfers[plan.entry(t, place.member)]->source;
+          if (place.lanes == 1) expect_debt(plan, place, program, t, at);
+          continue;
+        }
         const Cost cost = cost_of(plan, place, program, t);
         duration[at] = cost.time.value;
         source[at] = cost.source;
-        place.left[lane_of(place, t)] += cost.time.value;
+        if (t.kind != TaskKind::kHostCopy)
+          place.left += cost.time.value;
+        else if (place.lanes == 1)
+          place.left += debt[at] = cost.time.value;
       }
     }
     return {};
   }
 
-  static int lane_of(const Place& place, const Task& t) {
-    return place.lanes > 1 && t.kind == TaskKind::kTransfer ? 1 : 0;
+  // What the processor has to do for a transfer.
+  void expect_debt(const Plan& plan, Place& place, const DeviceClass& program, const Task& t,
+                   std::size_t at) {
+    const std::uint32_t entry = plan.entry(t, place.member);
+    const std::uint32_t m = member_of(plan.transfers[entry], place.device);
+    debt[at] = transfers[entry]->debt[m];
+    place.left += debt[at] + packing(plan.transfers[entry], *transfers[entry], m, program, t);
+  }
+
+  static std::int64_t packing(const Transfer& transfer, const Expanded& e, std::size_t m,
+                              const DeviceClass& program, const Task& t) {
+    return e.before[m] +
+           (in_own_buffer(transfer.pattern) && !in_place(program, t) ? e.apart[m] : 0);
   }
 
   static std::uint32_t member_of(const Transfer& t, DeviceId device) {
@@ -354,7 +435,7 @@ struct Simulator::Impl {
            uses[1].buffer == kNoIndex;
   }
 
-  // Of a transfer: of this member, if nobody keeps it waiting.
+  // Of anything but a transfer.
   Cost cost_of(const Plan& plan, const Place& place, const DeviceClass& program, const Task& t) {
     const DeviceKind& kind = cluster.kind(place.device);
     const auto size = [&](std::size_t use) {
@@ -379,15 +460,8 @@ struct Simulator::Impl {
         }
         return it->second;
       }
-      case TaskKind::kTransfer: {
-        const std::uint32_t entry = plan.entry(t, place.member);
-        const Expanded& e = *transfers[entry];
-        const std::uint32_t m = member_of(plan.transfers[entry], place.device);
-        std::int64_t time = e.before[m] + e.rounds[m] + e.after[m];
-        if (in_own_buffer(plan.transfers[entry].pattern) && !in_place(program, t))
-          time += e.apart[m];
-        return {Nanoseconds(time), e.source};
-      }
+      case TaskKind::kTransfer:
+        break;
       case TaskKind::kAccumulate:
         return costs.copy(size(0) + size(1), size(1), kind);
       case TaskKind::kNorm: {
@@ -415,39 +489,77 @@ struct Simulator::Impl {
     SOAPSTONE_ASSERT(false, "task kind {}", static_cast<int>(t.kind));
   }
 
-  std::int64_t ready(const Place& place, const DeviceClass& program, const Task& t,
-                     int lane) const {
-    std::int64_t at = place.free[lane];
+  // When all that the task depends on is done.
+  std::int64_t ready(const Place& place, const DeviceClass& program, const Task& t) const {
+    std::int64_t at = 0;
     for (const std::uint32_t d : program.dependencies_of(t))
       at = std::max(at, end[place.first_task + d]);
     return at;
   }
 
-  // False as soon as a lane must end later than `limit`.
-  template <bool kRecord>
-  bool finish(Place& place, std::uint32_t task, int lane, std::int64_t from, std::int64_t to,
-              std::int64_t limit) {
+  // The next computing task; false as soon as the device must end later than `limit`.
+  bool compute(Place& place, const DeviceClass& program, std::uint32_t task, std::int64_t limit) {
     const std::size_t at = place.first_task + task;
-    end[at] = to;
-    place.free[lane] = to;
-    place.left[lane] -= duration[at];
-    if constexpr (kRecord) {
-      start[at] = from;
-      waiting[at] = to - from - duration[at];
+    const Task& t = program.tasks[task];
+    if (!place.debtors.empty()) pay(place, program.dependencies_of(t));
+    const std::int64_t from = std::max(place.free, ready(place, program, t));
+    if (!place.debtors.empty()) pay_while_idle(place, from);
+    start[at] = from;
+    end[at] = place.free = place.computed = from + duration[at];
+    place.left -= duration[at];
+    return place.free + place.left <= limit;
+  }
+
+  // What moves data begins at its place in the order: the processor packs, and what it takes over
+  // from others is added to its own debt.
+  void begin_moving(Place& place, const DeviceClass& program, std::uint32_t task) {
+    if (place.lanes > 1) return;
+    const std::size_t at = place.first_task + task;
+    for (const std::uint32_t d : program.dependencies_of(program.tasks[task]))
+      debt[at] += std::exchange(debt[place.first_task + d], 0);
+    if (debt[at] > 0) place.debtors.push_back(task);
+  }
+
+  // Pays the debts of the tasks, which end then at the earliest.
+  void pay(Place& place, std::span<const std::uint32_t> tasks) {
+    for (const std::uint32_t d : tasks) {
+      const std::size_t at = place.first_task + d;
+      if (debt[at] == 0) continue;
+      place.free += debt[at];
+      place.left -= std::exchange(debt[at], 0);
+      end[at] = std::max(end[at], place.free);
     }
-    return to + place.left[lane] <= limit;
+  }
+
+  // The device is idle until then: it works on debts of what has begun, oldest first.
+  void pay_while_idle(Place& place, std::int64_t until) {
+    std::size_t kept = 0;
+    for (const std::uint32_t d : place.debtors) {
+      const std::size_t at = place.first_task + d;
+      const std::int64_t from = std::max(place.free, start[at]);
+      if (debt[at] > 0 && from < until) {
+        const std::int64_t paid = std::min(debt[at], until - from);
+        place.free = from + paid;
+        place.left -= paid;
+        debt[at] -= paid;
+        if (debt[at] == 0) end[at] = std::max(end[at], place.free);
+      }
+      if (debt[at] > 0) place.debtors[kept++] = d;
+    }
+    place.debtors.resize(kept);
   }
 
   // The end of the last task, or nothing.
   template <bool kRecord>
   std::optional<std::int64_t> run(const Plan& plan, std::int64_t limit) {
-    if constexpr (kRecord) {
-      start.assign(end.size(), 0);
-      waiting.assign(end.size(), 0);
-    }
+    if constexpr (kRecord) waiting.assign(end.size(), 0);
     for (const Place& place : places)
-      if (std::max(place.left[0], place.left[1]) > limit) return std::nullopt;
+      if (place.left > limit) return std::nullopt;
     part_of_device.resize(cluster.size());
+    for (std::vector<Port>* ports : {&outgoing, &incoming}) {
+      ports->resize(cluster.size());
+      for (Port& port : *ports) port.clear();
+    }
     for (std::size_t o = 0; o + 1 < first_of_order.size(); ++o) {
       parts.clear();
       for (std::uint32_t i = first_of_order[o]; i < first_of_order[o + 1]; ++i) {
@@ -457,12 +569,15 @@ struct Simulator::Impl {
         const Task& t = program.tasks[e.task];
         if (t.kind == TaskKind::kTransfer) {
           parts.push_back(e);
-          continue;
-        }
-        const std::int64_t from = ready(place, program, t, 0);
-        if (!finish<kRecord>(place, e.task, 0, from, from + duration[place.first_task + e.task],
-                             limit))
+        } else if (t.kind == TaskKind::kHostCopy) {
+          const std::size_t at = place.first_task + e.task;
+          start[at] = ready(place, program, t);
+          end[at] = start[at] + duration[at];
+          begin_moving(place, program, e.task);
+          if (end[at] > limit) return std::nullopt;
+        } else if (!compute(place, program, e.task, limit)) {
           return std::nullopt;
+        }
       }
       while (!parts.empty()) {
         const auto entry_of = [&](const Entry& e) {
@@ -479,7 +594,11 @@ struct Simulator::Impl {
       }
     }
     std::int64_t last = 0;
-    for (const Place& place : places) last = std::max({last, place.free[0], place.free[1]});
+    for (Place& place : places) {
+      if (!place.debtors.empty()) pay(place, place.debtors);
+      const std::size_t tasks = plan.classes[place.class_index].tasks.size();
+      for (std::size_t i = 0; i < tasks; ++i) last = std::max(last, end[place.first_task + i]);
+    }
     if (last > limit) return std::nullopt;
     return last;
   }
@@ -491,42 +610,70 @@ struct Simulator::Impl {
     const std::size_t p = t.members.size();
     next.resize(p);
     clock.resize(p);
-    std::int64_t* const starts = clock.data();
+    sides.resize(p);
+    std::int64_t last_begun = 0;
     for (std::size_t m = 0; m < p; ++m) {
-      const Entry part = part_of_device[t.members[m].device.value];
-      const Place& place = places[part.place];
+      const DeviceId device = t.members[m].device;
+      const Entry part = part_of_device[device.value];
+      Place& place = places[part.place];
       const DeviceClass& program = plan.classes[place.class_index];
       const Task& task = program.tasks[part.task];
-      starts[m] = ready(place, program, task, lane_of(place, task));
-      next[m] = starts[m] + e.before[m];
-      if (in_own_buffer(t.pattern) && !in_place(program, task)) next[m] += e.apart[m];
-    }
-    if constexpr (kRecord)
-      for (std::size_t m = 0; m < p; ++m) {
-        const Entry part = part_of_device[t.members[m].device.value];
-        start[places[part.place].first_task + part.task] = starts[m];
+      const std::size_t at = place.first_task + part.task;
+      sides[m] = {&outgoing[device.value], &incoming[device.value], at, 0};
+      const std::int64_t begin = ready(place, program, task);
+      start[at] = begin;
+      last_begun = std::max(last_begun, begin);
+      const std::int64_t packs = packing(t, e, m, program, task);
+      next[m] = begin + packs;
+      if (place.lanes > 1) continue;
+      if (packs > 0) {
+        // Behind what else it has packed since it last computed.
+        if (begin >= place.computed) next[m] = std::max(begin, place.free) + packs;
+        place.free += packs;
+        place.left -= packs;
+        sides[m].packed = place.free;
       }
+      begin_moving(place, program, part.task);
+    }
     for (std::size_t r = 0; r + 1 < e.first_flow.size(); ++r) {
-      std::copy(next.begin(), next.begin() + static_cast<std::ptrdiff_t>(p), clock.begin());
+      std::copy(next.begin(), next.end(), clock.begin());
       const std::span<const Flow> flows =
           std::span(e.flows).subspan(e.first_flow[r], e.first_flow[r + 1] - e.first_flow[r]);
-      for (const Flow& f : flows) {
-        const std::int64_t done = std::max(clock[f.src], clock[f.dst]) + f.time;
+      begun.resize(flows.size());
+      for (std::size_t i = 0; i < flows.size(); ++i) {
+        const Flow& f = flows[i];
+        begun[i] = std::max(clock[f.src], clock[f.dst]);
+        if (f.time > 0)
+          begun[i] = both_free(*sides[f.src].outgoing, *sides[f.dst].incoming, begun[i], f.time);
+      }
+      for (std::size_t i = 0; i < flows.size(); ++i) {
+        const Flow& f = flows[i];
+        const std::int64_t done = begun[i] + f.time;
         next[f.src] = std::max(next[f.src], done);
         next[f.dst] = std::max(next[f.dst], done);
+        if (f.time == 0) continue;
+        sides[f.src].outgoing->occupy(begun[i], done);
+        sides[f.dst].incoming->occupy(begun[i], done);
       }
       for (const Flow& f : flows) next[f.dst] += f.add;
     }
     for (std::size_t m = 0; m < p; ++m) {
-      const Entry part = part_of_device[t.members[m].device.value];
-      Place& place = places[part.place];
-      const Task& task = plan.classes[place.class_index].tasks[part.task];
-      const std::int64_t from = kRecord ? start[place.first_task + part.task] : 0;
-      if (!finish<kRecord>(place, part.task, lane_of(place, task), from, next[m] + e.after[m],
-                           limit))
-        return false;
+      const Side& side = sides[m];
+      end[side.at] = std::max(next[m] + e.after[m], side.packed);
+      if constexpr (kRecord) waiting[side.at] = std::min(last_begun, end[side.at]) - start[side.at];
+      if (end[side.at] > limit) return false;
     }
     return true;
+  }
+
+  // The earliest time from `from` on at which both are free for so long.
+  static std::int64_t both_free(const Port& src, const Port& dst, std::int64_t from,
+                                std::int64_t time) {
+    for (;;) {
+      const std::int64_t there = dst.free_from(src.free_from(from, time), time);
+      if (there == from || src.free_from(there, time) == there) return there;
+      from = there;
+    }
   }
 
   Result<Trace> trace(const Plan& plan, const SimulateOptions& options) {
@@ -545,9 +692,8 @@ struct Simulator::Impl {
     for (const std::uint32_t p : by_device) {
       const Place& place = places[p];
       const DeviceClass& program = plan.classes[place.class_index];
-      const auto first_lane = static_cast<std::uint32_t>(out.lanes.size());
+      const auto lane = static_cast<std::uint32_t>(out.lanes.size());
       out.lanes.push_back({place.device, LaneKind::kCompute});
-      if (place.lanes > 1) out.lanes.push_back({place.device, LaneKind::kCommunication});
       for (std::uint32_t i = 0; i < program.tasks.size(); ++i) {
         const Task& t = program.tasks[i];
         const std::size_t at = place.first_task + i;
@@ -573,7 +719,7 @@ struct Simulator::Impl {
                   program.buffers[use.buffer].size * (use.access == UseAccess::kReadWrite ? 2 : 1);
         }
         Spans& s = out.spans;
-        s.lane.push_back(first_lane + static_cast<std::uint32_t>(lane_of(place, t)));
+        s.lane.push_back(lane);
         s.start.push_back(Nanoseconds(start[at]));
         s.end.push_back(Nanoseconds(end[at]));
         s.waiting.push_back(Nanoseconds(waiting[at]));
@@ -585,47 +731,15 @@ struct Simulator::Impl {
         s.flops.push_back(flops);
         s.source.push_back(source[at]);
       }
-      if (options.memory) out.memory.push_back(memory_of(place, program));
+      if (!options.memory) continue;
+      const auto times = [&](const std::vector<std::int64_t>& of) {
+        const auto first = of.begin() + static_cast<std::ptrdiff_t>(place.first_task);
+        return std::vector<Nanoseconds>(first,
+                                        first + static_cast<std::ptrdiff_t>(program.tasks.size()));
+      };
+      out.memory.push_back(memory_counter(program, place.device, times(start), times(end)));
     }
-    sort_spans(out);
-    return out;
-  }
-
-  MemoryCounter memory_of(const Place& place, const DeviceClass& program) const {
-    struct Life {
-      std::int64_t from = INT64_MAX, to = INT64_MIN;
-    };
-    std::vector<Life> life(program.buffers.size());
-    for (std::size_t i = 0; i < program.tasks.size(); ++i)
-      for (const BufferUse& use : program.uses_of(program.tasks[i])) {
-        if (use.buffer == kNoIndex) continue;
-        Life& l = life[use.buffer];
-        l.from = std::min(l.from, start[place.first_task + i]);
-        l.to = std::max(l.to, end[place.first_task + i]);
-      }
-    std::int64_t always = 0;
-    std::map<std::int64_t, std::int64_t> change;
-    for (std::size_t b = 0; b < life.size(); ++b) {
-      const Buffer& buffer = program.buffers[b];
-      if (lives_always(buffer.kind)) {
-        always += buffer.size.value;
-      } else if (life[b].from < life[b].to) {
-        change[life[b].from] += buffer.size.value;
-        change[life[b].to] -= buffer.size.value;
-      }
-    }
-    MemoryCounter out;
-    out.device = place.device;
-    out.arena = program.arena;
-    change.try_emplace(0, 0);
-    std::int64_t alive = always;
-    for (const auto& [time, bytes] : change) {
-      if (bytes == 0 && time != 0) continue;
-      alive += bytes;
-      out.time.push_back(Nanoseconds(time));
-      out.value.push_back(Bytes(alive));
-      out.live_peak = std::max(out.live_peak, Bytes(alive));
-    }
+    add_communication_lanes(out);
     return out;
   }
 };
@@ -653,29 +767,12 @@ Result<Trace> simulate(const Graph& graph, const Plan& plan, const Cluster& clus
 }
 
 Bytes live_peak_in_order(const DeviceClass& program) {
-  constexpr std::uint32_t kUnused = kNoIndex;
-  std::vector<std::uint32_t> first(program.buffers.size(), kUnused),
-      last(program.buffers.size(), 0);
-  for (std::uint32_t i = 0; i < program.tasks.size(); ++i)
-    for (const BufferUse& use : program.uses_of(program.tasks[i])) {
-      if (use.buffer == kNoIndex) continue;
-      if (first[use.buffer] == kUnused) first[use.buffer] = i;
-      last[use.buffer] = i;
-    }
-  std::int64_t alive = 0;
-  std::vector<std::int64_t> change(program.tasks.size() + 1, 0);
-  for (std::size_t b = 0; b < program.buffers.size(); ++b) {
-    const Buffer& buffer = program.buffers[b];
-    if (lives_always(buffer.kind)) {
-      alive += buffer.size.value;
-    } else if (first[b] != kUnused) {
-      change[first[b]] += buffer.size.value;
-      change[last[b] + 1] -= buffer.size.value;
-    }
+  std::vector<Nanoseconds> start, end;
+  for (std::int64_t i = 0; i < static_cast<std::int64_t>(program.tasks.size()); ++i) {
+    start.emplace_back(i);
+    end.emplace_back(i + 1);
   }
-  std::int64_t peak = alive;
-  for (const std::int64_t c : change) peak = std::max(peak, alive += c);
-  return Bytes(peak);
+  return memory_counter(program, program.members[0], start, end).live_peak;
 }
 
 Bytes memory_needed(const DeviceClass& program, Bytes enough) {

@@ -1,17 +1,32 @@
 // From a plan to a predicted trace.
 //
-// One pass in the plan's total order, as the runtime runs it. A device has a
-// lane for computing and, where its kind says so, one for communication; a lane
-// runs its tasks in the order of the plan, each as soon as the lane is free and
-// the tasks it depends on are done.
+// One pass in the plan's total order. A device computes in the order of its
+// tasks, each as soon as the one before and the tasks it depends on are done.
+// What moves data begins as soon as the tasks it depends on are done.
 //
 // A transfer expands to the messages of its schedule. Every member keeps its
 // own clock: it packs, takes its part in the rounds, and unpacks. A message
 // starts when both ends have reached its round and takes what the cost model
 // says for the number of flows of the same round that share its bottleneck.
 // Box copies are one message per pair of devices, all in one round. A sum is
-// added after it arrived. The part of a span in which a member waits for
-// others is its `waiting`.
+// added after it arrived. The part of a span before the last member has begun
+// is its `waiting`.
+//
+// Ports: for its time a message occupies the sender's way out and the
+// receiver's way in. It takes the first gap on both that is long enough, be it
+// before messages of tasks that come earlier in the order. Flows of one round
+// share (above) and do not queue for each other. A port forgets its oldest
+// gaps.
+//
+// Who moves: a device with 2 lanes has an engine that packs, adds and unpacks
+// as part of the transfer's time. With 1 lane the processor does, and what it
+// does is time in which it does not compute: it packs when the transfer begins;
+// the rest, which is the sums, unpacking, and a copy of every message that it
+// sends or receives (no longer than the message itself), is a debt. The debt is
+// paid before the first computing task that depends on the transfer: from the
+// end of the task before, also while waiting for the transfer, or earlier where
+// the device waits for something else. A transfer that depends on another one
+// takes over its debt; what nothing depends on is paid at the end.
 #pragma once
 
 #include <memory>
@@ -59,8 +74,9 @@ core::Result<core::Trace> simulate(const core::Graph& graph, const core::Plan& p
                                    const core::Cluster& cluster, const core::CostModel& costs,
                                    const SimulateOptions& options = {});
 
-// Bytes alive on a device, at most, when tasks run one after the other in the
-// order of the plan: no arena can be smaller, whatever the lanes do.
+// Bytes alive in a device's own memory, at most, when tasks run one after the
+// other in the order of the plan. That is one of the ways in which the plan may
+// run, so no arena can be smaller.
 core::Bytes live_peak_in_order(const core::DeviceClass& program);
 
 // What a device of the class must allocate: its arena if its buffers are placed,

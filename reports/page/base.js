@@ -162,7 +162,7 @@ function overview() {
   card(bytesText(data.ops.reduce((sum, op) => sum + op.moved, 0)), 'sent between devices in a step');
   let known = 0, all = 0;
   for (let i = 0; i < predicted.start.length; ++i) {
-    if (data.names.kind[predicted.kind[i]] === 'transfer') continue;
+    if (['transfer', 'host-copy'].includes(data.names.kind[predicted.kind[i]])) continue;
     const time = predicted.end[i] - predicted.start[i];
     all += time;
     if (data.names.source[predicted.source[i]] !== 'roofline') known += time;

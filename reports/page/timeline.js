@@ -202,7 +202,8 @@ const timeline = (() => {
     const inner = onPaper ? width : box.clientWidth;
     const context = prepare(canvas, inner, tall);
     const ink = colours('page', 'panel', 'text', 'muted', 'line', 'faint', 'accent', 'bar-text', 'forward',
-      'backward-input', 'backward-weight', 'recompute', 'update', 'transfer', 'load', 'accumulate', 'norm');
+      'backward-input', 'backward-weight', 'recompute', 'update', 'transfer', 'host-copy', 'load', 'accumulate',
+      'norm');
     const area = timeArea(inner), narrow = inner < 560;
     const scrolled = onPaper ? 0 : box.scrollTop;
     context.save();
@@ -340,8 +341,8 @@ const timeline = (() => {
   arrange();
 
   const present = new Set(data.traces.flatMap(trace => trace.colour));
-  for (const name of ['forward', 'backward-input', 'backward-weight', 'recompute', 'update', 'transfer', 'load', 'accumulate',
-    'norm'])
+  for (const name of ['forward', 'backward-input', 'backward-weight', 'recompute', 'update', 'transfer', 'host-copy', 'load',
+    'accumulate', 'norm'])
     if (present.has(name)) {
       const swatch = element('i');
       swatch.style.background = `var(--${name})`;

@@ -40,7 +40,7 @@ std::vector<DeviceUtilization> utilization_of_devices(const Trace& trace) {
     Busy& busy = devices[trace.lanes[s.lane[i]].device];
     const std::pair active((s.start[i] + s.waiting[i]).value, s.end[i].value);
     busy.any.push_back(active);
-    if (s.kind[i] != TaskKind::kTransfer) busy.computing.push_back(active);
+    if (!runs_beside(s.kind[i])) busy.computing.push_back(active);
   }
   std::vector<DeviceUtilization> out;
   const auto step = static_cast<double>(trace.step_time.value);

@@ -52,7 +52,8 @@ TEST(ChromeTrace, NamesProcessesAndThreads) {
   EXPECT_EQ(names["process_name"], std::vector<std::string>{"predicted"});
   EXPECT_EQ(names["thread_name"],
             (std::vector<std::string>{"device 0 compute", "device 0 communication",
-                                      "device 1 compute", "device 1 communication"}));
+                                      "device 0 communication 2", "device 1 compute",
+                                      "device 1 communication", "device 1 communication 2"}));
   EXPECT_TRUE(events(trace, "M", 2).empty());
 }
 
@@ -77,7 +78,7 @@ TEST(ChromeTrace, DrawsArrowsToThoseThatWaited) {
   Spans& s = in.predicted.spans;
   std::size_t first[2] = {s.size(), s.size()};
   for (std::size_t i = s.size(); i-- > 0;)
-    if (s.kind[i] == TaskKind::kTransfer) first[s.lane[i]] = i;
+    if (s.kind[i] == TaskKind::kTransfer) first[in.predicted.lanes[s.lane[i]].device.value] = i;
   s.start[first[1]] += 3_ms;
   s.end[first[0]] += 3_ms;
   s.waiting[first[0]] = 3_ms;
@@ -86,8 +87,8 @@ TEST(ChromeTrace, DrawsArrowsToThoseThatWaited) {
   ASSERT_EQ(begins.size(), 1u);
   ASSERT_EQ(ends.size(), 1u);
   EXPECT_EQ(begins[0].at("id"), ends[0].at("id"));
-  EXPECT_EQ(begins[0].at("tid"), 2);
-  EXPECT_EQ(ends[0].at("tid"), 1);
+  EXPECT_EQ(begins[0].at("tid"), s.lane[first[1]] + 1);
+  EXPECT_EQ(ends[0].at("tid"), s.lane[first[0]] + 1);
   EXPECT_EQ(nanoseconds(ends[0].at("ts")), s.start[first[1]].value);
 }
 

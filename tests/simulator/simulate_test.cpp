@@ -6,6 +6,7 @@
 #include "core/graph.hpp"
 #include "core/lower.hpp"
 #include "core/models/models.hpp"
+#include "core/ops/add.hpp"
 #include "core/ops/linear.hpp"
 #include "search/space.hpp"
 #include "simulator/roofline_model.hpp"
@@ -79,7 +80,7 @@ TEST(Simulate, PackingAndUnpackingBelongToATransfer) {
   EXPECT_EQ(b.trace(s).step_time, 2_ms + 10_ms + (2_ms + 1_ms + 2_ms) + 10_ms + 10_ms + 10_ms);
 }
 
-TEST(Simulate, TwoLanesHideGradientSumsBehindTheBackwardPass) {
+TEST(Simulate, GradientSumsHideBehindTheBackwardPass) {
   for (const int lanes : {1, 2}) {
     Bench b(small_cluster(1, 2, lanes));
     b.costs.on_compute = [](auto&, auto&) { return 10_ms; };
@@ -90,8 +91,107 @@ TEST(Simulate, TwoLanesHideGradientSumsBehindTheBackwardPass) {
     // two updates.
     const Nanoseconds compute = 7 * 10_ms, sum = 3_ms, updates = 1_ms + 1_ms;
     EXPECT_EQ(compute.value, (3 + 1 + 2 + 1) * (10_ms).value);
-    EXPECT_EQ(t.step_time, lanes == 1 ? compute + sum + sum + updates : compute + sum + updates)
-        << lanes << " lanes";
+    EXPECT_EQ(t.step_time, compute + sum + updates) << lanes << " lanes";
+  }
+}
+
+TEST(Simulate, OnOneLaneTheLinkHidesBehindComputingAndCopiesDoNot) {
+  for (const Nanoseconds message : {5_ms, 1_ms}) {
+    Bench b(small_cluster(1, 2, 1));
+    b.costs.on_compute = [](auto&, auto&) { return 10_ms; };
+    b.costs.on_message = [=](auto, auto, auto, auto) { return message; };
+    b.costs.on_update = [](auto) { return 1_ms; };
+    // fc1.weight and fc2.weight. Adding reads twice as much as it writes.
+    b.costs.on_copy = [](Bytes read, Bytes written) {
+      return written == 256_B || written == 128_B ? (read == written ? 3_ms : 1_ms) : 0_ms;
+    };
+    const Trace t = b.trace(data_parallel(b.graph, devices(2)));
+    // A device sends and receives a message per sum. A copy takes no longer than its message.
+    const Nanoseconds copy = std::min(3_ms, message), add = 1_ms;
+    const Nanoseconds sums = 2 * (2 * copy + add);
+    EXPECT_EQ(t.step_time, 7 * 10_ms + sums + 1_ms + 1_ms);
+  }
+}
+
+TEST(Simulate, WhoWaitsForATransferCopiesMeanwhile) {
+  Bench b(small_cluster(1, 2, 1));
+  b.options.training = false;
+  b.costs.on_compute = [](auto&, auto&) { return 10_ms; };
+  b.costs.on_message = [](auto, auto, auto, auto) { return 5_ms; };
+  // Loading x, packing and unpacking it, and each end's copy of the message.
+  b.costs.on_copy = [](Bytes read, Bytes written) {
+    return read == 192_B && written == 192_B ? 2_ms : 0_ms;
+  };
+  Strategy s = single_device(b.graph);
+  s.ops[1].devices = s.ops[2].devices = {DeviceId(1)};
+  const Trace t = b.trace(s);
+  EXPECT_EQ(t.step_time, 2_ms + 10_ms + (2_ms + 5_ms + 2_ms) + 10_ms + 10_ms + 10_ms);
+  // In training device 0 has copied what it sent long before the gradient comes back, device 1 adds
+  // its copy of that to the end.
+  b.options.training = true;
+  const Trace trained = b.trace(s);
+  const Nanoseconds there = 2_ms + 10_ms + 2_ms + 5_ms + 2_ms;
+  // fc2, the loss forward and backward, fc2's input; then packing.
+  const Nanoseconds back = there + 4 * 10_ms + 2_ms + 5_ms + 2_ms;
+  const auto first = span_of(trained, "fc1 backward_weight", DeviceId(0));
+  EXPECT_EQ(trained.spans.start[first], back);
+  EXPECT_EQ(trained.step_time, back + 10_ms);
+  const auto sent = span_of(trained, "fc1.y gradient boxes", DeviceId(1));
+  EXPECT_EQ(trained.spans.end[sent], there + 4 * 10_ms + 2_ms + 10_ms + 2_ms);
+}
+
+TEST(Simulate, TransfersInFlightQueueAtAPort) {
+  for (const int lanes : {1, 2}) {
+    Bench b(small_cluster(1, 2, lanes));
+    b.costs.on_compute = [](const LocalProblem& p, const Step& s) {
+      const bool of_first = p.definition->operands[1].desc.shape == Shape{8, 8};
+      return of_first && s.phase == Phase::kBackwardWeight ? 1_ms : 0_ms;
+    };
+    b.costs.on_message = [](auto, auto, auto, auto) { return 3_ms; };
+    const Trace t = b.trace(data_parallel(b.graph, devices(2)));
+    for (const DeviceId d : devices(2)) {
+      const auto second = span_of(t, "fc2.weight gradient all-reduce", d),
+                 first = span_of(t, "fc1.weight gradient all-reduce", d);
+      EXPECT_EQ(t.spans.start[second], 0_ms);
+      EXPECT_EQ(t.spans.end[second], 3_ms);
+      EXPECT_EQ(t.spans.start[first], 1_ms);
+      EXPECT_EQ(t.spans.end[first], 3_ms + 3_ms);
+      EXPECT_EQ(t.spans.waiting[first], 0_ms);
+      // Each in a lane of its own.
+      EXPECT_NE(t.spans.lane[first], t.spans.lane[second]);
+      EXPECT_EQ(t.lanes[t.spans.lane[first]].kind, LaneKind::kCommunication);
+    }
+    EXPECT_TRUE(check(t));
+  }
+}
+
+// slow on device 0, quick on device 1, their sum on device 2: the message of quick comes later in
+// the order and earlier in time.
+TEST(Simulate, AMessageTakesTheGapBeforeAnother) {
+  for (const Nanoseconds quick : {3_ms, 9_ms, 10_ms}) {
+    Bench b(small_cluster(1, 3, 2));
+    b.options.training = false;
+    GraphBuilder g("branches");
+    const auto x = g.source("x", {{6, 8}, DType::kF32, {}});
+    const auto y = g.source("labels", {{6}, DType::kI32, {}}, 8);
+    const auto slow_y = g.add("slow", Linear{.out_features = {8}, .bias = false}, {x});
+    const auto quick_y = g.add("quick", Linear{.out_features = {8}}, {x});
+    b.graph = g.build_with_loss(g.add("sum", Add{}, {slow_y, quick_y}), y).value();
+    b.costs.on_compute = [](const LocalProblem& p, const Step&) {
+      const bool has_bias = p.definition->operands.size() > 3;  // quick has one
+      return p.op.name() != "linear" ? 0_ms : has_bias ? 1_ms : 10_ms;
+    };
+    b.costs.on_message = [=](DeviceId src, auto, auto, auto) {
+      return src == DeviceId(1) ? quick : 3_ms;
+    };
+    Strategy s = single_device(b.graph);
+    for (std::size_t op = 1; op < s.ops.size(); ++op)
+      s.ops[op].devices = {DeviceId(op == 1 ? 1 : 2)};
+    const Trace t = b.trace(s);
+    EXPECT_EQ(t.spans.end[span_of(t, "slow.y boxes", DeviceId(2))], 10_ms + 3_ms);
+    // From 1 ms to 10 ms the port is free.
+    EXPECT_EQ(t.spans.end[span_of(t, "quick.y boxes", DeviceId(2))],
+              quick <= 9_ms ? 1_ms + quick : 10_ms + 3_ms + quick);
   }
 }
 
