@@ -304,6 +304,11 @@ void declare_strategy(CLI::App& app, std::string& strategy) {
       ->excludes(named);
 }
 
+std::string strategy_text(const core::Graph& graph, const core::Strategy& strategy,
+                          const std::string& given) {
+  return is_short_form(given) ? given : core::summary(graph, strategy);
+}
+
 core::Result<core::Strategy> load_strategy(const core::Graph& graph, const core::Cluster& cluster,
                                            const std::string& text) {
   if (text == "single") return core::single_device(graph);

@@ -62,6 +62,9 @@ void declare_strategy(CLI::App& app, std::string& strategy);
 core::Result<int> ranks_of_strategy(const std::string& strategy);
 // How many ranks share this machine: `given`, or if that is 0, what the strategy asks for, or 2.
 core::Result<int> local_ranks(int given, const std::string& strategy);
+// A strategy in words: as it was given, where that is short and says it all.
+std::string strategy_text(const core::Graph& graph, const core::Strategy& strategy,
+                          const std::string& given);
 core::Result<core::Strategy> load_strategy(const core::Graph& graph, const core::Cluster& cluster,
                                            const std::string& strategy);
 

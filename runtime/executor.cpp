@@ -726,7 +726,9 @@ std::span<const Load> Executor::loads() const { return impl_->loads; }
 std::span<const WeightPart> Executor::weights() const { return impl_->weights; }
 std::span<const TaskTime> Executor::times() const { return impl_->times; }
 const core::DeviceClass* Executor::program() const { return impl_->program; }
-core::Bytes Executor::arena() const { return impl_->arena.size(); }
+core::Bytes Executor::memory() const {
+  return impl_->arena.size() + impl_->host_arena.size() + impl_->extra_workspace.size();
+}
 void Executor::observe_updates(UpdateObserver observer) { impl_->observer = std::move(observer); }
 void Executor::observe_reads(core::OpId op, ReadObserver observer) {
   impl_->observed = op;

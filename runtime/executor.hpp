@@ -98,7 +98,7 @@ class Executor final : public Program {
   // When each task of the program ran.
   std::span<const TaskTime> times() const;
   const core::DeviceClass* program() const;  // null: the plan has nothing for this device
-  core::Bytes arena() const;
+  core::Bytes memory() const;                // allocated, in the host's memory too
 
   // Called before every task that updates a weight, with its weight and gradient; one that comes as
   // rows is given in full.

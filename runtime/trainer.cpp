@@ -78,7 +78,7 @@ class Trainer {
     report_.first_step = step_;
     report_.plan_hash = core::hash_of(run_->plan());
     for (const auto& e : run_->executors())
-      report_.peak_memory = std::max(report_.peak_memory, e->arena());
+      report_.peak_memory = std::max(report_.peak_memory, e->memory());
     SOAPSTONE_TRY(communicator_.agree(open_metrics()));
     SOAPSTONE_TRY(loop());
     if (!step_times_.empty()) {

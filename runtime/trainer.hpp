@@ -82,7 +82,7 @@ struct TrainReport {
   std::int64_t measured_steps = 0;  // that the median is over
   double samples_per_second = 0;    // at the median
   core::Nanoseconds training_time;  // evaluation and checkpoints excluded
-  core::Bytes peak_memory;          // the largest arena of this process's ranks
+  core::Bytes peak_memory;          // allocated by the largest of this process's ranks
   std::uint64_t plan_hash = 0;
   core::Trace trace;  // without spans unless asked for
 };

@@ -43,7 +43,7 @@ core::Status simulate_step(const Invocation& invocation, const Options& options)
   SimulateOutput out;
   out.model = graph.name();
   out.cluster = cluster.name();
-  out.strategy = core::summary(graph, strategy);
+  out.strategy = strategy_text(graph, strategy, options.strategy);
   out.batch = graph.batch();
   out.step_time_ns = trace.step_time.value;
   core::MemoryCounter fullest;

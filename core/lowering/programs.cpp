@@ -9,6 +9,10 @@ namespace soapstone::core::lowering {
 
 namespace {
 
+// Windows for which data may be on its way: a sum in place holds little, and takes long where the
+// network is slow.
+constexpr std::uint32_t kBehind = 2, kBehindInPlace = 8;
+
 // Devices of a class must agree; they do something else where they do not.
 void must_agree(std::uint32_t device_class, std::vector<std::uint64_t> roles) {
   for (const std::uint64_t role : roles)
@@ -153,7 +157,7 @@ void Programs::depend(ClassState& s, const Task& task, std::uint32_t index, std:
 }
 
 void Programs::bound(ClassState& s, Task& task, std::uint32_t index, Window window,
-                     bool is_sent_only) {
+                     std::uint32_t behind) {
   Recent& recent = s.recent[static_cast<std::size_t>(window)];
   const std::uint32_t from = recent.ended[0];
   const auto& all = s.program.dependencies;
@@ -161,7 +165,7 @@ void Programs::bound(ClassState& s, Task& task, std::uint32_t index, Window wind
       all.begin() + task.first_dependency, all.end(),
       [&](std::uint32_t d) { return !runs_beside(s.program.tasks[d].kind) && d >= from; });
   if (from != kNoIndex && !is_later) depend(s, task, index, from);
-  if (is_sent_only) recent.sent.push_back({index, recent.count});
+  if (behind > 0) recent.sent.push_back({index, recent.count + behind});
 }
 
 Task& Programs::add_task(std::uint32_t device_class, TaskKind kind, Phase phase,
@@ -211,7 +215,7 @@ Task& Programs::add_task(std::uint32_t device_class, TaskKind kind, Phase phase,
     for (Recent& recent : s.recent) {
       if (recent.sent.empty()) continue;
       std::erase_if(recent.sent, [&](const auto& sent) {
-        if (recent.count < sent.count + 2) return false;
+        if (recent.count < sent.until) return false;
         depend(s, t, index, sent.task);
         return true;
       });
@@ -320,8 +324,12 @@ Instance Programs::moved(const Instance& from, const Cut& to, const MoveSegment&
     t.op = how.op;
     t.tensor = how.tensor;
     t.row = role.row;
-    // Sums of gradients are waited for by updates alone; what they leave must not stay till then.
-    bound(s, t, index, how.window, held != wanted && (wanted == kNoIndex || held != kNoIndex));
+    // Sums of gradients are waited for by updates alone; what they leave must not stay till then,
+    // nor what a sum in place works with.
+    bound(s, t, index, how.window,
+          held == wanted     ? (staging == kNoIndex ? 0 : kBehindInPlace)
+          : held != kNoIndex ? kBehind
+                             : 0);
     t.dependency_count =
         static_cast<std::uint32_t>(s.program.dependencies.size()) - t.first_dependency;
   }
@@ -346,7 +354,7 @@ void Programs::copy_onto(const Instance& from, const Instance& to, const Moving&
     Task& t = add_task(spots[k].device_class, TaskKind::kHostCopy, how.phase, uses);
     t.op = how.op;
     t.tensor = how.tensor;
-    bound(s, t, index, how.window, s.program.buffers[goal].memory == Memory::kHost);
+    bound(s, t, index, how.window, s.program.buffers[goal].memory == Memory::kHost ? kBehind : 0);
     t.dependency_count =
         static_cast<std::uint32_t>(s.program.dependencies.size()) - t.first_dependency;
   }

@@ -112,7 +112,7 @@ class Programs {
     std::uint32_t ended[2] = {kNoIndex, kNoIndex};  // last computing task of the last but one, last
     std::uint32_t count = 0;                        // windows ended
     struct Sent {
-      std::uint32_t task = 0, count = 0;
+      std::uint32_t task = 0, until = 0;  // computing waits for it in this window, at the latest
     };
     std::vector<Sent> sent;  // that no task waits for yet
   };
@@ -127,7 +127,9 @@ class Programs {
   };
 
   static void depend(ClassState& s, const Task& task, std::uint32_t index, std::uint32_t on);
-  void bound(ClassState& s, Task& task, std::uint32_t index, Window window, bool is_sent_only);
+  // `behind`: for how many windows it may be on its way after the present one; 0: for any number,
+  // since what it brings is waited for anyway.
+  void bound(ClassState& s, Task& task, std::uint32_t index, Window window, std::uint32_t behind);
 
   Plan& plan_;
   Segments& segments_;

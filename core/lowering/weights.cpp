@@ -169,13 +169,14 @@ void Lowering::Impl::place_weights() {
 }
 
 // A weight that several operators share lives with the first of them; the others read copies made
-// in every step. So do all where only parts of the copies are kept, or one of them.
+// in every step. Where only parts of the copies are kept, or one of them, they are gathered when
+// they are wanted first.
 void Lowering::Impl::distribute_weights() {
   for (std::uint32_t t = 0; t < g->tensors().size(); ++t) {
     const TensorId id(t);
     const Home& home = homes[t];
-    if (!home.cut || zero_of(id) == 3) continue;
-    if (g->tensors()[t].uses.size() < 2 && home.cut->hash == home.copies->hash) continue;
+    if (!home.cut || home.cut->hash != home.copies->hash || g->tensors()[t].uses.size() < 2)
+      continue;
     const Instance made = weights->value(id, home.cut->hash)->instance;
     distribute(id, made, g->tensors()[t].producer.op.value, false);
   }

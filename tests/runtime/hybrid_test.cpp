@@ -10,12 +10,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/lower.hpp"
 #include "core/models/models.hpp"
 #include "kernels/catalog.hpp"
 #include "runtime/comm/local.hpp"
 #include "runtime/trainer.hpp"
 #include "runtime/verify.hpp"
 #include "search/parallelism.hpp"
+#include "simulator/analysis/memory.hpp"
 #include "tests/support/interpreter/strategies.hpp"
 
 namespace soapstone::runtime {
@@ -197,6 +199,32 @@ TEST(Hybrid, trains_evaluates_and_saves_as_one_device_does) {
     EXPECT_TRUE(on) << text << ": " << on.error().message;
   }
   std::filesystem::remove_all(folder);
+}
+
+// Who holds what adds up to what the ranks allocate, to the byte.
+TEST(Hybrid, memory_is_what_was_foretold) {
+  const core::Graph graph = small_model("gpt");
+  const kernels::HostCatalog catalog;
+  const core::Cluster cluster = interpreter::cluster_of(2);
+  const DataSets data = make_synthetic_data(graph, 2, 40, 16).value();
+  for (const char* text :
+       {"dp=2", "dp=2,zero=3,micro_batch=2", "dp=1,pp=2,schedule=zb-h1,micro_batch=2",
+        "dp=2,bucket=4kB", "dp=2,offload=both", "dp=1,cp=2,recompute=full"}) {
+    const core::Strategy strategy =
+        search::hybrid(graph, cluster, search::parse_parallelism(text).value()).value();
+    TrainOptions options;
+    options.steps = 1;
+    const auto communicator = make_local_communicator(2);
+    const auto report =
+        train(*communicator, {graph, strategy, cluster, catalog, *data.train, nullptr}, options);
+    ASSERT_TRUE(report) << text << ": " << report.error().message;
+    const core::Plan plan =
+        core::lower(graph, strategy, cluster, catalog, lower_options(options.optimizer)).value();
+    core::Bytes most;
+    for (const auto& row : simulator::memory_of_devices(plan))
+      most = std::max(most, row.holders.allocated() + row.holders.host);
+    EXPECT_EQ(report->peak_memory, most) << text;
+  }
 }
 
 // Tables that are updated by rows stay whole.

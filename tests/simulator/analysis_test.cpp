@@ -4,8 +4,10 @@
 #include "core/lower.hpp"
 #include "core/models/models.hpp"
 #include "core/strategy.hpp"
+#include "core/units.hpp"
 #include "simulator/analysis/accuracy.hpp"
 #include "simulator/analysis/diff.hpp"
+#include "simulator/analysis/memory.hpp"
 #include "simulator/analysis/utilization.hpp"
 #include "simulator/simulate.hpp"
 #include "tests/support/fake_costs.hpp"
@@ -26,6 +28,67 @@ Trace traced(Nanoseconds per_step, Nanoseconds per_message) {
   return simulate(graph, lower(graph, data_parallel(graph, both), cluster, catalog).value(),
                   cluster, costs)
       .value();
+}
+
+// mlp: what it keeps, and at the end of the forward pass the batch and what every layer made.
+TEST(Memory, EveryByteHasAHolder) {
+  const Graph graph = build_model("mlp").value();
+  const Cluster cluster = tests::small_cluster(1, 2, 1);
+  for (const Offload offload : {Offload::kNone, Offload::kOptimizer}) {
+    Strategy strategy = data_parallel(graph, std::vector{DeviceId(0), DeviceId(1)});
+    for (OpStrategy& s : strategy.ops) s.offload = offload;
+    const Plan plan =
+        lower(graph, strategy, cluster, NominalCatalog{}, {.optimizer_states = 2}).value();
+    const auto rows = memory_of_devices(plan);
+    ASSERT_EQ(rows.size(), 1u);
+    EXPECT_EQ(rows[0].devices, "0-1");
+    const MemoryHolders& m = rows[0].holders;
+    const Bytes weights = size_of(DType::kF32) * graph.parameter_count();
+    EXPECT_EQ(m.allocated(), plan.classes[0].arena);
+    EXPECT_EQ(m.weights, weights);
+    EXPECT_EQ(m.workspace, Bytes(0));
+    EXPECT_GT(m.gradients, Bytes(0));
+    EXPECT_LE(m.gradients, weights);
+    EXPECT_GE(m.unused, Bytes(0));
+    if (offload == Offload::kNone) {
+      EXPECT_EQ(m.optimizer, 2 * weights);
+      EXPECT_EQ(m.host, Bytes(0));
+    } else {
+      EXPECT_EQ(m.optimizer, Bytes(0));
+      EXPECT_GE(m.host, 2 * weights);
+    }
+    const std::string table = text(rows, 8);
+    EXPECT_EQ(table.find("host") != std::string::npos, offload != Offload::kNone) << table;
+    EXPECT_NE(table.find(human_text(weights)), std::string::npos) << table;
+  }
+}
+
+// Nothing but two buffers that live one after the other and one that lives beside both.
+TEST(Memory, CountsWhatLivesAtThePeak) {
+  DeviceClass p;
+  p.members = {DeviceId(3)};
+  p.buffers = {{BufferKind::kActivation, kNoIndex, DType::kF32, {}, Bytes(100)},
+               {BufferKind::kActivationGradient, kNoIndex, DType::kF32, {}, Bytes(300)},
+               {BufferKind::kStaging, kNoIndex, DType::kF32, {}, Bytes(40)}};
+  const auto task = [&](std::vector<BufferUse> uses) {
+    Task t;
+    t.first_use = static_cast<std::uint32_t>(p.uses.size());
+    t.use_count = static_cast<std::uint32_t>(uses.size());
+    p.uses.insert(p.uses.end(), uses.begin(), uses.end());
+    p.tasks.push_back(t);
+  };
+  task({{0, UseAccess::kWrite}, {2, UseAccess::kWrite}});
+  task({{1, UseAccess::kWrite}, {2, UseAccess::kRead}});
+  Plan plan;
+  plan.classes = {p};
+  place_buffers(plan);
+  const MemoryHolders m = memory_holders(plan.classes[0]);
+  EXPECT_EQ(m.activations, Bytes(300));
+  EXPECT_EQ(m.communication, Bytes(40));
+  // 320 and 64 bytes are allocated.
+  EXPECT_EQ(m.allocated(), Bytes(384));
+  EXPECT_EQ(m.unused, Bytes(44));
+  EXPECT_EQ(memory_of_devices(plan)[0].devices, "3");
 }
 
 // Device 0 computes 4 of 10 ms, sends for 3, of which 2 beside computing, after 1 of waiting;

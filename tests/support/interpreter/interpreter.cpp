@@ -229,7 +229,7 @@ struct Machine {
     const core::Buffer& buffer = s.program->buffers[b];
     const std::int64_t width = core::size_of(buffer.dtype).value;
     Held& held = s.buffers[b];
-    held.box = buffer.box;
+    held.box = s.boxes[b];
     held.written = true;
     held.values.assign(static_cast<std::size_t>(buffer.size.value / width), 0);
     for (const std::uint32_t part : s.parts[b]) {
