@@ -56,6 +56,12 @@ TEST(Parallelism, says_what_is_wrong_and_what_would_be_accepted) {
   EXPECT_THAT(refusal(g, 4, "dp=2,dp=2"), HasSubstr("dp comes twice"));
   EXPECT_THAT(refusal(g, 4, "zero=4"), HasSubstr("from 0 to 3"));
   EXPECT_THAT(refusal(g, 4, "schedule=2f2b"), HasSubstr("1f1b"));
+  EXPECT_THAT(refusal(g, 4, "zero_over=2"), HasSubstr("zero_over = 2 with zero = 0"));
+  EXPECT_THAT(refusal(g, 4, "dp=4,zero=2,zero_over=3"), HasSubstr("for example 2"));
+  EXPECT_THAT(refusal(g, 4, "zero=1,server=1"), HasSubstr("server = 1 with zero = 1"));
+  EXPECT_THAT(refusal(g, 4, "zero=1,bucket=1MB"), HasSubstr("bucket = 977 KiB with zero = 1"));
+  EXPECT_THAT(refusal(g, 4, "bucket=much"), HasSubstr("for example 25MiB"));
+  EXPECT_THAT(refusal(g, 4, "offload=disk"), HasSubstr("activations"));
   EXPECT_THAT(refusal(g, 4, "dp=8"), HasSubstr("cluster"));
   EXPECT_THAT(refusal(g, 4, "dp=3"), HasSubstr("dp divides the batch, for example 2"));
   EXPECT_THAT(refusal(g, 4, "tp=3"), HasSubstr("has 4 heads"));
