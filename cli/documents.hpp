@@ -214,7 +214,8 @@ struct TrainOutput {
   std::int64_t batch = 0, ranks = 0, threads = 0;
   std::int64_t first_step = 0, steps = 0;
   bool cancelled = false;
-  std::optional<double> first_loss, last_loss;  // null: no number
+  bool paced = false;                           // nothing was computed
+  std::optional<double> first_loss, last_loss;  // null: no number, or paced
   std::optional<double> test_loss;
   std::map<std::string, std::optional<double>> test_metrics;  // those of the model, by name
   // Median of the last `measured_steps`, and the least; null: no steps but those that warm up.
@@ -236,6 +237,7 @@ struct TrainOutput {
     visit("first_step", self.first_step);
     visit("steps", self.steps);
     visit("cancelled", self.cancelled);
+    visit("paced", self.paced, core::kOptional);
     visit("first_loss", self.first_loss);
     visit("last_loss", self.last_loss);
     visit("test_loss", self.test_loss, core::kOptional);

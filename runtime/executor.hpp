@@ -61,8 +61,8 @@ struct ExecutorOptions {
   // How many ranks execute the plan's steps, those without a program included; 0: one per device.
   int ranks = 0;
   // Where given, computing tasks compute nothing and take so long instead, by their index in the
-  // device's program. Messages, order and memory stay as they are; losses, metrics and the norm of
-  // gradients are 0.
+  // device's program. Messages, order and memory stay as they are; the loss, what is reported and
+  // the norm of gradients are 0.
   std::vector<core::Nanoseconds> pace = {};
 };
 

@@ -32,12 +32,13 @@ struct TensorPart {
 std::vector<WholeTensor> gather_parts(Communicator& communicator, const core::Graph& graph,
                                       std::span<const TensorPart> parts);
 
+using TaskTimes = std::vector<std::vector<core::Nanoseconds>>;  // by device and task
+
 struct PlanRunOptions {
   std::uint64_t seed = 0;
   const class PlanRun* weights_of = nullptr;  // share that run's weights; it outlives this one
   std::vector<std::uint32_t> dropped_transfers;
-  std::vector<std::vector<core::Nanoseconds>> pace =
-      {};  // by device: ExecutorOptions::pace; or empty
+  TaskTimes pace = {};  // ExecutorOptions::pace of every device, or empty
 };
 
 class PlanRun {

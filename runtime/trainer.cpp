@@ -15,6 +15,7 @@
 #include "runtime/clock.hpp"
 #include "runtime/data/batch_reader.hpp"
 #include "runtime/data/sampler.hpp"
+#include "runtime/detail/bytes.hpp"
 #include "runtime/plan_run.hpp"
 #include "runtime/tally.hpp"
 #include "runtime/trace_recorder.hpp"
@@ -71,7 +72,9 @@ class Trainer {
         test_tally_(problem.graph, core::StepUse::kEvaluation) {}
 
   core::Result<TrainReport> run() {
-    SOAPSTONE_TRY(communicator_.agree(prepare()));
+    SOAPSTONE_TRY(communicator_.agree(lower_plans()));
+    SOAPSTONE_TRY(learn_pace());
+    prepare();
     SOAPSTONE_TRY(compare_plans(communicator_, run_->plan()));
     if (evaluation_) SOAPSTONE_TRY(compare_plans(communicator_, evaluation_->plan()));
     SOAPSTONE_TRY(resume());
@@ -104,7 +107,7 @@ class Trainer {
  private:
   bool is_first() const { return communicator_.process() == 0; }
 
-  core::Status prepare() {
+  core::Status lower_plans() {
     SOAPSTONE_TRY(check(options_.optimizer));
     if (options_.steps < 0 || options_.epochs < 0 || (options_.steps == 0 && options_.epochs == 0))
       return core::usage_error("{} epochs, {} steps; accepted: at least 1 of one of them",
@@ -116,22 +119,53 @@ class Trainer {
                                communicator_.ranks(), p_.cluster.size(), p_.cluster.size());
     steps_ = options_.steps > 0 ? options_.steps : options_.epochs * sampler_.steps_per_epoch();
     core::LowerOptions how = lower_options(options_.optimizer);
-    SOAPSTONE_ASSIGN(const core::Plan plan,
-                     core::lower(p_.graph, p_.strategy, p_.cluster, p_.catalog, how));
-    run_ = std::make_unique<PlanRun>(communicator_, p_.graph, plan,
-                                     PlanRunOptions{options_.seed, nullptr, {}});
+    SOAPSTONE_ASSIGN(plan_, core::lower(p_.graph, p_.strategy, p_.cluster, p_.catalog, how));
+    if (p_.test != nullptr) {
+      how.training = false;
+      SOAPSTONE_ASSIGN(forward_, core::lower(p_.graph, p_.strategy, p_.cluster, p_.catalog, how));
+    }
+    return {};
+  }
+
+  // Process 0 knows how long tasks take and tells the others.
+  core::Status learn_pace() {
+    if (!options_.pace) return {};
+    SOAPSTONE_ASSERT(p_.test == nullptr && options_.checkpoint.empty() && options_.resume.empty(),
+                     "what is paced has nothing to evaluate or to keep");
+    core::Status status;
+    std::string text;
+    if (is_first()) {
+      const auto times = options_.pace(plan_);
+      if (!times) status = tl::unexpected(times.error());
+      detail::ByteWriter writer;
+      if (times)
+        for (const auto& of_device : *times) {
+          writer.put(of_device.size());
+          writer.put_bytes(of_device.data(), of_device.size() * sizeof(core::Nanoseconds));
+        }
+      text = writer.take();
+    }
+    SOAPSTONE_TRY(communicator_.agree(status));
+    text = communicator_.broadcast(text);
+    for (detail::ByteReader reader(text); !reader.done();) {
+      auto& of_device = pace_.emplace_back(reader.get<std::size_t>());
+      const std::size_t size = of_device.size() * sizeof(core::Nanoseconds);
+      if (size > 0) std::memcpy(of_device.data(), reader.get_bytes(size), size);
+    }
+    return {};
+  }
+
+  void prepare() {
+    run_ = std::make_unique<PlanRun>(communicator_, p_.graph, plan_,
+                                     PlanRunOptions{options_.seed, nullptr, {}, std::move(pace_)});
     reader_ = std::make_unique<BatchReader>(p_.graph, p_.train, run_->micro_batch_samples(),
                                             run_->loads());
     if (p_.test != nullptr) {
-      how.training = false;
-      SOAPSTONE_ASSIGN(const core::Plan forward,
-                       core::lower(p_.graph, p_.strategy, p_.cluster, p_.catalog, how));
-      evaluation_ = std::make_unique<PlanRun>(communicator_, p_.graph, forward,
+      evaluation_ = std::make_unique<PlanRun>(communicator_, p_.graph, forward_,
                                               PlanRunOptions{options_.seed, run_.get(), {}});
       test_reader_ = std::make_unique<BatchReader>(
           p_.graph, *p_.test, evaluation_->micro_batch_samples(), evaluation_->loads());
     }
-    return {};
   }
 
   core::Status resume() {
@@ -416,6 +450,8 @@ class Trainer {
   const TrainHooks& hooks_;
   Sampler sampler_;
   Tally tally_, test_tally_;
+  core::Plan plan_, forward_;  // forward: of evaluations
+  TaskTimes pace_;
   std::unique_ptr<PlanRun> run_, evaluation_;
   std::unique_ptr<BatchReader> reader_, test_reader_;
   std::unique_ptr<TraceRecorder> recorder_;

@@ -13,6 +13,7 @@
 #include "core/graph.hpp"
 #include "core/kernel_catalog.hpp"
 #include "core/metric.hpp"
+#include "core/plan.hpp"
 #include "core/strategy.hpp"
 #include "core/trace.hpp"
 #include "runtime/comm/communicator.hpp"
@@ -45,6 +46,9 @@ struct TrainOptions {
   std::filesystem::path resume;     // a checkpoint to go on from; empty: from the beginning
   std::uint32_t trace_steps = 0;    // the trace is made of the last so many steps; 0: no trace
   std::uint32_t warm_up_steps = 5;  // that no trace or rate counts
+  // Where given, steps compute nothing: computing tasks take the times that process 0 says of the
+  // plan, by device and task (ExecutorOptions::pace). Without evaluation and checkpoints.
+  std::function<core::Result<std::vector<std::vector<core::Nanoseconds>>>(const core::Plan&)> pace;
 };
 
 // Where a training stands.

@@ -20,6 +20,7 @@
 #include "runtime/data/data_source.hpp"
 #include "runtime/launch.hpp"
 #include "runtime/trainer.hpp"
+#include "simulator/simulate.hpp"
 
 namespace soapstone::cli {
 
@@ -32,6 +33,8 @@ struct Options {
   std::string strategy = "data-parallel";
   DataArguments data{.name = "synthetic"};
   bool no_evaluate = false;
+  bool pace = false;
+  CostArguments costs;  // of a paced training
   std::string trace;
   std::uint32_t trace_steps = runtime::kMeasuredSteps;
   OptimizerArguments optimizer;
@@ -65,7 +68,46 @@ std::string baseline_text(const runtime::DataSource& test) {
       nats, std::exp(nats), nats / bytes / std::log(2.0), bytes);
 }
 
+// What a training that computes nothing cannot do.
+core::Status check_pace(const Options& options) {
+  const std::pair<std::string_view, bool> others[] = {
+      {"--checkpoint", !options.train.checkpoint.empty()},
+      {"--resume", !options.train.resume.empty()},
+      {"--metrics", !options.train.metrics.empty()}};
+  for (const auto& [name, is_given] : others)
+    if (options.pace && is_given)
+      return core::usage_error(
+          "--pace with {}: a paced training computes nothing, so that there is nothing to keep or "
+          "to "
+          "tell; accepted: one of them",
+          name);
+  if (!options.pace && !options.costs.database.empty())
+    return core::usage_error(
+        "--database {}: only a paced training looks up costs; accepted: --pace with it",
+        options.costs.database);
+  return {};
+}
+
+// How long the simulator has the computing tasks take.
+core::Result<std::vector<std::vector<core::Nanoseconds>>> pace_of(const core::Graph& graph,
+                                                                  const core::Plan& plan,
+                                                                  const core::Cluster& cluster,
+                                                                  const CostArguments& arguments) {
+  SOAPSTONE_ASSIGN(const Costs costs, open_costs(cluster, arguments));
+  SOAPSTONE_ASSIGN(const core::Trace trace,
+                   simulator::simulate(graph, plan, cluster, costs.model(), {.memory = false}));
+  std::vector<std::vector<core::Nanoseconds>> times(plan.device_count);
+  for (const core::DeviceClass& program : plan.classes)
+    for (const core::DeviceId d : program.members) times[d.value].resize(program.tasks.size());
+  const core::Spans& s = trace.spans;
+  for (std::size_t i = 0; i < s.size(); ++i)
+    if (!core::runs_beside(s.kind[i]))
+      times[trace.lanes[s.lane[i]].device.value][s.task[i]] = s.end[i] - s.start[i];
+  return times;
+}
+
 core::Status train_model(const Invocation& invocation, Options options) {
+  SOAPSTONE_TRY(check_pace(options));
   SOAPSTONE_ASSIGN(options.train.optimizer, settings_of(options.optimizer));
   SOAPSTONE_ASSIGN(const core::Graph graph, build_graph(options.model));
 
@@ -93,7 +135,19 @@ core::Status train_model(const Invocation& invocation, Options options) {
     fmt::print(stderr, "training {} on {} ({} samples), {} rank(s) of {} thread(s): {}\n",
                graph.name(), data_note, data.train->samples(), ranks, threads,
                core::summary(graph, strategy));
-  if (first) fmt::print(stderr, "{}", baseline_text(*data.test));
+  if (options.pace) {
+    if (first)
+      fmt::print(
+          stderr,
+          "paced: computing tasks compute nothing and take the time that `simulate` has them "
+          "take; losses mean nothing\n");
+    options.no_evaluate = true;
+    options.train.pace = [&](const core::Plan& plan) {
+      return pace_of(graph, plan, cluster, options.costs);
+    };
+  } else if (first) {
+    fmt::print(stderr, "{}", baseline_text(*data.test));
+  }
 
   if (options.trace.empty()) options.trace_steps = 0;
   options.train.trace_steps = options.trace_steps;
@@ -109,10 +163,10 @@ core::Status train_model(const Invocation& invocation, Options options) {
     runtime::TrainHooks hooks;
     hooks.cancel = &signals.flag();
     hooks.progress = [&](const runtime::TrainProgress& p) {
-      bar->show(
-          p.steps > 0 ? static_cast<double>(p.step) / static_cast<double>(p.steps) : 0,
-          fmt::format("step {} of {}, epoch {}, loss {}{}, {:.0f} samples/s", p.step, p.steps,
-                      p.epoch + 1, loss_text(p.loss), texts(p.metrics), p.samples_per_second));
+      bar->show(p.steps > 0 ? static_cast<double>(p.step) / static_cast<double>(p.steps) : 0,
+                fmt::format("step {} of {}, epoch {}, {}{}, {:.0f} samples/s", p.step, p.steps,
+                            p.epoch + 1, options.pace ? "paced" : "loss " + loss_text(p.loss),
+                            options.pace ? "" : texts(p.metrics), p.samples_per_second));
     };
     hooks.evaluated = [&](const runtime::Evaluation& e) {
       bar->say(fmt::format("epoch {}: test loss {}{}; {} samples ({})", e.epoch + 1,
@@ -139,8 +193,11 @@ core::Status train_model(const Invocation& invocation, Options options) {
   out.first_step = report->first_step;
   out.steps = report->steps_done;
   out.cancelled = report->cancelled;
-  out.first_loss = finite(report->first_loss);
-  out.last_loss = finite(report->last_loss);
+  out.paced = options.pace;
+  if (!options.pace) {
+    out.first_loss = finite(report->first_loss);
+    out.last_loss = finite(report->last_loss);
+  }
   if (report->last_evaluation) {
     out.test_loss = finite(report->last_evaluation->loss);
     for (const core::MetricValue& m : report->last_evaluation->metrics) {
@@ -172,8 +229,11 @@ core::Status train_model(const Invocation& invocation, Options options) {
     SOAPSTONE_TRY(print_json(out));
     return traced;
   }
-  fmt::print("{} on {}: {} steps, loss {:.4f} → {:.4f}", out.model, data_note, out.steps,
-             report->first_loss, report->last_loss);
+  fmt::print("{} on {}: {} steps, ", out.model, data_note, out.steps);
+  if (options.pace)
+    fmt::print("paced: nothing was computed");
+  else
+    fmt::print("loss {:.4f} → {:.4f}", report->first_loss, report->last_loss);
   if (report->last_evaluation)
     fmt::print(", test loss {}{}", loss_text(report->last_evaluation->loss),
                texts(report->last_evaluation->metrics));
@@ -225,6 +285,12 @@ Action declare(CLI::App& app) {
                  "The trace and the measured step are medians over so many last steps")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  app.add_flag(
+      "--pace", o->pace,
+      "Compute nothing: computing tasks take the time that `simulate` has them take, while "
+      "data moves as ever. So communication and schedules of more ranks than there are "
+      "cores can be measured; losses mean nothing");
+  declare_costs(app, o->costs);
   declare_model(app, o->model);
   return [o](const Invocation& invocation) { return train_model(invocation, *o); };
 }

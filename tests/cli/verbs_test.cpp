@@ -303,6 +303,22 @@ TEST_F(Verbs, TrainOnOneRank) {
   EXPECT_THAT(read("metrics.jsonl"), HasSubstr("\"kind\":\"evaluation\""));
 }
 
+TEST_F(Verbs, PaceATraining) {
+  const auto json =
+      document({"train", "mlp", "--batch", "16", "--steps", "3", "--pace", "--trace", "trace.json"},
+               "soapstone.training/1");
+  EXPECT_EQ(json["paced"], true);
+  EXPECT_TRUE(json["last_loss"].is_null());
+  EXPECT_GT(json["step_time_ns"], 0);
+  EXPECT_THAT(good({"train", "mlp", "--batch", "16", "--steps", "2", "--pace"}).out,
+              HasSubstr("paced: nothing was computed"));
+  for (const std::string other : {"--checkpoint", "--resume", "--metrics"})
+    expect_refusal(run({"train", "mlp", "--steps", "2", "--pace", other, "file"}), 2,
+                   {"--pace with " + other, "accepted: one of them"});
+  expect_refusal(run({"train", "mlp", "--steps", "2", "--database", "costs"}), 2,
+                 {"--database costs", "accepted: --pace with it"});
+}
+
 TEST_F(Verbs, GoOnWithATextThatAModelWasTrainedOn) {
   std::string text;
   for (int k = 0; k < 200; ++k) text += "once upon a time\n";

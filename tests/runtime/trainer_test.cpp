@@ -610,6 +610,38 @@ TEST_F(TrainerTest, the_measured_trace_has_every_task_once_and_no_overlaps) {
   }
 }
 
+TEST_F(TrainerTest, a_paced_training_takes_its_times_and_keeps_its_weights) {
+  TrainOptions options = steps(3);
+  options.trace_steps = 2;
+  options.warm_up_steps = 1;
+  options.optimizer.clip_gradient_norm = 5;
+  const core::Nanoseconds each(100'000);
+  std::int64_t computing = 0;
+  options.pace = [&](const core::Plan& plan) {
+    std::vector<std::vector<core::Nanoseconds>> times(plan.device_count);
+    for (const core::DeviceClass& program : plan.classes) {
+      times[program.members[0].value].assign(program.tasks.size(), each);
+      for (const core::Task& t : program.tasks) computing += core::runs_beside(t.kind) ? 0 : 1;
+    }
+    return times;
+  };
+  data.test = nullptr;
+  const auto report = train_on(2, data_parallel(2), options);
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_EQ(report->first_loss, 0);
+  EXPECT_EQ(report->last_loss, 0);
+  // Both devices have as much to compute.
+  EXPECT_GT(computing, 20);
+  EXPECT_GE(report->least_step_time.value, computing / 2 * each.value);
+  EXPECT_TRUE(core::check(report->trace)) << core::check(report->trace).error().message;
+
+  options.pace =
+      [](const core::Plan&) -> core::Result<std::vector<std::vector<core::Nanoseconds>>> {
+    return core::fail("no times");
+  };
+  EXPECT_EQ(train_on(2, data_parallel(2), options).error().message, "no times");
+}
+
 TEST_F(TrainerTest, fewer_ranks_than_devices_are_refused) {
   const auto communicator = make_local_communicator(1);
   const core::Cluster cluster = interpreter::cluster_of(2);
