@@ -13,8 +13,46 @@ std::vector<std::int32_t> coordinates(const OpStrategy& strategy, std::size_t in
   return c;
 }
 
+namespace {
+
+// The same devices with the degree of a ring at the axis that it goes over.
+OpStrategy turned(const OpDefinition& definition, const OpStrategy& strategy) {
+  const auto along = static_cast<std::size_t>(definition.rounds.along),
+             over = static_cast<std::size_t>(definition.rounds.over);
+  OpStrategy out = strategy;
+  out.ring = false;
+  std::swap(out.degrees[along], out.degrees[over]);
+  for (std::size_t i = 0; i < strategy.devices.size(); ++i) {
+    auto c = coordinates(strategy, i);
+    std::swap(c[along], c[over]);
+    std::size_t index = 0;
+    for (std::size_t a = 0; a < out.degrees.size(); ++a)
+      index = index * static_cast<std::size_t>(out.degrees[a]) + static_cast<std::size_t>(c[a]);
+    out.devices[index * static_cast<std::size_t>(out.replicas) +
+                static_cast<std::size_t>(c.back())] = strategy.devices[i];
+  }
+  return out;
+}
+
+}  // namespace
+
+std::int32_t round_count(const OpDefinition& definition, const OpStrategy& strategy) {
+  return strategy.ring ? strategy.degrees[static_cast<std::size_t>(definition.rounds.along)] : 1;
+}
+
+bool is_in_rounds(const OpDefinition& definition, const OpStrategy& strategy, const Step& step) {
+  return strategy.ring && step.reduces.has(definition.rounds.over);
+}
+
+bool is_hidden(const OpDefinition& definition, std::span<const Interval> axes) {
+  const Rounds& rounds = definition.rounds;
+  const Interval &along = axes[static_cast<std::size_t>(rounds.along)],
+                 &over = axes[static_cast<std::size_t>(rounds.over)];
+  return over.begin > along.end - 1 + rounds.visible;
+}
+
 std::vector<Interval> axis_intervals(const OpDefinition& definition, const OpStrategy& strategy,
-                                     std::size_t index) {
+                                     std::size_t index, std::int32_t round) {
   std::vector<Interval> intervals;
   intervals.reserve(definition.axes.size());
   if (strategy.degrees.empty()) {
@@ -25,6 +63,13 @@ std::vector<Interval> axis_intervals(const OpDefinition& definition, const OpStr
   for (std::size_t a = 0; a < definition.axes.size(); ++a)
     intervals.push_back(part_of(definition.axes[a].extent, definition.axes[a].granularity,
                                 strategy.degrees[a], c[a]));
+  if (strategy.ring) {
+    const Axis& over = definition.axes[static_cast<std::size_t>(definition.rounds.over)];
+    const std::int32_t count = round_count(definition, strategy),
+                       own = c[static_cast<std::size_t>(definition.rounds.along)];
+    intervals[static_cast<std::size_t>(definition.rounds.over)] =
+        part_of(over.extent, over.granularity, count, (own - round + count) % count);
+  }
   return intervals;
 }
 
@@ -54,8 +99,10 @@ Layout operand_layout(const OpDefinition& definition, int operand, const OpStrat
 
 Layout operand_layout(const OpDefinition& definition, const Operand& operand,
                       const OpStrategy& strategy, Access access, AxisSet reduces) {
-  Layout layout;
   const AxisSet followed = operand.followed();
+  if (strategy.ring && followed.has(definition.rounds.over))
+    return operand_layout(definition, operand, turned(definition, strategy), access, reduces);
+  Layout layout;
   std::vector<int> dim_of_axis(definition.axes.size(), -1);
   for (std::size_t d = 0; d < operand.dims.size(); ++d) {
     const DimMap& map = operand.dims[d];

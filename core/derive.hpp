@@ -14,8 +14,15 @@ namespace soapstone::core {
 
 // The interval of every axis that device number `index` of an OpStrategy
 // computes (row-major over axes, replicas innermost). Without degrees: whole.
+// In a ring: in that round, and outside of the rounds as in the first.
 std::vector<Interval> axis_intervals(const OpDefinition& definition, const OpStrategy& strategy,
-                                     std::size_t index);
+                                     std::size_t index, std::int32_t round = 0);
+
+// How many rounds the steps of a ring are done in; 1 where there is none.
+std::int32_t round_count(const OpDefinition& definition, const OpStrategy& strategy);
+bool is_in_rounds(const OpDefinition& definition, const OpStrategy& strategy, const Step& step);
+// Whether a part of the iteration space has nothing to compute in a ring.
+bool is_hidden(const OpDefinition& definition, std::span<const Interval> axes);
 
 // The part number of device `index` along each axis, and its replica last.
 std::vector<std::int32_t> coordinates(const OpStrategy& strategy, std::size_t index);
@@ -30,6 +37,7 @@ Operand gathered(Operand operand, AxisSet axes);
 //   kRead: what a step reads; parts of an absent axis are copies.
 //   kWritten: what a step that sums over `reduces` writes; parts of an absent
 //   axis in `reduces` are partial sums, overlapping boxes add up.
+// In a ring: as it lies before the first round and after the last.
 enum class Access : std::uint8_t { kRead, kWritten };
 Layout operand_layout(const OpDefinition& definition, int operand, const OpStrategy& strategy,
                       Access access, AxisSet reduces = {});

@@ -1,11 +1,27 @@
 #include "core/local_problem.hpp"
 
+#include <optional>
+
 namespace soapstone::core {
 
 namespace {
 
 bool is_row_major(const DimOrder& order) {
   return order.empty() || order == row_major(order.size());
+}
+
+// Of a part of a ring: how many indices of `over` its first index of `along` sees; nothing where it
+// sees all of them, and of the whole operator.
+std::optional<std::int64_t> seen_first(const OpDefinition& definition,
+                                       std::span<const Interval> axes) {
+  const Rounds& rounds = definition.rounds;
+  if (rounds.along < 0) return std::nullopt;
+  const auto over = static_cast<std::size_t>(rounds.over);
+  if (axes[over].extent() == definition.axes[over].extent) return std::nullopt;
+  const std::int64_t seen =
+      axes[static_cast<std::size_t>(rounds.along)].begin + rounds.visible + 1 - axes[over].begin;
+  if (seen >= axes[over].extent()) return std::nullopt;
+  return std::max<std::int64_t>(0, seen);
 }
 
 }  // namespace
@@ -35,6 +51,9 @@ std::string LocalProblem::key() const {
       if (clipped > 0) out += fmt::format("+{}@{}", clipped, d);
     }
   }
+  if (const auto seen = seen_first(*definition, axes))
+    out += fmt::format(
+        " {}<{}", definition->axes[static_cast<std::size_t>(definition->rounds.over)].name, *seen);
   for (const auto& operand : definition->operands)
     if (!is_row_major(operand.desc.order))
       out += fmt::format(" {}.order={}", operand.name, print(operand.desc.order));
@@ -64,6 +83,7 @@ std::uint64_t LocalProblem::signature() const {
             0, b[d].begin - (axes[map.axis].begin * map.stride + map.offset))));
     }
   }
+  if (const auto seen = seen_first(*definition, axes)) h.word(static_cast<std::uint64_t>(*seen));
   for (std::size_t k = 0; k < definition->operands.size(); ++k) {
     const DimOrder& order = definition->operands[k].desc.order;
     if (is_row_major(order)) continue;
@@ -73,8 +93,9 @@ std::uint64_t LocalProblem::signature() const {
   return h.finish();
 }
 
-LocalProblem local_problem(const OpNode& node, const OpStrategy& strategy, std::size_t index) {
-  return {node.op, &node.definition, axis_intervals(node.definition, strategy, index)};
+LocalProblem local_problem(const OpNode& node, const OpStrategy& strategy, std::size_t index,
+                           std::int32_t round) {
+  return {node.op, &node.definition, axis_intervals(node.definition, strategy, index, round)};
 }
 
 }  // namespace soapstone::core

@@ -26,8 +26,9 @@ struct LocalProblem {
   DType dtype() const;
 
   // Two local problems with equal keys take the same time: attributes, dtype,
-  // local extents, how each window is clipped at the edges, and the order in
-  // which dimensions lie where it is not row-major; not where the part lies.
+  // local extents, how each window is clipped at the edges, what a part of a
+  // ring hides, and the order in which dimensions lie where it is not
+  // row-major; not where the part lies.
   // Text, stable between versions of the same operator, e.g.
   // "conv2d{out_channels=64, …} f32 n=64 co=32 … x=[64, 28, 28, 32]".
   std::string key() const;
@@ -35,6 +36,7 @@ struct LocalProblem {
   std::uint64_t signature() const;
 };
 
-LocalProblem local_problem(const OpNode& node, const OpStrategy& strategy, std::size_t index);
+LocalProblem local_problem(const OpNode& node, const OpStrategy& strategy, std::size_t index,
+                           std::int32_t round = 0);
 
 }  // namespace soapstone::core

@@ -106,6 +106,8 @@ void Definer::metric(std::string name, MetricKind kind, int value, int over, dou
                                  static_cast<std::uint16_t>(over), scale});
 }
 
+void Definer::rounds(Rounds rounds) { definition_.rounds = std::move(rounds); }
+
 int Definer::weight(std::string name, const TensorDesc& desc, std::vector<DimMap> dims,
                     Initializer init) {
   return add(

@@ -275,12 +275,38 @@ struct Metric {
   }
 };
 
+// How an operator is computed in a ring (OpStrategy::ring): where `along` is cut into c parts,
+// `over` is cut into c parts too, and device i has part i of both. In round r of c it computes part
+// i of `along` with part (i - r) mod c of `over`, while what follows `over` goes one device
+// further. A part of the iteration space of which every index of `over` is hidden is left out, but
+// for round 0.
+//
+// Steps for that alone are only_if_split(over). Those that reduce `over` are done in rounds: what
+// they read and write is carried from one round to the next, all else that they write adds up, what
+// follows `over` on the device that has the part. No operand follows both axes.
+struct Rounds {
+  int along = -1, over = -1;  // -1: there are none
+  std::int64_t visible =
+      0;  // index j of `over` is hidden from index i of `along` if j > i + visible
+  std::string why_not = {};  // a sentence, where there could be rounds and are none
+
+  friend bool operator==(const Rounds&, const Rounds&) = default;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("along", self.along);
+    visit("over", self.over);
+    visit("visible", self.visible);
+    visit("why_not", self.why_not);
+  }
+};
+
 // Operands stand in the order inputs, weights, outputs, internals.
 struct OpDefinition {
   std::vector<Axis> axes;
   std::vector<Operand> operands;
   std::vector<Step> steps;
   std::vector<Metric> metrics;
+  Rounds rounds;
 
   int axis(std::string_view name) const;     // throws InvariantError where there is none
   int operand(std::string_view name) const;  // likewise
@@ -293,6 +319,7 @@ struct OpDefinition {
     visit("operands", self.operands);
     visit("steps", self.steps);
     visit("metrics", self.metrics);
+    visit("rounds", self.rounds);
   }
 };
 
@@ -332,6 +359,8 @@ class Definer {
   int internal(std::string name, const TensorDesc& desc, std::vector<DimMap> dims);
 
   void metric(std::string name, MetricKind kind, int value, int over, double scale = 1);
+
+  void rounds(Rounds rounds);
 
   // The operand is used by the first part of these axes only.
   void first_part_of(int operand, std::span<const int> axes);

@@ -182,7 +182,9 @@ std::string task_label(const Graph& graph, const Plan& plan, const DeviceClass& 
       return what + " " + (local ? "copy" : std::string(name_of(transfer.pattern)));
     }
     case TaskKind::kAccumulate:
-      return tensor_name() + " gradient accumulate";
+      return (t.tensor == kNoIndex ? graph.ops()[t.op].name + " internal"
+                                   : tensor_name() + " gradient") +
+             " accumulate";
     case TaskKind::kNorm:
       return "gradient norm";
     case TaskKind::kUpdate:
@@ -348,7 +350,9 @@ Status check(const Graph& graph, const Plan& plan) {
         return bad(i, fmt::format("computes step {} of operator {}", t.step, t.op));
       if (t.op != kNoIndex && t.op >= graph.ops().size())
         return bad(i, fmt::format("operator {} of {}", t.op, graph.ops().size()));
-      const bool names_tensor = t.kind == TaskKind::kLoad || t.kind == TaskKind::kAccumulate ||
+      // Sums of an operator's own values name the operator alone.
+      const bool names_tensor = t.kind == TaskKind::kLoad ||
+                                (t.kind == TaskKind::kAccumulate && t.op == kNoIndex) ||
                                 t.kind == TaskKind::kUpdate || is_of_rows;
       if ((t.tensor != kNoIndex || names_tensor) && t.tensor >= graph.tensors().size())
         return bad(i, fmt::format("tensor {} of {}", t.tensor, graph.tensors().size()));

@@ -7,16 +7,27 @@
 
 namespace soapstone::core {
 
-AxisSet split_axes(const OpStrategy& strategy) {
+AxisSet split_axes(const OpDefinition& definition, const OpStrategy& strategy) {
   AxisSet set;
   for (std::size_t a = 0; a < strategy.degrees.size(); ++a)
     if (strategy.degrees[a] > 1) set.insert(static_cast<int>(a));
+  if (strategy.ring) set.insert(definition.rounds.over);
   return set;
 }
 
 std::int64_t largest_degree(const Axis& axis) {
   if (axis.coupling == Coupling::kUnsplittable) return 1;
   return std::max<std::int64_t>(1, axis.extent / axis.granularity);
+}
+
+std::int64_t largest_ring(const OpDefinition& definition) {
+  const Rounds& rounds = definition.rounds;
+  if (rounds.along < 0) return 1;
+  const auto granules = [&](int axis) {
+    const Axis& a = definition.axes[static_cast<std::size_t>(axis)];
+    return a.extent / a.granularity;
+  };
+  return std::max<std::int64_t>(1, std::min(granules(rounds.along), granules(rounds.over)));
 }
 
 std::vector<std::int32_t> legal_degrees(const Axis& axis, std::int32_t most) {
@@ -35,8 +46,18 @@ Status check(const OpNode& node, const OpStrategy& s, std::uint32_t device_count
   std::int64_t product = s.replicas;
   if (s.replicas < 1)
     return usage_error("{}: replicas = {}: must be at least 1", node.name, s.replicas);
+  const Rounds& rounds = node.definition.rounds;
+  if (s.ring && rounds.along < 0)
+    return usage_error("{}: ring: {}: ring = false is accepted", node.name,
+                       rounds.why_not.empty()
+                           ? std::string(node.op.name()) + " is not computed in rounds"
+                           : rounds.why_not);
   for (std::size_t a = 0; a < axes.size(); ++a) {
-    const std::int64_t most = largest_degree(axes[a]);
+    const bool goes_round = s.ring && static_cast<int>(a) == rounds.along;
+    const std::int64_t most = goes_round ? largest_ring(node.definition) : largest_degree(axes[a]);
+    if (goes_round && s.degrees[a] < 2)
+      return usage_error("{}: ring with degree {} of axis {}: at least 2 parts go round", node.name,
+                         s.degrees[a], axes[a].name);
     if (s.degrees[a] < 1 || s.degrees[a] > most)
       return usage_error("{}: degree {} of axis {} ({} indices, {}): 1 to {} is accepted",
                          node.name, s.degrees[a], axes[a].name, axes[a].extent,

@@ -39,8 +39,8 @@ struct OpStrategy {
   // asks for it (arXiv 1604.06174).
   bool recompute = false;
   Offload offload = Offload::kNone;
-  // Attention whose keys and values go around the parts of the sequence instead of being gathered
-  // (arXiv 2310.01889).
+  // It is computed in rounds (Rounds): attention whose keys and values go around the parts of the
+  // sequence instead of being gathered (arXiv 2310.01889).
   bool ring = false;
 
   friend bool operator==(const OpStrategy&, const OpStrategy&) = default;
@@ -91,11 +91,13 @@ struct Pipeline {
 // that leads back, and schedules that do not fit.
 Result<Pipeline> pipeline_of(const Graph& graph, const Strategy& strategy, bool training);
 
-// The axes that an OpStrategy splits.
-AxisSet split_axes(const OpStrategy& strategy);
+// The axes that an OpStrategy splits, in a ring the one that it goes over included.
+AxisSet split_axes(const OpDefinition& definition, const OpStrategy& strategy);
 
 // 1 where the axis is not split.
 std::int64_t largest_degree(const Axis& axis);
+// Parts of a ring at most; 1: the operator is not computed in rounds.
+std::int64_t largest_ring(const OpDefinition& definition);
 // Legal degrees of an axis up to `most`: all divisors of its granules first
 // (ascending), then the other integers.
 std::vector<std::int32_t> legal_degrees(const Axis& axis, std::int32_t most);

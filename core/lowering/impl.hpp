@@ -96,6 +96,8 @@ struct Lowering::Impl {
   bool is_read(TensorId t, const Cut& cut, std::int32_t stage, bool elsewhere) const;
   bool is_read_again(TensorId t, const Cut& cut, std::int32_t stage) const;
   bool reads_later(const OpSegment& segment, const OpDefinition& def, const Ref& ref) const;
+  // What a step made for later steps of the same operator.
+  void keep_internal(std::uint32_t op, const Ref& ref, const Instance& made, Phase phase);
   // Makes a tensor's value available to its readers: those of the operator's own stage now, those
   // of others when the stage has done its part of the micro-batch.
   void distribute(TensorId t, const Instance& made, std::uint32_t op, bool producer_reads,
@@ -109,6 +111,10 @@ struct Lowering::Impl {
   void send_to_host(std::uint32_t op);
   void leave_on_host(std::int32_t stage);
   Instance on_device(Held::Value& value, std::uint32_t op, std::uint32_t tensor, DType dtype);
+
+  // --- rounds.cpp: what goes round in a ring
+  void run_rounds(std::uint32_t op, int step_index);
+  Instance hop(const Instance& from, const Cut& to, const Moving& how);
 
   // --- gradients.cpp: contributions and where they go
   void expect_gradients(std::vector<std::vector<GradientSlot>>& of, bool of_weights);

@@ -77,6 +77,7 @@ void Programs::place_op(std::uint32_t op, const OpStrategy& strategy, const OpSe
     plan_.shards.push_back(shard);
     plan_.shards.back().op = op;
   }
+  const auto rounds = static_cast<std::uint32_t>(segment.shards.size() / strategy.devices.size());
   auto& spots = op_spots_[op];
   spots.clear();
   for (std::uint32_t i = 0; i < strategy.devices.size(); ++i) {
@@ -86,10 +87,12 @@ void Programs::place_op(std::uint32_t op, const OpStrategy& strategy, const OpSe
                              [&](const auto& s) { return s.device_class == c; });
     if (spot == spots.end()) {
       const auto row = static_cast<std::uint32_t>(plan_.member_table.size());
-      plan_.member_table.resize(row + classes_[c].program.members.size(), kNoIndex);
+      plan_.member_table.resize(row + rounds * classes_[c].program.members.size(), kNoIndex);
       spot = spots.insert(spots.end(), {c, 0, row});
     }
-    plan_.member_table[spot->row + member] = first_shard + i;
+    for (std::uint32_t r = 0; r < rounds; ++r)
+      plan_.member_table[spot->row + r * classes_[c].program.members.size() + member] =
+          first_shard + r * static_cast<std::uint32_t>(strategy.devices.size()) + i;
     if (member == 0) spot->first = i;
   }
 }

@@ -27,8 +27,9 @@ struct Uneven {
 
 // How far ahead of computing data may be moved, and how long behind it may be on its way: from one
 // operator with weights to the next but one, or from one action of the pipeline to the next but
-// one. This bounds the memory of what has come too early and of what has not left yet.
-enum class Window : std::uint8_t { kOperator, kAction };
+// one. This bounds the memory of what has come too early and of what has not left yet. In a ring:
+// from one round to the next but one.
+enum class Window : std::uint8_t { kOperator, kAction, kRound };
 
 class Programs {
  public:
@@ -46,7 +47,7 @@ class Programs {
   struct OpSpot {
     std::uint32_t device_class = 0;
     std::uint32_t first = 0;  // place of the class's first member among the operator's devices
-    std::uint32_t row = 0;    // of the member table
+    std::uint32_t row = 0;    // of the member table; those of later rounds follow
   };
   void place_op(std::uint32_t op, const OpStrategy& strategy, const OpSegment& segment);
   std::span<const OpSpot> spots(std::uint32_t op) const { return op_spots_[op]; }
@@ -122,7 +123,7 @@ class Programs {
     std::vector<Reader> readers;
     std::map<std::uint32_t, std::vector<std::uint32_t>> parts;  // of buffers that have some
     std::uint32_t last_computing = kNoIndex;
-    Recent recent[2];  // per window
+    Recent recent[3];  // per window
     Bytes workspace;
   };
 

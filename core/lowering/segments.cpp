@@ -1,5 +1,6 @@
 #include "core/lowering/segments.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/derive.hpp"
@@ -64,6 +65,7 @@ std::shared_ptr<const OpSegment> Segments::of(std::uint32_t op, const OpStrategy
   Hasher key;
   key.word(definitions[op]);
   key.word(static_cast<std::uint64_t>(strategy.replicas));
+  key.word(static_cast<std::uint64_t>(strategy.ring));
   for (const auto degree : strategy.degrees) key.word(static_cast<std::uint64_t>(degree));
   for (const DeviceId d : strategy.devices) key.word(d.value);
   auto& entry = ops_[key.finish()];
@@ -71,21 +73,26 @@ std::shared_ptr<const OpSegment> Segments::of(std::uint32_t op, const OpStrategy
   auto s = std::make_shared<OpSegment>();
   const OpNode& node = graph_->ops()[op];
   const OpDefinition& def = node.definition;
-  s->split = split_axes(strategy);
-  for (std::size_t i = 0; i < strategy.devices.size(); ++i) {
-    LocalProblem problem = local_problem(node, strategy, i);
-    const std::uint64_t signature = problem.signature();
-    const Choice choice = choose(problem, signature, strategy.devices[i]);
-    Hasher form;
-    form.word(signature);
-    form.word(cluster_.device(strategy.devices[i]).kind);
-    for (const Operand& operand : def.operands)
-      for (const Interval& part : operand_box(operand, problem.axes))
-        form.word(static_cast<std::uint64_t>(part.extent()));
-    s->form.push_back(form.finish());
-    s->shards.push_back({0, std::move(problem.axes), choice.candidate, signature});
-    s->workspace.push_back(choice.workspace);
-  }
+  s->split = split_axes(def, strategy);
+  s->form.resize(strategy.devices.size());
+  s->workspace.resize(strategy.devices.size());
+  for (std::int32_t round = 0; round < round_count(def, strategy); ++round)
+    for (std::size_t i = 0; i < strategy.devices.size(); ++i) {
+      LocalProblem problem = local_problem(node, strategy, i, round);
+      const std::uint64_t signature = problem.signature();
+      const Choice choice = choose(problem, signature, strategy.devices[i]);
+      Hasher form;
+      form.word(s->form[i]);
+      form.word(signature);
+      form.word(cluster_.device(strategy.devices[i]).kind);
+      for (const Operand& operand : def.operands)
+        for (const Interval& part : operand_box(operand, problem.axes))
+          form.word(static_cast<std::uint64_t>(part.extent()));
+      if (strategy.ring) form.word(is_hidden(def, problem.axes));
+      s->form[i] = form.finish();
+      s->shards.push_back({0, std::move(problem.axes), choice.candidate, signature});
+      s->workspace[i] = std::max(s->workspace[i], choice.workspace);
+    }
   for (const int k : needed[op])
     if (step_is_used(def.steps[static_cast<std::size_t>(k)], s->split,
                      training_ ? StepUse::kTraining : StepUse::kEvaluation))
@@ -103,7 +110,8 @@ std::shared_ptr<const OpSegment> Segments::of(std::uint32_t op, const OpStrategy
   }
   for (std::size_t k = 0; k < def.operands.size(); ++k)
     s->read.push_back(make_cut(operand_layout(def, static_cast<int>(k), strategy, Access::kRead)));
-  kept_ += 4096 + 256 * strategy.devices.size();
+  if (strategy.ring) add_rounds(*s, def, strategy);
+  kept_ += 4096 + 256 * s->shards.size();
   entry = std::move(s);
   return entry;
 }

@@ -41,14 +41,26 @@ CutPtr make_cut(Layout layout);
 // Everything about an operator under one OpStrategy. Operators of one definition share it.
 struct OpSegment {
   AxisSet split;
-  std::vector<Shard> shards;  // per device of the strategy; op left open, candidate numbered here
+  // Per round (of a ring; else one) and device of the strategy; op left open, candidate numbered
+  // here.
+  std::vector<Shard> shards;
   std::vector<Bytes> workspace;              // per device
   std::vector<std::uint64_t> form;           // per device: equal for devices whose parts are alike
   std::vector<int> steps;                    // used and needed, in order
   std::vector<CutPtr> read;                  // per operand
   std::vector<std::vector<CutPtr>> written;  // per step (definition index), per write
   std::vector<CutPtr> gathered;  // ids and rows of the step whose gradient comes as rows
+  // Of a ring. Per round and device: whether it computes.
+  std::vector<bool> computes;
+  // Per operand that goes round, per round: where its blocks are, where those that go no further
+  // are, and where those come from (null: none).
+  struct Around {
+    CutPtr here, leaving, home;
+  };
+  std::vector<std::vector<Around>> around;
 };
+// Fills in what a ring has; all else is there.
+void add_rounds(OpSegment& segment, const OpDefinition& def, const OpStrategy& strategy);
 
 // What a class does in a move.
 struct MoveRole {

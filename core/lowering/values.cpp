@@ -287,12 +287,32 @@ bool Lowering::Impl::reads_later(const OpSegment& segment, const OpDefinition& d
   return false;
 }
 
+void Lowering::Impl::keep_internal(std::uint32_t op, const Ref& ref, const Instance& made,
+                                   Phase phase) {
+  const OpSegment& segment = *ops[op];
+  const OpDefinition& def = g->ops()[op].definition;
+  if (!reads_later(segment, def, ref)) return;
+  const Operand& operand = def.operands[ref.operand];
+  const Instance kept =
+      programs->moved(made, *segment.read[ref.operand],
+                      {BufferKind::kInternal, op, kNoIndex, phase, operand.desc.dtype,
+                       operand.desc.order, true, Window::kOperator});
+  auto& own = now->own[op];
+  const auto found =
+      std::find_if(own.begin(), own.end(), [&](const auto& entry) { return entry.first == ref; });
+  if (found == own.end())
+    own.push_back({ref, {kept}});
+  else
+    found->second = {kept};
+}
+
 void Lowering::Impl::run_step(std::uint32_t op, int step_index) {
   const OpSegment& segment = *ops[op];
   const OpNode& node = g->ops()[op];
   const OpDefinition& def = node.definition;
   const Step& step = def.steps[static_cast<std::size_t>(step_index)];
   if (comes_as_rows(node, step)) return gather_rows(op, step);
+  if (is_in_rounds(def, strategy_of(op), step)) return run_rounds(op, step_index);
 
   std::vector<std::optional<Instance>> read;
   for (const Ref& r : step.reads) read.push_back(source_of(op, r, step.phase));
@@ -363,18 +383,7 @@ void Lowering::Impl::run_step(std::uint32_t op, int step_index) {
     const Operand& operand = def.operands[ref.operand];
     const TensorId t = node.tensors[ref.operand];
     if (operand.role == OperandRole::kInternal) {
-      if (!reads_later(segment, def, ref)) continue;
-      const Instance made =
-          programs->moved(target.instance, *segment.read[ref.operand],
-                          {BufferKind::kInternal, op, kNoIndex, phase_of(step), operand.desc.dtype,
-                           operand.desc.order, true, Window::kOperator});
-      auto& own = now->own[op];
-      const auto found = std::find_if(own.begin(), own.end(),
-                                      [&](const auto& entry) { return entry.first == ref; });
-      if (found == own.end())
-        own.push_back({ref, {made}});
-      else
-        found->second = {made};
+      keep_internal(op, ref, target.instance, phase_of(step));
     } else if (!ref.gradient && recomputing) {
       now->made[t.value] = target.instance;  // moves to those who ask for it
       if (now->value(t, target.instance.cut->hash) == nullptr)

@@ -12,9 +12,19 @@
 // part reads the keys that its queries see); head parameter, an index is a group with its heads
 // (one group of several heads: an index is a head, k and v stay whole); t key sequence and d stay
 // whole. FLOPs: 4·b·heads·sq·sk·d forward (two products, causal counted in full, of a window its
-// keys), 10 backward (five products). Source: Vaswani et al. 2017, arXiv 1706.03762; lse as in Dao
-// et al. 2022, arXiv 2205.14135; groups: Ainslie et al. 2023, arXiv 2305.13245, one group: Shazeer
-// 2019, arXiv 1911.02150; window: Beltagy et al. 2020, arXiv 2004.05150.
+// keys), 10 backward (five products).
+//
+// In a ring (also packed; without mask and window) s and t are cut and keys_values [b, sk, 2,
+// heads_kv, d] go round; blocks of which causality hides all keys are left out. A round goes on
+// with the sum over keys where the one before has left it: sums [b, sq, heads, d], Σ_j exp(s_ij -
+// m_i) v_j, and seen [b, heads, sq, 2], the largest score m_i so far and Σ_j exp(s_ij - m_i), both
+// 0 where no key was seen; the last step divides. Backward a block gives its share of dq
+// (query_gradient) and of dk and dv (key_value_gradients), from y and lse of all keys. What adds up
+// is kept in f32 where the inputs are bf16. FLOPs as above, per block.
+//
+// Source: Vaswani et al. 2017, arXiv 1706.03762; lse as in Dao et al. 2022, arXiv 2205.14135;
+// groups: Ainslie et al. 2023, arXiv 2305.13245, one group: Shazeer 2019, arXiv 1911.02150; window:
+// Beltagy et al. 2020, arXiv 2004.05150; ring: Liu et al. 2023, arXiv 2310.01889.
 #pragma once
 
 #include "core/op_definition.hpp"
@@ -100,7 +110,10 @@ struct Attention {
                      inputs.back().shape.size() == 2 ? std::vector{n, key} : std::vector{n, s, key},
                      false);
     const int y = d.output("y", {{b, sq, heads, features}, t, {}}, {n, s, h, f});
-    const int lse = d.internal("lse", {{b, heads, sq}, master_of(t), {}}, {n, h, s});
+    const DType master = master_of(t);
+    const int lse = d.internal("lse", {{b, heads, sq}, master, {}}, {n, h, s});
+    const bool has_rounds = !masked && window == 0;
+    const std::vector<int> ring = has_rounds ? std::vector{at} : std::vector<int>{};
     // Per index of `head`, query and feature: products with the keys that it sees.
     std::vector<int> over{ab, as, ah, ad};
     double keys = static_cast<double>(heads_of_index);
@@ -111,14 +124,61 @@ struct Attention {
     auto forward = d.step("forward", Phase::kForward);
     for (const int i : x) forward.reads(i);
     if (masked) forward.reads(mask);
-    forward.writes({y, lse}).flops(4 * keys, over);
+    forward.writes({y, lse}).flops(4 * keys, over).only_if_whole(ring);
     auto backward = d.step("backward_input", Phase::kBackwardInput);
     for (const int i : x) backward.reads(i);
     if (masked) backward.reads(mask);
     backward.reads({y, lse, Definer::grad(y)});
     for (const int i : x) backward.writes(Definer::grad(i));
-    backward.reduces({as}).flops(10 * keys, over);
+    backward.reduces({as}).flops(10 * keys, over).only_if_whole(ring);
     if (shared) backward.reduces({ah});
+    if (!has_rounds) {
+      d.rounds({.why_not = masked
+                               ? "attention with a mask, whose keys do not go round"
+                               : "attention with a window, of which a part reads its keys alone"});
+      return d.take();
+    }
+    d.rounds({.along = as, .over = at, .visible = causal ? sk - sq : sk});
+    const auto whole = DimMap::whole();
+    const std::vector<DimMap> query_dims{n, s, h, f},
+        pair_dims{n, key, whole, packed ? h : group, f};
+    const Shape query_shape{b, sq, heads, features}, pair_shape{b, sk, 2, groups, features};
+    const int queries = packed ? d.internal("queries", {query_shape, t, {}}, query_dims) : x[0];
+    const int keys_values = d.internal("keys_values", {pair_shape, t, {}}, pair_dims);
+    const int sums = d.internal("sums", {query_shape, master, {}}, query_dims);
+    const int seen_so_far = d.internal("seen", {{b, heads, sq, 2}, master, {}}, {n, h, s, whole});
+    const int query_gradient = d.internal("query_gradient", {query_shape, master, {}}, query_dims);
+    const int key_value_gradients =
+        d.internal("key_value_gradients", {pair_shape, master, {}}, pair_dims);
+    const double width = static_cast<double>(heads_of_index);
+    auto start = d.step("ring_start", Phase::kForward);
+    if (packed)
+      start.reads(x[0]).writes(queries);
+    else
+      start.reads({x[1], x[2]});
+    start.writes({keys_values, sums, seen_so_far}).only_if_split(ring);
+    d.step("ring_forward", Phase::kForward)
+        .reads({queries, keys_values, sums, seen_so_far})
+        .writes({sums, seen_so_far})
+        .reduces({at})
+        .flops(4 * width, {ab, as, ah, at, ad})
+        .only_if_split(ring);
+    d.step("ring_end", Phase::kForward)
+        .reads({sums, seen_so_far})
+        .writes({y, lse})
+        .flops(width, {ab, as, ah, ad})
+        .only_if_split(ring);
+    auto block = d.step("ring_backward", Phase::kBackwardInput);
+    block.reads({queries, keys_values, y, lse, Definer::grad(y)})
+        .writes({query_gradient, key_value_gradients})
+        .reduces({as, at})
+        .flops(10 * width, {ab, as, ah, at, ad})
+        .only_if_split(ring);
+    if (shared) block.reduces({ah});
+    auto end = d.step("ring_backward_end", Phase::kBackwardInput);
+    end.reads({query_gradient, key_value_gradients});
+    for (const int i : x) end.writes(Definer::grad(i));
+    end.only_if_split(ring);
     return d.take();
   }
 

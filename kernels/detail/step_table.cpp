@@ -39,6 +39,14 @@ const Block& StepTable::find(const StepCall& call, std::string_view operand, boo
   return kAbsent;
 }
 
+const Block& StepTable::written(const StepCall& call, std::string_view operand) const {
+  static const Block kAbsent;
+  const auto& slots = steps_[call.step].slots;
+  for (std::size_t k = slots.size(); k-- > 0;)
+    if (!slots[k].gradient && slots[k].operand == operand) return call.operands[k];
+  return kAbsent;
+}
+
 void unknown_step(std::string_view candidate, std::string_view step) {
   SOAPSTONE_ASSERT(false, "{} does not know step {}", candidate, step);
   throw core::InvariantError("unreachable");

@@ -19,6 +19,8 @@ class StepTable {
   // an empty Block, as is the bias of a part that has none.
   const Block& value(const StepCall& call, std::string_view operand) const;
   const Block& gradient(const StepCall& call, std::string_view operand) const;
+  // Of an operand that a step both reads and writes: where it goes.
+  const Block& written(const StepCall& call, std::string_view operand) const;
   bool has(std::string_view step) const;
 
  private:
@@ -28,7 +30,7 @@ class StepTable {
   };
   struct NamedStep {
     std::string name;
-    std::vector<Slot> slots;
+    std::vector<Slot> slots;  // what is read, then what is written
   };
   const Block& find(const StepCall& call, std::string_view operand, bool gradient) const;
   std::vector<NamedStep> steps_;

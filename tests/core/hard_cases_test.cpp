@@ -74,7 +74,7 @@ Layout written_layout(const Graph& g, const Strategy& s, std::string_view op,
   const auto& d = node(g, op).definition;
   for (const Step& step : d.steps)
     for (const Ref& w : step.writes)
-      if (step_is_used(step, split_axes(cut_of(g, s, op))) && w.operand == d.operand(operand) &&
+      if (step_is_used(step, split_axes(d, cut_of(g, s, op))) && w.operand == d.operand(operand) &&
           w.gradient == gradient)
         return operand_layout(d, w.operand, cut_of(g, s, op), Access::kWritten, step.reduces);
   SOAPSTONE_ASSERT(false, "{} does not write {}", op, operand);
@@ -121,7 +121,7 @@ void expect_right(const Graph& graph, const Strategy& strategy, int devices) {
         for (const Step& step : made.steps)
           for (const Ref& w : step.writes)
             if (!w.gradient && w.operand == t.producer.operand &&
-                step_is_used(step, split_axes(strategy.ops[t.producer.op.value])))
+                step_is_used(step, split_axes(made, strategy.ops[t.producer.op.value])))
               expect_move(t.name,
                           operand_layout(made, w.operand, strategy.ops[t.producer.op.value],
                                          Access::kWritten, step.reduces),

@@ -353,7 +353,7 @@ TEST(Lower, WithoutTrainingOnlyTheForwardPassRuns) {
 // Every transfer between devices matters: without it some loss, gradient or weight is another.
 // Looked for in whole steps of every model, under strategies that cut all that can be cut.
 TEST(Lower, EveryTransferThatIsLeftOutShows) {
-  std::mt19937_64 random(12);
+  std::mt19937_64 random(13);
   int gradient_transfers = 0;
   for (const std::string name :
        {"inception-block", "transformer-block", "seen oddities", "tables"}) {
@@ -374,9 +374,16 @@ TEST(Lower, EveryTransferThatIsLeftOutShows) {
             gradient_transfers += task.phase != Phase::kForward;
         }
       for (const auto& [order, label] : transfers) {
-        const auto d = difference(graph, plan, t, order);
-        EXPECT_GT(d.worst, 1e-6) << "order " << order << " " << label
-                                 << " changes nothing: " << describe(graph, t.strategy);
+        double worst = 0;
+        try {
+          worst = difference(graph, plan, t, order).worst;
+        } catch (const InvariantError& e) {
+          ASSERT_TRUE(std::string(e.what()).find("copies of the loss differ") != std::string::npos)
+              << e.what();
+          worst = 1;
+        }
+        EXPECT_GT(worst, 1e-6) << "order " << order << " " << label
+                               << " changes nothing: " << describe(graph, t.strategy);
       }
     }
   }

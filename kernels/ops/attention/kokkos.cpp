@@ -13,6 +13,9 @@
 // per key), so that queries, the vector's lanes, have maxima and sums of their own. Forward is
 // parallel over (n, h, query tile), backward over (n, g), whose owner adds up dk and dv; where
 // there are few, the query tiles are cut too, and the parts of dk and dv added up in order.
+//
+// A round of a ring is the same over a block of keys: forward begins with the sums of the round
+// before and leaves its own undivided.
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -146,7 +149,8 @@ class AttentionKernel final : public PreparedKernel {
     features_ = part("d").extent();
     width_ = padded<T>(features_);
     keys_ = part("t");
-    keys_ahead_ = keys_.extent() - definition.axes[definition.axis("s")].extent;
+    keys_ahead_ =
+        definition.axes[definition.axis("t")].extent - definition.axes[definition.axis("s")].extent;
     heads_ = part("head").extent() *
              definition.operands[definition.operand("y")].dims[2].stride;  // of a group
     groups_ = heads_;
@@ -166,8 +170,12 @@ class AttentionKernel final : public PreparedKernel {
 
   void execute(const StepCall& call) const override {
     if (samples_ * heads_ * queries_.extent() == 0) return zero_keys(call);
-    if (steps_.name(call) == "forward") return forward(call);
-    if (steps_.name(call) == "backward_input") return backward(call);
+    const std::string_view step = steps_.name(call);
+    if (step == "forward" || step == "ring_forward") return forward(call);
+    if (step == "backward_input" || step == "ring_backward") return backward(call);
+    if (step == "ring_start") return ring_start(call);
+    if (step == "ring_end") return ring_end(call);
+    if (step == "ring_backward_end") return ring_backward_end(call);
     unknown_step("attention/kokkos", steps_.name(call));
   }
 
@@ -194,16 +202,90 @@ class AttentionKernel final : public PreparedKernel {
     return width_ * (5 * kQueries + 3 * kKeys) + 2 * kKeys * kQueries;
   }
 
-  template <class U>
-  Heads<U> input(const StepCall& call, int which) const {
+  bool in_ring(const StepCall& call) const { return steps_.name(call).starts_with("ring"); }
+  // q, k or v of the operator.
+  Heads<T> given(const StepCall& call, int which) const {
     static constexpr std::string_view kNames[] = {"q", "k", "v"};
-    return packed_ ? heads_of<U>(steps_.value(call, "qkv"), which)
-                   : heads_of<U>(steps_.value(call, kNames[which]));
+    return packed_ ? heads_of<T>(steps_.value(call, "qkv"), which)
+                   : heads_of<T>(steps_.value(call, kNames[which]));
   }
-  Heads<T> input_gradient(const StepCall& call, int which) const {
+  Heads<T> given_gradient(const StepCall& call, int which) const {
     static constexpr std::string_view kNames[] = {"q", "k", "v"};
     return packed_ ? heads_of<T>(steps_.gradient(call, "qkv"), which)
                    : heads_of<T>(steps_.gradient(call, kNames[which]));
+  }
+  // What a step computes with: in a ring the block that is here.
+  Heads<T> input(const StepCall& call, int which) const {
+    if (!in_ring(call)) return given(call, which);
+    if (which > 0) return heads_of<T>(steps_.value(call, "keys_values"), which - 1);
+    return heads_of<T>(steps_.value(call, packed_ ? "queries" : "q"));
+  }
+  Heads<T> input_gradient(const StepCall& call, int which) const {
+    if (!in_ring(call)) return given_gradient(call, which);
+    if (which > 0) return heads_of<T>(steps_.value(call, "key_value_gradients"), which - 1);
+    return heads_of<T>(steps_.value(call, "query_gradient"));
+  }
+
+  // body(sample, head, position) for `heads` of them, in parallel over tiles of positions.
+  template <class Body>
+  void for_rows(const char* label, std::int64_t heads, std::int64_t length,
+                const Body& body) const {
+    const std::int64_t tiles = (length + kQueries - 1) / kQueries;
+    parallel_for(Space(), label, samples_ * heads * tiles, [=](std::int64_t task) {
+      const std::int64_t sample = task / tiles / heads, head = task / tiles % heads,
+                         first = task % tiles * kQueries;
+      for (std::int64_t i = first; i < std::min(length, first + kQueries); ++i)
+        body(sample, head, i);
+    });
+  }
+  void copy(const char* label, const Heads<T>& from, const Heads<T>& to, std::int64_t heads) const {
+    if (to.data == nullptr) return;
+    const std::int64_t d = features_;
+    for_rows(label, heads, to.length, [=](auto sample, auto head, auto i) {
+      const T* x = from.at(sample, head, i);
+      T* y = to.at(sample, head, i);
+      for (std::int64_t f = 0; f < d; ++f) y[f * to.d] = x[f * from.d];
+    });
+  }
+
+  void ring_start(const StepCall& call) const {
+    const char* label = "soapstone::attention::ring_start";
+    if (packed_) copy(label, given(call, 0), heads_of<T>(steps_.value(call, "queries")), heads_);
+    for (const int which : {0, 1})
+      copy(label, given(call, 1 + which), heads_of<T>(steps_.value(call, "keys_values"), which),
+           groups_);
+    const auto sums = heads_of<T>(steps_.written(call, "sums"));
+    const auto seen = strided<T>(steps_.written(call, "seen"));
+    const std::int64_t d = features_;
+    for_rows(label, heads_, sums.length, [=](auto sample, auto head, auto i) {
+      for (std::int64_t f = 0; f < d; ++f) sums.at(sample, head, i)[f * sums.d] = T(0);
+      seen(sample, head, i, 0) = seen(sample, head, i, 1) = T(0);
+    });
+  }
+
+  void ring_end(const StepCall& call) const {
+    const auto sums = heads_of<T>(steps_.value(call, "sums"));
+    const auto seen = strided<T>(steps_.value(call, "seen"));
+    const auto y = heads_of<T>(steps_.value(call, "y"));
+    const auto lse = strided<T>(steps_.value(call, "lse"));
+    const std::int64_t d = features_;
+    for_rows("soapstone::attention::ring_end", heads_, y.length,
+             [=](auto sample, auto head, auto i) {
+               const T total = seen(sample, head, i, 1);
+               const bool sees = total != T(0);
+               const T factor = sees ? T(1) / total : T(0);
+               const T* from = sums.at(sample, head, i);
+               T* to = y.at(sample, head, i);
+               for (std::int64_t f = 0; f < d; ++f) to[f * y.d] = from[f * sums.d] * factor;
+               lse(sample, head, i) = sees ? seen(sample, head, i, 0) + std::log(total) : T(0);
+             });
+  }
+
+  void ring_backward_end(const StepCall& call) const {
+    const char* label = "soapstone::attention::ring_backward_end";
+    for (const int which : {0, 1, 2})
+      copy(label, input_gradient(call, which), given_gradient(call, which),
+           which == 0 ? heads_ : groups_);
   }
 
   // Without queries the gradients of keys and values are zero.
@@ -237,7 +319,7 @@ class AttentionKernel final : public PreparedKernel {
     q.count = std::min(kQueries, queries_.extent() - q.first);
     if (causal_) {
       q.first_end = queries_.begin + q.first + keys_ahead_ + 1 - keys_.begin;
-      q.key_end = std::min(q.key_end, q.first_end + q.count - 1);
+      q.key_end = std::max<std::int64_t>(0, std::min(q.key_end, q.first_end + q.count - 1));
     }
     if (window_ > 0) q.key_begin = std::max<std::int64_t>(0, q.first_end - window_);
     return q;
@@ -281,11 +363,27 @@ class AttentionKernel final : public PreparedKernel {
     return m;
   }
 
+  struct Forward {
+    Heads<T> q, k, v, y;
+    Strided<T> lse, added;
+    // Of a ring, instead of y and lse.
+    Heads<T> sums_before, sums;
+    Strided<T> seen_before, seen;
+  };
+
   void forward(const StepCall& call) const {
-    const auto q = input<T>(call, 0), k = input<T>(call, 1), v = input<T>(call, 2);
-    const auto y = heads_of<T>(steps_.value(call, "y"));
-    const auto lse = strided<T>(steps_.value(call, "lse"));
-    const auto added = added_mask(call);
+    Forward a;
+    a.q = input(call, 0), a.k = input(call, 1), a.v = input(call, 2);
+    a.added = added_mask(call);
+    if (in_ring(call)) {
+      a.sums_before = heads_of<T>(steps_.value(call, "sums"));
+      a.sums = heads_of<T>(steps_.written(call, "sums"));
+      a.seen_before = strided<T>(steps_.value(call, "seen"));
+      a.seen = strided<T>(steps_.written(call, "seen"));
+    } else {
+      a.y = heads_of<T>(steps_.value(call, "y"));
+      a.lse = strided<T>(steps_.value(call, "lse"));
+    }
     const std::int64_t tiles = query_tiles(), tasks = samples_ * heads_ * tiles,
                        workers = lanes(tasks);
     auto* workspace = static_cast<T*>(call.workspace);
@@ -293,16 +391,15 @@ class AttentionKernel final : public PreparedKernel {
     const AttentionKernel* self = this;
     parallel_for(Space(), "soapstone::attention::forward", workers, [=](std::int64_t lane) {
       for (std::int64_t task = lane; task < tasks; task += workers)
-        self->forward_tile(q, k, v, added, y, lse, task / tiles / self->heads_,
-                           task / tiles % self->heads_, self->query_tile(task % tiles),
-                           workspace + lane * elements);
+        self->forward_tile(a, task / tiles / self->heads_, task / tiles % self->heads_,
+                           self->query_tile(task % tiles), workspace + lane * elements);
     });
   }
 
-  void forward_tile(const Heads<T>& q, const Heads<T>& k, const Heads<T>& v,
-                    const Strided<T>& added, const Heads<T>& y, const Strided<T>& lse,
-                    std::int64_t sample, std::int64_t head, const QueryTile& tile,
+  void forward_tile(const Forward& a, std::int64_t sample, std::int64_t head, const QueryTile& tile,
                     T* memory) const {
+    const auto &q = a.q, &k = a.k, &v = a.v;
+    const bool goes_on = a.sums.data != nullptr;
     const std::int64_t d = features_, width = width_, group = head / group_heads();
     const auto take = [&](std::int64_t count) { return std::exchange(memory, memory + count); };
     T* scores = take(kKeys * kQueries);
@@ -319,12 +416,20 @@ class AttentionKernel final : public PreparedKernel {
       largest[i] = -std::numeric_limits<T>::infinity();
       total[i] = T(0);
     }
+    if (goes_on) {
+      load(a.sums_before, a.sums_before.at(sample, head, tile.first), tile.count, d, T(1), kQueries,
+           width, sums);
+      for (std::int64_t i = 0; i < tile.count; ++i) {
+        total[i] = a.seen_before(sample, head, tile.first + i, 1);
+        if (total[i] > T(0)) largest[i] = a.seen_before(sample, head, tile.first + i, 0);
+      }
+    }
     for (std::int64_t first = tile.key_begin; first < tile.key_end; first += kKeys) {
       const std::int64_t count = std::min(kKeys, tile.key_end - first);
       load(k, k.at(sample, group, first), count, d, T(1), kKeys, width, keys);
       load(v, v.at(sample, group, first), count, d, T(1), kKeys, width, values);
       product<Into::kZero, T>(kKeys, kQueries, d, {keys, width, 1}, columns, scores);
-      mask(tile, added, sample, first, count, scores);
+      mask(tile, a.added, sample, first, count, scores);
       SOAPSTONE_SIMD
       for (std::int64_t i = 0; i < kQueries; ++i) correction[i] = largest[i];
       for (std::int64_t j = 0; j < count; ++j) {
@@ -348,19 +453,25 @@ class AttentionKernel final : public PreparedKernel {
           total[i] += row[i];
         }
       }
-      if (first > tile.key_begin)
+      if (goes_on || first > tile.key_begin)
         for (std::int64_t i = 0; i < kQueries; ++i) {
           SOAPSTONE_SIMD
           for (std::int64_t f = 0; f < width; ++f) sums[i * width + f] *= correction[i];
         }
       product<Into::kSum, T>(kQueries, width, count, {scores, 1, kQueries}, values, sums);
     }
+    const Heads<T>& y = goes_on ? a.sums : a.y;
     for (std::int64_t i = 0; i < tile.count; ++i) {
       T* to = y.at(sample, head, tile.first + i);
       const bool sees = total[i] != T(0);
-      const T factor = sees ? T(1) / total[i] : T(0);
+      const T factor = !sees ? T(0) : goes_on ? T(1) : T(1) / total[i];
       for (std::int64_t f = 0; f < d; ++f) to[f * y.d] = sums[i * width + f] * factor;
-      lse(sample, head, tile.first + i) = sees ? largest[i] + std::log(total[i]) : T(0);
+      if (goes_on) {
+        a.seen(sample, head, tile.first + i, 0) = sees ? largest[i] : T(0);
+        a.seen(sample, head, tile.first + i, 1) = total[i];
+      } else {
+        a.lse(sample, head, tile.first + i) = sees ? largest[i] + std::log(total[i]) : T(0);
+      }
     }
   }
 
@@ -408,7 +519,7 @@ class AttentionKernel final : public PreparedKernel {
 
   void backward(const StepCall& call) const {
     Backward b;
-    b.q = input<T>(call, 0), b.k = input<T>(call, 1), b.v = input<T>(call, 2);
+    b.q = input(call, 0), b.k = input(call, 1), b.v = input(call, 2);
     b.y = heads_of<T>(steps_.value(call, "y"));
     b.dy = heads_of<T>(steps_.gradient(call, "y"));
     b.lse = strided<T>(steps_.value(call, "lse"));

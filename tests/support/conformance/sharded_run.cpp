@@ -37,6 +37,21 @@ struct Parts {
       locals.push_back({p.op, &p.definition, core::axis_intervals(p.definition, s, i)});
   }
 
+  core::LocalProblem local_in(std::size_t part, std::int32_t round) const {
+    return {problem.op, &problem.definition,
+            core::axis_intervals(problem.definition, strategy, part, round)};
+  }
+  // The part whose block of what goes round is here in that round.
+  std::size_t owner_of(std::size_t part, std::int32_t round) const {
+    const auto along = static_cast<std::size_t>(problem.definition.rounds.along);
+    const std::int32_t count = strategy.degrees[along];
+    auto wanted = core::coordinates(strategy, part);
+    wanted[along] = (wanted[along] - round + count) % count;
+    std::size_t owner = 0;
+    while (core::coordinates(strategy, owner) != wanted) ++owner;
+    return owner;
+  }
+
   // The layout must say of every part what operand_box says.
   void check_layout(core::Ref ref, const core::Layout& layout) const {
     for (std::size_t i = 0; i < locals.size(); ++i) {
@@ -101,13 +116,63 @@ struct Parts {
   }
 };
 
+// A step of a ring, by what Rounds says: what it writes on each part, as it lies after the last
+// round.
+std::vector<std::vector<Held>> run_rounds(const Parts& parts, std::size_t step_index,
+                                          const Tensors& tensors, const StepRunner& run) {
+  const core::OpDefinition& definition = parts.problem.definition;
+  const core::Step& step = definition.steps[step_index];
+  const auto is_carried = [&](core::Ref ref) {
+    return std::find(step.reads.begin(), step.reads.end(), ref) != step.reads.end();
+  };
+  std::vector<std::vector<Held>> results(parts.locals.size());
+  for (std::size_t i = 0; i < parts.locals.size(); ++i)
+    for (const core::Ref& ref : step.writes) {
+      Held& result = results[i].emplace_back(parts.locals[i].box(ref.operand));
+      if (is_carried(ref))
+        parts.cut(ref, tensors.at(ref), result);
+      else
+        std::fill(result.values.begin(), result.values.end(), 0.0);
+    }
+  for (std::int32_t round = 0; round < core::round_count(definition, parts.strategy); ++round)
+    for (std::size_t i = 0; i < parts.locals.size(); ++i) {
+      const core::LocalProblem local = parts.local_in(i, round);
+      if (round > 0 && core::is_hidden(definition, local.axes)) continue;
+      std::vector<Held> held;
+      for (const core::Ref& ref : step.reads) {
+        held.emplace_back(local.box(ref.operand));
+        const auto carried = std::find(step.writes.begin(), step.writes.end(), ref);
+        if (carried == step.writes.end())
+          parts.cut(ref, tensors.at(ref), held.back());
+        else
+          held.back() = results[i][static_cast<std::size_t>(carried - step.writes.begin())];
+      }
+      for (const core::Ref& ref : step.writes) held.emplace_back(local.box(ref.operand));
+      std::vector<reference::View> views;
+      for (Held& h : held) views.push_back(h.view());
+      run({local, static_cast<int>(step_index), views, parts.problem.random});
+      for (std::size_t k = 0; k < step.writes.size(); ++k) {
+        const core::Ref ref = step.writes[k];
+        const Held& written = held[step.reads.size() + k];
+        const bool travels = parts.problem.operand(ref).followed().has(definition.rounds.over);
+        Held& result = results[travels ? parts.owner_of(i, round) : i][k];
+        SOAPSTONE_ASSERT(result.box == written.box, "{}: {} is written where {} belongs",
+                         parts.problem.name_of(ref), core::print(written.box),
+                         core::print(result.box));
+        for (std::size_t e = 0; e < written.values.size(); ++e)
+          result.values[e] = written.values[e] + (is_carried(ref) ? 0 : result.values[e]);
+      }
+    }
+  return results;
+}
+
 }  // namespace
 
 Tensors run_op(const OpProblem& problem, const core::OpStrategy& strategy, const StepRunner& run,
                const RunOptions& options) {
   const Parts parts(problem, strategy);
   Tensors tensors = problem.given, written;
-  const core::AxisSet split = core::split_axes(strategy);
+  const core::AxisSet split = core::split_axes(problem.definition, strategy);
   for (std::size_t s = 0; s < problem.definition.steps.size(); ++s) {
     const core::Step& step = problem.definition.steps[s];
     const bool forward = options.forward_only || options.run == core::StepUse::kEvaluation;
@@ -121,7 +186,9 @@ Tensors run_op(const OpProblem& problem, const core::OpStrategy& strategy, const
                                                    core::Access::kRead));
     }
     std::vector<std::vector<Held>> held(parts.locals.size());
-    for (std::size_t i = 0; i < parts.locals.size(); ++i) {
+    const bool in_rounds = core::is_in_rounds(problem.definition, strategy, step);
+    if (in_rounds) held = run_rounds(parts, s, tensors, run);
+    for (std::size_t i = 0; i < parts.locals.size() && !in_rounds; ++i) {
       const core::LocalProblem& local = parts.locals[i];
       std::vector<reference::View> views;
       for (const core::Ref& ref : step.reads) {
@@ -139,7 +206,7 @@ Tensors run_op(const OpProblem& problem, const core::OpStrategy& strategy, const
                                                core::Access::kWritten, step.reduces);
       parts.check_layout(ref, layout);
       std::vector<Held*> pieces;
-      for (auto& h : held) pieces.push_back(&h[step.reads.size() + k]);
+      for (auto& h : held) pieces.push_back(&h[(in_rounds ? 0 : step.reads.size()) + k]);
       auto whole = parts.put_together(ref, layout, pieces);
       if (options.round_between_steps)
         for (double& v : whole) v = rounded_to(problem.operand(ref).desc.dtype, v);
@@ -179,6 +246,15 @@ std::vector<core::OpStrategy> splits_of(const core::OpDefinition& definition, in
       s.degrees[axis] = degree;
       self(self, axis + 1, devices * degree);
     }
+    if (static_cast<int>(axis) == definition.rounds.along)
+      for (std::int32_t degree = 2;
+           degree <= std::min<std::int64_t>(most_devices / devices, core::largest_ring(definition));
+           ++degree) {
+        s.degrees[axis] = degree;
+        s.ring = true;
+        self(self, axis + 1, devices * degree);
+        s.ring = false;
+      }
     s.degrees[axis] = 1;
   };
   extend(extend, 0, 1);
@@ -186,7 +262,9 @@ std::vector<core::OpStrategy> splits_of(const core::OpDefinition& definition, in
     const auto axes = std::count_if(strategy.degrees.begin(), strategy.degrees.end(),
                                     [](int d) { return d > 1; });
     const bool simple = axes <= 1 && strategy.replicas == 1;
-    return std::pair(!simple, simple ? 0 : core::hash_of(strategy));
+    // Few splits of a large case have a ring among them.
+    const bool early = simple && (axes == 0 || (strategy.ring && strategy.devices.size() == 2));
+    return std::pair(early ? 0 : simple ? 1 : 2, simple ? 0 : core::hash_of(strategy));
   };
   std::stable_sort(found.begin(), found.end(),
                    [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
@@ -200,6 +278,7 @@ std::string describe(const core::OpDefinition& definition, const core::OpStrateg
     if (strategy.degrees[a] > 1)
       out += fmt::format("{}={} ", definition.axes[a].name, strategy.degrees[a]);
   if (strategy.replicas > 1) out += fmt::format("replicas={} ", strategy.replicas);
+  if (strategy.ring) out += "ring ";
   if (out.empty()) return "whole";
   out.pop_back();
   return out;

@@ -1,6 +1,6 @@
 // Runs an operator part by part in one process: every part computes its steps on its own boxes, and
 // between two steps the tensors are put together from what was written and cut again into what is
-// read, by nothing but core's layouts.
+// read, by nothing but core's layouts. Rounds of a ring follow each other without that.
 #pragma once
 
 #include <functional>
@@ -45,8 +45,9 @@ std::size_t most_splits_of(const OpCase& c, std::size_t most);
 
 core::OpStrategy unsharded(const core::OpDefinition& definition);
 
-// Legal strategies of at most `most_devices` parts, with 1 or 2 replicas. If there are more than
-// `most_splits`, those that split one axis come first, then a selection that is always the same.
+// Legal strategies of at most `most_devices` parts, with 1 or 2 replicas, rings included. If there
+// are more than `most_splits`, those that split one axis come first, then a selection that is
+// always the same.
 std::vector<core::OpStrategy> splits_of(const core::OpDefinition& definition, int most_devices,
                                         std::size_t most_splits);
 

@@ -105,10 +105,12 @@ std::map<core::Ref, double> growth_of(const OpProblem& problem, const Tensors& r
       include_difference(growth[ref], moved.at(ref), values);
   }
   const auto axes = core::axis_intervals(problem.definition, unsharded(problem.definition), 0);
-  for (const core::Step& step : problem.definition.steps)
+  for (const core::Step& step : problem.definition.steps) {
+    if (!core::step_is_used(step, {}, use)) continue;
     for (const core::Ref& ref : step.writes)
       if (const auto values = results.find(ref); values != results.end())
         growth[ref] += rounding_of_sum(step, axes, values->second);
+  }
   return growth;
 }
 

@@ -44,10 +44,19 @@ core::OpStrategy random_op_strategy(const core::OpNode& node, int devices,
   std::vector<std::size_t> order(axes.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::shuffle(order.begin(), order.end(), random);
+  const auto ring = std::min<std::int64_t>(left, core::largest_ring(node.definition));
+  s.ring = ring > 1 && below(2) == 0;
   for (const std::size_t a : order) {
-    const auto legal = core::legal_degrees(axes[a], left);
+    if (s.ring && static_cast<int>(a) == node.definition.rounds.along) continue;
+    const auto legal = core::legal_degrees(axes[a], s.ring ? left / 2 : left);
     s.degrees[a] = legal[below(legal.size())];
     left /= s.degrees[a];
+  }
+  if (s.ring) {
+    auto& parts = s.degrees[static_cast<std::size_t>(node.definition.rounds.along)];
+    parts = 2 + static_cast<std::int32_t>(
+                    below(static_cast<std::size_t>(std::min<std::int64_t>(left, ring) - 1)));
+    left /= parts;
   }
   if (below(3) == 0)
     s.replicas = 1 + static_cast<std::int32_t>(below(static_cast<std::size_t>(left)));

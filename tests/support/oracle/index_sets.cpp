@@ -119,16 +119,19 @@ std::vector<std::vector<std::int64_t>> points_of(const core::OpDefinition& defin
   }
   for (std::size_t a = 0; a < definition.axes.size(); ++a) {
     const core::Axis& axis = definition.axes[a];
+    // In a ring a device has of the axis that it goes over the part that it has of the other.
+    const bool goes_round = strategy.ring && static_cast<int>(a) == definition.rounds.over;
+    const std::size_t cut = goes_round ? static_cast<std::size_t>(definition.rounds.along) : a;
     // Deal granules out like cards to know how many each part has; then parts lie one after the
     // other.
-    std::vector<std::int64_t> granules(static_cast<std::size_t>(strategy.degrees[a]), 0);
+    std::vector<std::int64_t> granules(static_cast<std::size_t>(strategy.degrees[cut]), 0);
     for (std::int64_t g = 0; g * axis.granularity < axis.extent; ++g)
       ++granules[static_cast<std::size_t>(g) % granules.size()];
     std::int64_t granule = 0;
-    for (std::size_t p = 0; p <= part[a]; ++p)
+    for (std::size_t p = 0; p <= part[cut]; ++p)
       for (std::int64_t k = 0; k < granules[p]; ++k, ++granule)
         for (std::int64_t i = granule * axis.granularity;
-             p == part[a] && i < std::min(axis.extent, (granule + 1) * axis.granularity); ++i)
+             p == part[cut] && i < std::min(axis.extent, (granule + 1) * axis.granularity); ++i)
           points[a].push_back(i);
   }
   return points;
@@ -283,13 +286,18 @@ core::Status check_written(const core::OpDefinition& definition, int operand_ind
 }
 
 core::Status check_all(const core::OpDefinition& definition, const core::OpStrategy& strategy) {
-  const AxisSet split = core::split_axes(strategy);
+  const AxisSet split = core::split_axes(definition, strategy);
   for (const core::Step& step : definition.steps) {
     if (!core::step_is_used(step, split)) continue;
     for (const core::Ref& r : step.reads)
       SOAPSTONE_TRY(check_read(definition, r.operand, strategy));
+    // After the last round all sums over what went round are complete.
+    AxisSet reduces = step.reduces;
+    if (core::is_in_rounds(definition, strategy, step))
+      for (const int axis : {definition.rounds.along, definition.rounds.over})
+        reduces.bits &= ~(1u << axis);
     for (const core::Ref& w : step.writes)
-      SOAPSTONE_TRY(check_written(definition, w.operand, strategy, step.reduces));
+      SOAPSTONE_TRY(check_written(definition, w.operand, strategy, reduces));
   }
   return {};
 }

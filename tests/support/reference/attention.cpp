@@ -8,68 +8,89 @@
 
 namespace soapstone::reference {
 
-void attention_step(const StepCall& c) {
-  const auto& attention = c.attributes<core::Attention>();
-  const bool packed = c.has_operand("qkv"), masked = c.has_operand("mask");
-  const core::Interval keys = c.axis("t"), features = c.axis("d"), head_axis = c.axis("head");
-  const std::int64_t queries = c.shape("y")[1], heads = c.shape("y")[2];
-  const std::int64_t groups = packed ? heads : c.shape("k")[2];
-  const std::int64_t group_heads = groups > 0 ? heads / groups : 1;
+namespace {
+
+enum { kQ, kK, kV };
+
+// What the steps of an attention have in common.
+struct Scores {
+  const StepCall& c;
+  const core::Attention& attention = c.attributes<core::Attention>();
+  bool packed = c.has_operand("qkv"), masked = c.has_operand("mask");
+  bool ring = c.name().starts_with("ring");
+  core::Interval keys = c.axis("t"), features = c.axis("d"), head_axis = c.axis("head");
+  std::int64_t queries = c.shape("y")[1], heads = c.shape("y")[2];
+  std::int64_t all_keys = c.problem.definition->axes[c.problem.definition->axis("t")].extent;
+  std::int64_t groups = packed ? heads : c.shape("k")[2];
+  std::int64_t group_heads = groups > 0 ? heads / groups : 1;
   // An index of the axis is a group with its heads, but for one group: then it is a head.
-  const std::int64_t heads_of_index = groups == 1 ? 1 : group_heads;
-  const double scale = 1 / std::sqrt(static_cast<double>(features.extent()));
-  enum { kQ, kK, kV };
-  const auto head_of = [&](int which, std::int64_t head) {
-    return which == kQ ? head : head / group_heads;
-  };
+  std::int64_t heads_of_index = groups == 1 ? 1 : group_heads;
+  double scale = 1 / std::sqrt(static_cast<double>(features.extent()));
+
   static constexpr std::string_view kNames[] = {"q", "k", "v"};
-  const auto value = [&](int which, auto n, auto i, auto head, auto f) -> double& {
+  std::int64_t head_of(int which, std::int64_t head) const {
+    return which == kQ ? head : head / group_heads;
+  }
+  // An input of the operator.
+  double& given(int which, auto n, auto i, auto head, auto f) const {
     return packed ? c.value("qkv")(n, i, which, head, f)
                   : c.value(kNames[which])(n, i, head_of(which, head), f);
-  };
-  const auto gradient = [&](int which, auto n, auto i, auto head, auto f) -> double& {
+  }
+  double& wanted(int which, auto n, auto i, auto head, auto f) const {
     return packed ? c.gradient("qkv")(n, i, which, head, f)
                   : c.gradient(kNames[which])(n, i, head_of(which, head), f);
-  };
-  const bool forward = c.name() == "forward";
-  if (!forward && c.name() != "backward_input") c.unknown_step();
+  }
+  // What the scores are computed from, and the gradients of that.
+  double& value(int which, auto n, auto i, auto head, auto f) const {
+    if (!ring) return given(which, n, i, head, f);
+    if (which == kQ) return c.value(packed ? "queries" : "q")(n, i, head, f);
+    return c.value("keys_values")(n, i, which - kK, head_of(which, head), f);
+  }
+  double& gradient(int which, auto n, auto i, auto head, auto f) const {
+    if (!ring) return wanted(which, n, i, head, f);
+    if (which == kQ) return c.value("query_gradient")(n, i, head, f);
+    return c.value("key_value_gradients")(n, i, which - kK, head_of(which, head), f);
+  }
 
-  const core::Box rows{
-      c.axis("n"), c.axis("s"), {head_axis.begin * heads_of_index, head_axis.end * heads_of_index}};
-  for_each_index(rows, [&](Index p) {
-    const auto n = p[0], i = p[1], head = p[2];
-    const std::int64_t itself = i + (keys.end - queries);  // the key at the query's position
-    const std::int64_t end = attention.causal ? std::min(keys.end, itself + 1) : keys.end;
-    const std::int64_t begin =
-        attention.window > 0 ? std::max<std::int64_t>(0, itself + 1 - attention.window) : 0;
-    const auto score = [&](std::int64_t j) {
-      double sum = 0;
+  // The keys of this part that query i sees.
+  core::Interval seen_by(std::int64_t i) const {
+    const std::int64_t itself = i + (all_keys - queries);  // the key at the query's position
+    core::Interval seen = keys;
+    if (attention.causal) seen.end = std::min(keys.end, itself + 1);
+    if (attention.window > 0) seen.begin = std::max(keys.begin, itself + 1 - attention.window);
+    return seen;
+  }
+  double score(std::int64_t n, std::int64_t i, std::int64_t head, std::int64_t j) const {
+    double sum = 0;
+    for (std::int64_t f = 0; f < features.end; ++f)
+      sum += value(kQ, n, i, head, f) * value(kK, n, j, head, f);
+    sum *= scale;
+    if (masked)
+      sum += c.shape("mask").size() == 2 ? c.value("mask")(n, j) : c.value("mask")(n, i, j);
+    return sum;
+  }
+
+  void forward(std::int64_t n, std::int64_t i, std::int64_t head) const {
+    constexpr double kNothing = -std::numeric_limits<double>::infinity();
+    const auto [begin, end] = seen_by(i);
+    double largest = kNothing, sum = 0;
+    for (std::int64_t j = begin; j < end; ++j) largest = std::max(largest, score(n, i, head, j));
+    if (largest == kNothing) return;  // sees no key: zeros
+    for (std::int64_t j = begin; j < end; ++j) sum += std::exp(score(n, i, head, j) - largest);
+    c.value("lse")(n, head, i) = largest + std::log(sum);
+    for (std::int64_t j = begin; j < end; ++j)
       for (std::int64_t f = 0; f < features.end; ++f)
-        sum += value(kQ, n, i, head, f) * value(kK, n, j, head, f);
-      sum *= scale;
-      if (masked)
-        sum += c.shape("mask").size() == 2 ? c.value("mask")(n, j) : c.value("mask")(n, i, j);
-      return sum;
-    };
-    double& lse = c.value("lse")(n, head, i);
-    if (forward) {
-      constexpr double kNothing = -std::numeric_limits<double>::infinity();
-      double largest = kNothing, sum = 0;
-      for (std::int64_t j = begin; j < end; ++j) largest = std::max(largest, score(j));
-      if (largest == kNothing) return;  // sees no key: zeros
-      for (std::int64_t j = begin; j < end; ++j) sum += std::exp(score(j) - largest);
-      lse = largest + std::log(sum);
-      for (std::int64_t j = begin; j < end; ++j)
-        for (std::int64_t f = 0; f < features.end; ++f)
-          c.value("y")(n, i, head, f) +=
-              std::exp(score(j) - largest) / sum * value(kV, n, j, head, f);
-      return;
-    }
+        c.value("y")(n, i, head, f) +=
+            std::exp(score(n, i, head, j) - largest) / sum * value(kV, n, j, head, f);
+  }
+
+  void backward(std::int64_t n, std::int64_t i, std::int64_t head) const {
+    const auto [begin, end] = seen_by(i);
     double delta = 0;  // Σ_j p_j dp_j = y · dy
     for (std::int64_t f = 0; f < features.end; ++f)
       delta += c.value("y")(n, i, head, f) * c.gradient("y")(n, i, head, f);
     for (std::int64_t j = begin; j < end; ++j) {
-      const double probability = std::exp(score(j) - lse);
+      const double probability = std::exp(score(n, i, head, j) - c.value("lse")(n, head, i));
       double dp = 0;
       for (std::int64_t f = 0; f < features.end; ++f) {
         const double dy = c.gradient("y")(n, i, head, f);
@@ -82,7 +103,76 @@ void attention_step(const StepCall& c) {
         gradient(kK, n, j, head, f) += ds * value(kQ, n, i, head, f);
       }
     }
-  });
+  }
+
+  // One round: from the largest score and the sums of the keys seen before to those with the keys
+  // of this part.
+  void ring_forward(std::int64_t n, std::int64_t i, std::int64_t head) const {
+    const double total = c.value("seen")(n, head, i, 1);
+    const bool saw = total > 0;
+    const double before = c.value("seen")(n, head, i, 0);
+    double largest = saw ? before : -std::numeric_limits<double>::infinity();
+    const auto [begin, end] = seen_by(i);
+    for (std::int64_t j = begin; j < end; ++j) largest = std::max(largest, score(n, i, head, j));
+    if (!saw && begin >= end) return;  // has seen no key yet: zeros
+    const double kept = saw ? std::exp(before - largest) : 0;
+    double& sum = c.written("seen")(n, head, i, 1);
+    c.written("seen")(n, head, i, 0) = largest;
+    sum = kept * total;
+    for (std::int64_t f = 0; f < features.end; ++f)
+      c.written("sums")(n, i, head, f) = kept * c.value("sums")(n, i, head, f);
+    for (std::int64_t j = begin; j < end; ++j) {
+      const double weight = std::exp(score(n, i, head, j) - largest);
+      sum += weight;
+      for (std::int64_t f = 0; f < features.end; ++f)
+        c.written("sums")(n, i, head, f) += weight * value(kV, n, j, head, f);
+    }
+  }
+
+  void ring_end(std::int64_t n, std::int64_t i, std::int64_t head) const {
+    const double total = c.value("seen")(n, head, i, 1);
+    if (total == 0) return;
+    c.value("lse")(n, head, i) = c.value("seen")(n, head, i, 0) + std::log(total);
+    for (std::int64_t f = 0; f < features.end; ++f)
+      c.value("y")(n, i, head, f) = c.value("sums")(n, i, head, f) / total;
+  }
+};
+
+}  // namespace
+
+void attention_step(const StepCall& c) {
+  const Scores scores{c};
+  const core::Interval heads{scores.head_axis.begin * scores.heads_of_index,
+                             scores.head_axis.end * scores.heads_of_index};
+  const auto for_rows = [&](const char* axis, const auto& visit) {
+    for_each_index(core::Box{c.axis("n"), c.axis(axis), heads},
+                   [&](Index p) { visit(p[0], p[1], p[2]); });
+  };
+  // body(which, n, position, head, feature) for queries, keys and values.
+  const auto for_elements = [&](const auto& body) {
+    for (const int which : {kQ, kK, kV})
+      for_rows(which == kQ ? "s" : "t", [&](auto n, auto i, auto head) {
+        for (std::int64_t f = 0; f < scores.features.end; ++f) body(which, n, i, head, f);
+      });
+  };
+  const auto each_query = [&](auto step) {
+    for_rows("s", [&](auto n, auto i, auto head) { (scores.*step)(n, i, head); });
+  };
+  if (c.name() == "forward") return each_query(&Scores::forward);
+  if (c.name() == "backward_input" || c.name() == "ring_backward")
+    return each_query(&Scores::backward);
+  if (c.name() == "ring_forward") return each_query(&Scores::ring_forward);
+  if (c.name() == "ring_end") return each_query(&Scores::ring_end);
+  if (c.name() == "ring_start")
+    return for_elements([&](int which, auto n, auto i, auto head, auto f) {
+      if (which != kQ || scores.packed)
+        scores.value(which, n, i, head, f) = scores.given(which, n, i, head, f);
+    });
+  if (c.name() == "ring_backward_end")
+    return for_elements([&](int which, auto n, auto i, auto head, auto f) {
+      scores.wanted(which, n, i, head, f) = scores.gradient(which, n, i, head, f);
+    });
+  c.unknown_step();
 }
 
 }  // namespace soapstone::reference
