@@ -12,11 +12,14 @@ OpStrategy cut(const OpDefinition& def, std::span<const GridDim> grid,
   for (const GridDim& g : grid) {
     std::int32_t d = 1;
     if (g.axis >= 0) {
-      Axis rest = def.axes[static_cast<std::size_t>(g.axis)];
+      const std::int64_t most = g.is_ring
+                                    ? largest_ring(def)
+                                    : largest_degree(def.axes[static_cast<std::size_t>(g.axis)]);
       auto& known = s.degrees[static_cast<std::size_t>(g.axis)];
       for (d = g.size; d > 1; --d)
-        if (g.size % d == 0 && known * d <= largest_degree(rest)) break;
+        if (g.size % d == 0 && known * d <= most) break;
       known *= d;
+      s.ring |= g.is_ring && d > 1;
     }
     degree.push_back(d);
     copies.push_back(g.size / d);

@@ -71,6 +71,7 @@ inline int table_axis(const core::OpDefinition& def) {
 struct GridDim {
   std::int32_t size = 1;
   int axis = -1;
+  bool is_ring = false;  // the operator is computed in rounds along that axis
 };
 
 // `devices` stand row-major over the grid. What an axis does not allow becomes copies.

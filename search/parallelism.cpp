@@ -61,8 +61,9 @@ double work_of(const OpNode& node) {
   for (const Axis& a : node.definition.axes) whole.push_back({0, a.extent});
   double work = 0;
   for (const Step& step : node.definition.steps)
-    work += static_cast<double>(step_flops(step, whole).value) +
-            static_cast<double>(step_bytes(node.definition, step, whole).value);
+    if (step_is_used(step, {}))
+      work += static_cast<double>(step_flops(step, whole).value) +
+              static_cast<double>(step_bytes(node.definition, step, whole).value);
   return work;
 }
 
@@ -247,8 +248,8 @@ std::int64_t nearest_divisor(std::int64_t of, std::int64_t wanted) {
 
 Result<Parallelism> parse_parallelism(std::string_view text) {
   static constexpr std::string_view kKeys[] = {
-      "dp",        "tp",     "pp",     "cp",      "ep",        "vp",          "sp",      "zero",
-      "zero_over", "server", "bucket", "offload", "recompute", "micro_batch", "schedule"};
+      "dp",   "tp",        "pp",     "cp",     "cp_style", "ep",        "vp",          "sp",
+      "zero", "zero_over", "server", "bucket", "offload",  "recompute", "micro_batch", "schedule"};
   Parallelism p;
   std::set<std::string_view> seen;
   while (!text.empty()) {
@@ -274,6 +275,8 @@ Result<Parallelism> parse_parallelism(std::string_view text) {
       done = number(p.pp);
     else if (key == "cp")
       done = number(p.cp);
+    else if (key == "cp_style")
+      done = read_name(key, value, p.cp_style);
     else if (key == "ep")
       done = number(p.ep);
     else if (key == "vp")
@@ -320,6 +323,8 @@ Result<Strategy> hybrid(const Graph& graph, const Cluster& cluster, const Parall
         "--parallel: vp = {} with pp = 1: stages per rank of a pipeline want pp of "
         "at least 2",
         p.vp);
+  if (p.cp_style == ContextStyle::kRing && p.cp == 1)
+    return usage_error("--parallel: cp_style = ring with cp = 1: a ring wants cp of at least 2");
   if (p.schedule == ScheduleKind::kZbV && p.vp == 1 && p.pp > 1) p.vp = 2;
   if (p.vp > 1 && (p.schedule == ScheduleKind::k1F1B || p.schedule == ScheduleKind::kZbH1))
     return usage_error(
@@ -381,7 +386,7 @@ Result<Strategy> hybrid(const Graph& graph, const Cluster& cluster, const Parall
   const bool images = std::any_of(micro.ops().begin(), micro.ops().end(), [](const OpNode& n) {
     return is_spatial(n.definition) && !has_heads(n.definition);
   });
-  bool has_sequence = false, has_experts = false;
+  bool has_sequence = false, has_experts = false, has_ring = false;
   std::vector<int> by_tensor(micro.tensors().size(), -1), by_expert(micro.tensors().size(), -1);
   const std::int32_t per_rank = p.dp * p.cp * p.tp;
   for (std::size_t op = 0; op < micro.ops().size(); ++op) {
@@ -393,7 +398,20 @@ Result<Strategy> hybrid(const Graph& graph, const Cluster& cluster, const Parall
     const bool back = p.schedule == ScheduleKind::kZbV && stage >= p.pp;
     const std::int32_t rank = back ? stages - 1 - stage : stage % p.pp;
 
-    const int sample = sample_axis(def), sequence = images ? -1 : sequence_axis(def);
+    const bool ring = p.cp_style == ContextStyle::kRing && def.rounds.along >= 0;
+    if (p.cp_style == ContextStyle::kRing && !def.rounds.why_not.empty())
+      return usage_error("--parallel: cp_style = ring: {} is {}: cp_style=gather is accepted",
+                         node.name, def.rounds.why_not);
+    if (ring && largest_ring(def) < p.cp)
+      return usage_error(
+          "--parallel: cp_style = ring with cp = {}: the sequences of {} have {} and {} indices: "
+          "cp of at most {} is accepted",
+          p.cp, node.name, def.axes[static_cast<std::size_t>(def.rounds.along)].extent,
+          def.axes[static_cast<std::size_t>(def.rounds.over)].extent, largest_ring(def));
+    has_ring |= ring;
+    const int sample = sample_axis(def), sequence = images ? -1
+                                                    : ring ? def.rounds.along
+                                                           : sequence_axis(def);
     int experts = expert_axis(def);
     if (experts < 0 && !has_weights(def)) {
       const int incoming = incoming_axis(node, by_expert);
@@ -424,7 +442,7 @@ Result<Strategy> hybrid(const Graph& graph, const Cluster& cluster, const Parall
     const bool between = p.sp && tensor < 0 && sequence >= 0;
     const std::array<GridDim, 4> grid{
         GridDim{p.dp / p.ep, sample}, GridDim{p.ep, p.ep > 1 && experts >= 0 ? experts : sample},
-        GridDim{p.cp, sequence}, GridDim{p.tp, between ? sequence : tensor}};
+        GridDim{p.cp, sequence, ring}, GridDim{p.tp, between ? sequence : tensor}};
     std::vector<DeviceId> own;
     for (std::int32_t i = 0; i < per_rank; ++i)
       own.push_back(DeviceId(static_cast<std::uint32_t>(rank * per_rank + i)));
@@ -444,6 +462,10 @@ Result<Strategy> hybrid(const Graph& graph, const Cluster& cluster, const Parall
   if (p.cp > 1 && !has_sequence)
     return usage_error("--parallel: cp = {}: no operator of {} has a sequence: cp=1 is accepted",
                        p.cp, graph.name());
+  if (p.cp_style == ContextStyle::kRing && !has_ring)
+    return usage_error(
+        "--parallel: cp_style = ring: {} has no attention: cp_style=gather is accepted",
+        graph.name());
   if (p.ep > 1 && !has_experts)
     return usage_error("--parallel: ep = {}: {} has no experts: ep=1 is accepted", p.ep,
                        graph.name());

@@ -19,12 +19,18 @@ enum class Recompute : std::uint8_t { kNone, kSelective, kFull };
 SOAPSTONE_ENUM_NAMES(Recompute, {Recompute::kNone, "none"}, {Recompute::kSelective, "selective"},
                      {Recompute::kFull, "full"})
 
+// How attention has all keys and values where the sequence is cut: gathered whole, or block by
+// block in a ring (arXiv 2310.01889).
+enum class ContextStyle : std::uint8_t { kGather, kRing };
+SOAPSTONE_ENUM_NAMES(ContextStyle, {ContextStyle::kGather, "gather"}, {ContextStyle::kRing, "ring"})
+
 // 0: not said.
 struct Parallelism {
   std::int32_t dp = 0;  // data parallel: samples; by default all devices that the others leave
   std::int32_t tp = 1;  // tensor parallel: matrices and heads
   std::int32_t pp = 1;  // pipeline parallel: ranks of the pipeline
   std::int32_t cp = 1;  // context parallel: the sequence of all operators
+  ContextStyle cp_style = ContextStyle::kGather;
   std::int32_t ep = 1;  // expert parallel: experts over so many of the data-parallel ranks
   std::int32_t vp = 1;  // stages per rank of the pipeline
   bool sp = false;      // sequence parallel: between matrices, the sequence over the tp ranks

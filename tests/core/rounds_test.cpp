@@ -156,7 +156,7 @@ TEST(Rounds, AnyNumberOfPartsGivesTheAnswerOfOneDevice) {
             interpreter::run_plan(graph, plan, {}, {.turns = interpreter::Turns::kAnyOrder});
         const auto d = interpreter::compare(graph, found, expected);
         EXPECT_LE(d.worst, 1e-12) << parts << " parts, causal " << causal << ": " << d.where;
-        const Status memory = interpreter::check_memory(plan, 2);
+        const Status memory = interpreter::check_memory(plan);
         EXPECT_TRUE(memory) << memory.error().message;
       }
   }

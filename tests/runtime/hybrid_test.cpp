@@ -140,6 +140,19 @@ TEST(Hybrid, sequences_are_split) {
   expect_equal("gpt", 4, {"cp=4", "cp=2,tp=2,sp=1", "tp=4,sp=1,zero=3"});
 }
 
+TEST(Hybrid, keys_and_values_go_round_in_a_ring) {
+  expect_equal("gpt", 2,
+               {"cp=2,cp_style=ring", "cp=2,cp_style=ring,recompute=full",
+                "cp=2,cp_style=ring,zero=3,micro_batch=2", "cp=2,cp_style=ring,offload=both"});
+  expect_equal("gpt", 3, {"cp=3,cp_style=ring,dp=1"});
+  expect_equal("gpt", 4,
+               {"cp=4,cp_style=ring", "cp=2,tp=2,sp=1,cp_style=ring",
+                "cp=2,pp=2,cp_style=ring,schedule=zb-h1,recompute=selective",
+                "dp=2,cp=2,cp_style=ring,zero=1,recompute=full"});
+  // Groups of heads; keys and values by themselves.
+  expect_equal("mixtral-8x7b", 4, {"cp=4,cp_style=ring", "cp=2,tp=2,cp_style=ring"});
+}
+
 TEST(Hybrid, experts_are_split) {
   expect_equal("mixtral-8x7b", 2, {"dp=2,ep=2"});
   expect_equal("mixtral-8x7b", 4, {"dp=4,ep=4", "dp=4,ep=2", "dp=2,ep=2,tp=2", "dp=4,ep=2,zero=3"});

@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/derive.hpp"
 #include "core/lower.hpp"
 #include "core/models/models.hpp"
 #include "tests/support/interpreter/strategies.hpp"
@@ -40,13 +41,43 @@ Strategy strategy_of(const Graph& graph, int devices, std::string_view text) {
 
 TEST(Parallelism, reads_every_key) {
   const auto p = parse_parallelism(
-      "dp=4,tp=8,pp=16,cp=2,ep=2,schedule=interleaved-1f1b,vp=4,micro_batch=1,zero=1,"
+      "dp=4,tp=8,pp=16,cp=2,cp_style=ring,ep=2,schedule=interleaved-1f1b,vp=4,micro_batch=1,zero=1,"
       "recompute=selective,sp=1");
   ASSERT_TRUE(p) << p.error().message;
   EXPECT_EQ(p->ranks(), 4 * 8 * 16 * 2);
   EXPECT_EQ(p->schedule, ScheduleKind::kInterleaved1F1B);
   EXPECT_EQ(p->recompute, Recompute::kSelective);
   EXPECT_TRUE(p->sp);
+  EXPECT_EQ(p->cp_style, ContextStyle::kRing);
+}
+
+TEST(Parallelism, attention_goes_round_along_the_sequence) {
+  const Graph g = gpt();
+  const Strategy s = strategy_of(g, 4, "cp=2,tp=2,cp_style=ring");
+  int rings = 0;
+  for (std::size_t i = 0; i < s.ops.size(); ++i) {
+    const Rounds& rounds = g.ops()[i].definition.rounds;
+    EXPECT_EQ(s.ops[i].ring, rounds.along >= 0) << g.ops()[i].name;
+    if (!s.ops[i].ring) continue;
+    ++rings;
+    EXPECT_EQ(s.ops[i].degrees[static_cast<std::size_t>(rounds.along)], 2);
+    EXPECT_EQ(s.ops[i].replicas, 1);
+    // Tensor-parallel ranks are neighbours, as everywhere.
+    EXPECT_EQ(operand_layout(g.ops()[i].definition, 0, s.ops[i], Access::kRead).devices,
+              (std::vector{DeviceId(0), DeviceId(1), DeviceId(2), DeviceId(3)}));
+  }
+  EXPECT_EQ(rings, 4);
+  for (const OpStrategy& op : strategy_of(g, 4, "cp=2").ops) EXPECT_FALSE(op.ring);
+  EXPECT_THAT(refusal(g, 4, "cp=2,cp_style=rings"), HasSubstr("did you mean `ring`?"));
+  EXPECT_THAT(refusal(g, 4, "cp_style=ring"), HasSubstr("cp of at least 2"));
+  EXPECT_THAT(refusal(g, 16, "cp=16,cp_style=ring,dp=1"), HasSubstr("cp of at most 8"));
+  const Graph images = build_model("fashion-cnn", {.batch = 8}).value();
+  EXPECT_NE(refusal(images, 2, "cp=2,cp_style=ring"), "accepted");
+  const Graph windowed =
+      build_model("mixtral-8x7b",
+                  {.batch = 8, .parameters = {{"layers", 1}, {"seq", 8}, {"window", 4}}})
+          .value();
+  EXPECT_THAT(refusal(windowed, 2, "cp=2,cp_style=ring"), HasSubstr("cp_style=gather"));
 }
 
 TEST(Parallelism, says_what_is_wrong_and_what_would_be_accepted) {
