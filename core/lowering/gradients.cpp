@@ -62,7 +62,7 @@ void Lowering::Impl::return_gradient(TensorId t, const Instance& sum, std::uint3
   auto& gradient = held(t).gradients[t.value];
   const Cut& goal =
       is_weight(t) ? *homes[t.value].cut : *ops[producer]->read[tensor.producer.operand];
-  const bool crosses = !is_weight(t) && stage_of(producer) != stage_of(op);
+  const bool crosses = stage_of(producer) != stage_of(op);
   const Moving how{is_weight(t) ? BufferKind::kWeightGradient : BufferKind::kActivationGradient,
                    op,
                    t.value,

@@ -87,7 +87,9 @@ void Lowering::Impl::distribute(TensorId t, const Instance& made, std::uint32_t 
                      g->tensor(t).desc.dtype,
                      g->tensor(t).desc.order,
                      cuts.size() == 1 && !is_weight(t),
-                     to_other_stages ? Window::kAction : Window::kOperator};
+                     to_other_stages || (is_weight(t) && pipeline.ops.size() > 1)
+                         ? Window::kAction
+                         : Window::kOperator};
     known.push_back(
         {is_weight(t) ? gather_weight(t, *cut, how) : programs->moved(made, *cut, how)});
   }
