@@ -52,7 +52,11 @@ for (pid, tid), on_track in slices.items():
     for a, b in zip(on_track, on_track[1:]):
         assert a["ts"] + a["dur"] <= b["ts"] + 1e-3, f"{track}: {a['name']} and {b['name']} overlap"
     print(f"{processes[pid]:9} {track}: {len(on_track)} slices")
-assert {p for p, _ in slices} == set(processes) and len(slices) == 4
+tracks = {(processes[pid], names["thread_name", pid, tid]) for pid, tid in slices}
+for process in processes.values():
+    for device in range(2):
+        assert (process, f"device {device} compute") in tracks, tracks
+        assert (process, f"device {device} communication") in tracks, tracks
 
 # Times are microseconds: the last slice ends with the step, which the trace gives in nanoseconds. Twice
 # as much would be medians of different steps; a wrong unit is a factor of a thousand.

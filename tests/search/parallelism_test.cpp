@@ -179,6 +179,25 @@ TEST(Parallelism, memory_is_saved_where_it_is_said_to_be) {
             arena(g, 2, "dp=1,pp=2,micro_batch=1,schedule=gpipe"));
 }
 
+// The head reads the table of the embedding: a copy of it goes to the last stage in every step.
+TEST(Parallelism, a_weight_that_stages_share_does_not_hold_up_the_first_of_them) {
+  const Graph g = gpt();
+  const Plan plan = lower(g, strategy_of(g, 2, "dp=1,pp=2,micro_batch=1"),
+                          interpreter::cluster_of(2), interpreter::WorkspaceCatalog{})
+                        .value();
+  const DeviceClass& p = plan.classes[0];
+  std::set<std::uint32_t> copies;
+  for (std::uint32_t i = 0; i < p.tasks.size(); ++i)
+    if (p.tasks[i].kind == TaskKind::kTransfer && p.tasks[i].phase == Phase::kForward &&
+        g.tensors()[p.tasks[i].tensor].name == "embed.table")
+      copies.insert(i);
+  ASSERT_EQ(copies.size(), 1u);
+  for (const Task& t : p.tasks)
+    if (t.kind == TaskKind::kCompute && t.phase == Phase::kForward && t.micro_batch < 2)
+      for (const std::uint32_t d : p.dependencies_of(t))
+        EXPECT_FALSE(copies.contains(d)) << task_label(g, plan, p, t);
+}
+
 TEST(Parallelism, results_are_never_computed_again) {
   const Graph g = gpt();
   for (const char* how : {"recompute=selective", "recompute=full"}) {
