@@ -193,9 +193,10 @@ TEST(Parallelism, a_weight_that_stages_share_does_not_hold_up_the_first_of_them)
       copies.insert(i);
   ASSERT_EQ(copies.size(), 1u);
   for (const Task& t : p.tasks)
-    if (t.kind == TaskKind::kCompute && t.phase == Phase::kForward && t.micro_batch < 2)
+    if (t.kind == TaskKind::kCompute && t.phase == Phase::kForward && t.micro_batch < 2) {
       for (const std::uint32_t d : p.dependencies_of(t))
         EXPECT_FALSE(copies.contains(d)) << task_label(g, plan, p, t);
+    }
 }
 
 TEST(Parallelism, results_are_never_computed_again) {
