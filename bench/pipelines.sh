@@ -12,6 +12,8 @@ program=$(realpath "$1")
 hosts=${2:-2} rate=${3:-1gbit}
 model=(gpt --layers 8 --hidden 256 --heads 8 --seq 64 --vocab 2000 --batch 16)
 schedules=(gpipe 1f1b zb-h1 interleaved-1f1b,vp=2 zb-v)
+# Interleaving wants a multiple of the ranks; there are 8 micro-batches.
+((hosts == 3)) && schedules=(gpipe 1f1b zb-h1 zb-v)
 strategy() { printf 'dp=1,pp=%s,micro_batch=2,schedule=%s' "$1" "$2"; }
 
 # What follows runs on the first host, in a folder of its own.
