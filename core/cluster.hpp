@@ -29,7 +29,7 @@ struct DeviceKind {
   std::map<std::string, FlopsPerSecond> peak;  // by number format: f32, f64, bf16, …
   Bytes memory;
   BytesPerSecond memory_bandwidth;  // reads and writes together
-  int lanes = 1;                // 1: the processor that computes moves data; 2: an engine of its own
+  int lanes = 1;  // 1: the processor that computes moves data; 2: an engine of its own
   Nanoseconds launch_overhead;  // per kernel
   std::string source;
 

@@ -33,7 +33,7 @@ struct DeviceState {
   const core::DeviceClass* program = nullptr;
   std::uint32_t member = 0;
   std::vector<Held> buffers;
-  std::vector<core::Box> boxes;  // of the buffers
+  std::vector<core::Box> boxes;                   // of the buffers
   std::vector<std::vector<std::uint32_t>> parts;  // per buffer: those inside it
   // Per memory and slot of its arena: the buffer, not a part of one, that wrote it last.
   std::vector<std::uint32_t> owner[2];
