@@ -8,6 +8,7 @@
 
 #include "core/collectives/schedule.hpp"
 #include "core/local_problem.hpp"
+#include "core/placement.hpp"
 
 namespace soapstone::simulator {
 
@@ -778,7 +779,7 @@ Bytes live_peak_in_order(const DeviceClass& program) {
 Bytes memory_needed(const DeviceClass& program, Bytes enough) {
   if (program.arena.value >= 0) return program.arena;
   Bytes all;
-  for (const Buffer& b : program.buffers) all += Bytes((b.size.value + 63) / 64 * 64);
+  for (const Buffer& b : program.buffers) all += aligned_size(b.size);
   if (all <= enough) return all;
   Plan alone;
   alone.classes.push_back(program);

@@ -78,8 +78,7 @@ core::Status check_pace(const Options& options) {
     if (options.pace && is_given)
       return core::usage_error(
           "--pace with {}: a paced training computes nothing, so that there is nothing to keep or "
-          "to "
-          "tell; accepted: one of them",
+          "to tell; accepted: one of them",
           name);
   if (!options.pace && !options.costs.database.empty())
     return core::usage_error(

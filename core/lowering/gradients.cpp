@@ -60,8 +60,6 @@ void Lowering::Impl::return_gradient(TensorId t, const Instance& sum, std::uint3
   const Tensor& tensor = g->tensor(t);
   const std::uint32_t producer = tensor.producer.op.value;
   auto& gradient = held(t).gradients[t.value];
-  const Cut& goal =
-      is_weight(t) ? *homes[t.value].cut : *ops[producer]->read[tensor.producer.operand];
   const bool crosses = stage_of(producer) != stage_of(op);
   const Moving how{is_weight(t) ? BufferKind::kWeightGradient : BufferKind::kActivationGradient,
                    op,
@@ -71,12 +69,9 @@ void Lowering::Impl::return_gradient(TensorId t, const Instance& sum, std::uint3
                    tensor.desc.order,
                    true,
                    crosses ? Window::kAction : Window::kOperator};
-  Instance arrived;
-  if (is_weight(t)) {
-    arrived = return_to_weight(t, sum, how);
-  } else {
-    arrived = programs->moved(sum, goal, how);
-  }
+  const Instance arrived =
+      is_weight(t) ? return_to_weight(t, sum, how)
+                   : programs->moved(sum, *ops[producer]->read[tensor.producer.operand], how);
   if (!gradient)
     gradient = arrived;
   else
@@ -133,6 +128,15 @@ void Lowering::Impl::add_to_bucket(const Instance& gradient, const lowering::Mov
     send_bucket(static_cast<std::size_t>(bucket - buckets.begin()));
 }
 
+// What lies as summands, and as copies of their sum.
+std::pair<const lowering::Cut&, const lowering::Cut&> Lowering::Impl::own_sum(Layout partial) {
+  Layout whole = partial;
+  std::swap(whole.partials, whole.replicas);
+  own_cuts.push_back(lowering::make_cut(std::move(partial)));
+  own_cuts.push_back(lowering::make_cut(std::move(whole)));
+  return {*own_cuts[own_cuts.size() - 2], *own_cuts.back()};
+}
+
 // One all-reduce over all that has been gathered, as if it were one tensor of one dimension with a
 // part for every group.
 void Lowering::Impl::send_bucket(std::size_t index) {
@@ -159,12 +163,7 @@ void Lowering::Impl::send_bucket(std::size_t index) {
     end += count;
     partial.devices.insert(partial.devices.end(), group.begin(), group.end());
   }
-  Layout whole = partial;
-  std::swap(whole.partials, whole.replicas);
-  own_cuts.push_back(lowering::make_cut(std::move(partial)));
-  const Cut& from = *own_cuts.back();
-  own_cuts.push_back(lowering::make_cut(std::move(whole)));
-  const Cut& to = *own_cuts.back();
+  const auto& [from, to] = own_sum(std::move(partial));
   const Instance all =
       programs->new_instance(from, BufferKind::kWeightGradient, kNoIndex, bucket.dtype);
   for (const auto& [device_class, buffers] : parts)

@@ -5,7 +5,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -110,6 +109,8 @@ struct Lowering::Impl {
   bool is_offloaded(std::uint32_t op) const;
   void send_to_host(std::uint32_t op);
   void leave_on_host(std::int32_t stage);
+  Instance copied(const Instance& from, Memory memory, std::uint32_t op, std::uint32_t tensor,
+                  DType dtype, Phase phase);
   Instance on_device(Held::Value& value, std::uint32_t op, std::uint32_t tensor, DType dtype);
 
   // --- rounds.cpp: what goes round in a ring
@@ -130,6 +131,7 @@ struct Lowering::Impl {
   void add_to_bucket(const Instance& gradient, const lowering::MoveSegment& segment,
                      const Moving& how);
   void send_bucket(std::size_t index);
+  std::pair<const Cut&, const Cut&> own_sum(Layout partial);
 
   // --- weights.cpp: where they live and how they are updated
   std::int32_t zero_of(TensorId weight) const;

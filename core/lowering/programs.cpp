@@ -159,18 +159,6 @@ void Programs::depend(ClassState& s, const Task& task, std::uint32_t index, std:
   if (std::find(begin, all.end(), on) == all.end()) all.push_back(on);
 }
 
-void Programs::bound(ClassState& s, Task& task, std::uint32_t index, Window window,
-                     std::uint32_t behind) {
-  Recent& recent = s.recent[static_cast<std::size_t>(window)];
-  const std::uint32_t from = recent.ended[0];
-  const auto& all = s.program.dependencies;
-  const bool is_later = std::any_of(
-      all.begin() + task.first_dependency, all.end(),
-      [&](std::uint32_t d) { return !runs_beside(s.program.tasks[d].kind) && d >= from; });
-  if (from != kNoIndex && !is_later) depend(s, task, index, from);
-  if (behind > 0) recent.sent.push_back({index, recent.count + behind});
-}
-
 Task& Programs::add_task(std::uint32_t device_class, TaskKind kind, Phase phase,
                          std::span<const BufferUse> uses) {
   ClassState& s = classes_[device_class];
@@ -228,6 +216,27 @@ Task& Programs::add_task(std::uint32_t device_class, TaskKind kind, Phase phase,
   t.dependency_count = static_cast<std::uint32_t>(p.dependencies.size()) - t.first_dependency;
   p.tasks.push_back(t);
   return p.tasks.back();
+}
+
+Task& Programs::add_moving(std::uint32_t device_class, TaskKind kind,
+                           std::span<const BufferUse> uses, const Moving& how,
+                           std::uint32_t behind) {
+  ClassState& s = classes_[device_class];
+  const auto index = static_cast<std::uint32_t>(s.program.tasks.size());
+  Task& t = add_task(device_class, kind, how.phase, uses);
+  t.op = how.op;
+  t.tensor = how.tensor;
+  Recent& recent = s.recent[static_cast<std::size_t>(how.window)];
+  const std::uint32_t from = recent.ended[0];
+  const auto own = s.program.dependencies_of(t);
+  const bool is_later = std::any_of(own.begin(), own.end(), [&](std::uint32_t d) {
+    return !runs_beside(s.program.tasks[d].kind) && d >= from;
+  });
+  if (!is_later) depend(s, t, index, from);
+  t.dependency_count =
+      static_cast<std::uint32_t>(s.program.dependencies.size()) - t.first_dependency;
+  if (behind > 0) recent.sent.push_back({index, recent.count + behind});
+  return t;
 }
 
 void Programs::ends(Window window, std::uint32_t device_class) {
@@ -321,20 +330,12 @@ Instance Programs::moved(const Instance& from, const Cut& to, const MoveSegment&
     const BufferUse uses[] = {{held, UseAccess::kRead},
                               {wanted, held == wanted ? UseAccess::kReadWrite : UseAccess::kWrite},
                               {staging, UseAccess::kWrite}};
-    ClassState& s = classes_[role.device_class];
-    const auto index = static_cast<std::uint32_t>(s.program.tasks.size());
-    Task& t = add_task(role.device_class, TaskKind::kTransfer, how.phase, uses);
-    t.op = how.op;
-    t.tensor = how.tensor;
-    t.row = role.row;
     // Sums of gradients are waited for by updates alone; what they leave must not stay till then,
     // nor what a sum in place works with.
-    bound(s, t, index, how.window,
-          held == wanted     ? (staging == kNoIndex ? 0 : kBehindInPlace)
-          : held != kNoIndex ? kBehind
-                             : 0);
-    t.dependency_count =
-        static_cast<std::uint32_t>(s.program.dependencies.size()) - t.first_dependency;
+    const std::uint32_t behind = held == wanted     ? (staging == kNoIndex ? 0 : kBehindInPlace)
+                                 : held != kNoIndex ? kBehind
+                                                    : 0;
+    add_moving(role.device_class, TaskKind::kTransfer, uses, how, behind).row = role.row;
   }
   if (moves) next();
   return out;
@@ -352,14 +353,9 @@ void Programs::copy_onto(const Instance& from, const Instance& to, const Moving&
     const std::uint32_t source = buffers_[from.first + k], goal = buffers_[to.first + k];
     if (source == kNoIndex) continue;
     const BufferUse uses[] = {{source, UseAccess::kRead}, {goal, UseAccess::kWrite}};
-    ClassState& s = classes_[spots[k].device_class];
-    const auto index = static_cast<std::uint32_t>(s.program.tasks.size());
-    Task& t = add_task(spots[k].device_class, TaskKind::kHostCopy, how.phase, uses);
-    t.op = how.op;
-    t.tensor = how.tensor;
-    bound(s, t, index, how.window, s.program.buffers[goal].memory == Memory::kHost ? kBehind : 0);
-    t.dependency_count =
-        static_cast<std::uint32_t>(s.program.dependencies.size()) - t.first_dependency;
+    const std::uint32_t c = spots[k].device_class;
+    const bool leaves = classes_[c].program.buffers[goal].memory == Memory::kHost;
+    add_moving(c, TaskKind::kHostCopy, uses, how, leaves ? kBehind : 0);
   }
   next();
 }

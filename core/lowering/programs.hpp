@@ -128,9 +128,10 @@ class Programs {
   };
 
   static void depend(ClassState& s, const Task& task, std::uint32_t index, std::uint32_t on);
-  // `behind`: for how many windows it may be on its way after the present one; 0: for any number,
-  // since what it brings is waited for anyway.
-  void bound(ClassState& s, Task& task, std::uint32_t index, Window window, std::uint32_t behind);
+  // A task that moves data, within its window. `behind`: for how many windows it may be on its way
+  // after the present one; 0: for any number, since what it brings is waited for anyway.
+  Task& add_moving(std::uint32_t device_class, TaskKind kind, std::span<const BufferUse> uses,
+                   const Moving& how, std::uint32_t behind);
 
   Plan& plan_;
   Segments& segments_;

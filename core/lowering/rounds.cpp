@@ -31,23 +31,6 @@ CutPtr turned(const Layout& home, std::size_t dim, std::size_t round,
   return make_cut(std::move(out));
 }
 
-// The sums of each partial apart.
-std::vector<Segments::Piece> by_partial(const Layout& from, const Layout& to) {
-  std::vector<Segments::Piece> pieces;
-  for (std::int32_t p = 0; p < from.partials; ++p) {
-    const auto of = [&](const Layout& all) {
-      Layout one = all;
-      one.partials = 1;
-      one.devices.clear();
-      for (std::size_t i = 0; i < all.size(); ++i)
-        if (all.partial(i) == p) one.devices.push_back(all.devices[i]);
-      return one;
-    };
-    pieces.push_back({of(from), of(to)});
-  }
-  return pieces;
-}
-
 }  // namespace
 
 void add_rounds(OpSegment& segment, const OpDefinition& def, const OpStrategy& strategy) {
@@ -92,9 +75,16 @@ void add_rounds(OpSegment& segment, const OpDefinition& def, const OpStrategy& s
 
 Instance Lowering::Impl::hop(const Instance& from, const Cut& to, const Moving& how) {
   if (from.cut->hash == to.hash) return from;
-  const auto& segment = segments.move_pieces(
-      lowering::combine(from.cut->hash, to.hash),
-      [&] { return lowering::by_partial(from.cut->layout, to.layout); }, how.dtype, how.dims);
+  // The sums of each partial apart.
+  const auto pieces = [&] {
+    std::vector<lowering::Segments::Piece> out;
+    for (std::int32_t p = 0; p < from.cut->layout.partials; ++p)
+      out.push_back(
+          {lowering::some_sums(from.cut->layout, p, 1), lowering::some_sums(to.layout, p, 1)});
+    return out;
+  };
+  const auto& segment =
+      segments.move(*from.cut, to, lowering::Segments::Pieces::kSums, pieces, how.dtype, how.dims);
   return programs->moved(from, to, segment, how);
 }
 

@@ -22,6 +22,31 @@ CutPtr make_cut(Layout layout) {
   return cut;
 }
 
+namespace {
+
+template <class Which>
+Layout some_of(const Layout& all, std::int32_t first, std::int32_t count, Which which) {
+  Layout out = all;
+  out.devices.clear();
+  for (std::size_t i = 0; i < all.size(); ++i)
+    if (which(i) >= first && which(i) < first + count) out.devices.push_back(all.devices[i]);
+  return out;
+}
+
+}  // namespace
+
+Layout some_copies(const Layout& all, std::int32_t first, std::int32_t count) {
+  Layout out = some_of(all, first, count, [&](std::size_t i) { return all.replica(i); });
+  out.replicas = count;
+  return out;
+}
+
+Layout some_sums(const Layout& all, std::int32_t first, std::int32_t count) {
+  Layout out = some_of(all, first, count, [&](std::size_t i) { return all.partial(i); });
+  out.partials = count;
+  return out;
+}
+
 void Segments::begin(const Graph& graph) {
   graph_ = &graph;
   if (kept_ > kMostKept) {
@@ -135,19 +160,24 @@ void Segments::add(MoveSegment& segment, Reshard moves, const Layout& from, cons
 
 const MoveSegment& Segments::move(const Cut& from, const Cut& to, DType dtype,
                                   const DimOrder& dims) {
-  auto& entry = moves_[combine(combine(from.hash, to.hash),
-                               combine(static_cast<std::uint64_t>(dtype), hash_of(dims)))];
-  if (entry) return *entry;
-  auto m = std::make_unique<MoveSegment>();
-  add(*m, reshard(from.layout, to.layout, patterns_), from.layout, to.layout, dtype, dims);
-  entry = std::move(m);
-  return *entry;
+  return move(
+      from, to, Pieces::kWhole,
+      [&] {
+        return std::vector<Piece>{{from.layout, to.layout}};
+      },
+      dtype, dims);
 }
 
-const MoveSegment& Segments::move_pieces(std::uint64_t key,
-                                         const std::function<std::vector<Piece>()>& pieces,
-                                         DType dtype, const DimOrder& dims) {
-  auto& entry = moves_[combine(key, combine(static_cast<std::uint64_t>(dtype), hash_of(dims)))];
+const MoveSegment& Segments::move(const Cut& from, const Cut& to, Pieces which,
+                                  const std::function<std::vector<Piece>()>& pieces, DType dtype,
+                                  const DimOrder& dims) {
+  Hasher key;
+  key.word(from.hash);
+  key.word(to.hash);
+  key.word(static_cast<std::uint64_t>(which));
+  key.word(static_cast<std::uint64_t>(dtype));
+  append_hash(key, dims);
+  auto& entry = moves_[key.finish()];
   if (entry) return *entry;
   auto m = std::make_unique<MoveSegment>();
   for (const Piece& piece : pieces())

@@ -38,6 +38,10 @@ struct Cut {
 using CutPtr = std::shared_ptr<const Cut>;
 CutPtr make_cut(Layout layout);
 
+// Of the copies, or of the summands, of every part the `count` from `first` on.
+Layout some_copies(const Layout& all, std::int32_t first, std::int32_t count);
+Layout some_sums(const Layout& all, std::int32_t first, std::int32_t count);
+
 // Everything about an operator under one OpStrategy. Operators of one definition share it.
 struct OpSegment {
   AxisSet split;
@@ -94,13 +98,15 @@ class Segments {
 
   std::shared_ptr<const OpSegment> of(std::uint32_t op, const OpStrategy& strategy);
   const MoveSegment& move(const Cut& from, const Cut& to, DType dtype, const DimOrder& dims);
-  // Several reshards as one, each of layouts on devices of its own.
+  // Several reshards as one, each of layouts on devices of its own: what `from` and `to` are made
+  // of.
+  enum class Pieces : std::uint8_t { kWhole, kSumsOfGroups, kCopiesOfGroups, kSums };
   struct Piece {
     Layout from, to;
   };
-  const MoveSegment& move_pieces(std::uint64_t key,
-                                 const std::function<std::vector<Piece>()>& pieces, DType dtype,
-                                 const DimOrder& dims);
+  const MoveSegment& move(const Cut& from, const Cut& to, Pieces which,
+                          const std::function<std::vector<Piece>()>& pieces, DType dtype,
+                          const DimOrder& dims);
 
   const std::string& candidate(std::uint32_t index) const { return candidates_[index]; }
   std::size_t candidates() const { return candidates_.size(); }

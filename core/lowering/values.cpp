@@ -183,21 +183,20 @@ bool Lowering::Impl::is_read_again(TensorId t, const Cut& cut, std::int32_t stag
   return reads(tensor.producer) || std::any_of(tensor.uses.begin(), tensor.uses.end(), reads);
 }
 
+// What an operator made, of a tensor or (kNoIndex) of its own, in another memory.
+Instance Lowering::Impl::copied(const Instance& from, Memory memory, std::uint32_t op,
+                                std::uint32_t tensor, DType dtype, Phase phase) {
+  const BufferKind kind = tensor == kNoIndex ? BufferKind::kInternal : BufferKind::kActivation;
+  return programs->copied(from, memory,
+                          {kind, op, tensor, phase, dtype, {}, false, Window::kOperator});
+}
+
 // What an offloaded operator has just made goes to the host as well, if its backward pass, or that
 // of its readers here, will read it.
 void Lowering::Impl::send_to_host(std::uint32_t op) {
   if (!is_offloaded(op)) return;
   const auto send = [&](Held::Value& value, std::uint32_t tensor, DType dtype) {
-    value.host =
-        programs->copied(value.instance, Memory::kHost,
-                         {tensor == kNoIndex ? BufferKind::kInternal : BufferKind::kActivation,
-                          op,
-                          tensor,
-                          Phase::kForward,
-                          dtype,
-                          {},
-                          false,
-                          Window::kOperator});
+    value.host = copied(value.instance, Memory::kHost, op, tensor, dtype, Phase::kForward);
   };
   const OpNode& node = g->ops()[op];
   const std::int32_t stage = stage_of(op);
@@ -233,16 +232,7 @@ void Lowering::Impl::leave_on_host(std::int32_t stage) {
 Instance Lowering::Impl::on_device(Held::Value& value, std::uint32_t op, std::uint32_t tensor,
                                    DType dtype) {
   if (value.on_host) {
-    value.instance =
-        programs->copied(value.instance, Memory::kDevice,
-                         {tensor == kNoIndex ? BufferKind::kInternal : BufferKind::kActivation,
-                          op,
-                          tensor,
-                          Phase::kRecompute,
-                          dtype,
-                          {},
-                          false,
-                          Window::kOperator});
+    value.instance = copied(value.instance, Memory::kDevice, op, tensor, dtype, Phase::kRecompute);
     value.on_host = false;
   }
   return value.instance;

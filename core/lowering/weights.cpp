@@ -50,30 +50,6 @@ Layout shared_among_replicas(const Layout& copies, std::int32_t over) {
   return out;
 }
 
-// One of the copies.
-Layout one_replica(const Layout& copies, std::int32_t which) {
-  Layout out = copies;
-  out.replicas = 1;
-  out.devices.clear();
-  for (std::size_t i = 0; i < copies.size(); ++i)
-    if (copies.replica(i) == which) out.devices.push_back(copies.devices[i]);
-  return out;
-}
-
-// Of the copies (or the summands) of every part the `count` from `first` on.
-Layout some_of(const Layout& all, std::int32_t first, std::int32_t count) {
-  Layout out = all;
-  const bool sums = all.partials > 1;
-  (sums ? out.partials : out.replicas) = count;
-  const std::int32_t every = sums ? all.partials : all.replicas;
-  out.devices.clear();
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    const auto which = static_cast<std::int32_t>(i) % every;
-    if (which >= first && which < first + count) out.devices.push_back(all.devices[i]);
-  }
-  return out;
-}
-
 }  // namespace
 
 std::int32_t Lowering::Impl::zero_of(TensorId weight) const {
@@ -113,7 +89,7 @@ Status Lowering::Impl::find_homes() {
     } else if (has_server(TensorId(t)) && replicas > 1) {
       // Every copy is the server of some of the weights.
       home.cut = lowering::make_cut(
-          one_replica(home.copies->layout, static_cast<std::int32_t>(t) % replicas));
+          lowering::some_copies(home.copies->layout, static_cast<std::int32_t>(t) % replicas, 1));
     }
   }
   return {};
@@ -127,17 +103,16 @@ bool Lowering::Impl::can_sum_in_groups(const Cut& sum, const Home& home) {
 
 Instance Lowering::Impl::sum_in_groups(TensorId t, const Instance& sum, const Moving& how) {
   const Home& home = homes[t.value];
-  const std::int32_t groups = home.cut->layout.replicas;
-  const auto& inside = segments.move_pieces(
-      lowering::combine(lowering::combine(sum.cut->hash, home.partial->hash), 1),
-      [&] {
-        std::vector<lowering::Segments::Piece> pieces;
-        for (std::int32_t j = 0; j < groups; ++j)
-          pieces.push_back({some_of(sum.cut->layout, j * home.group, home.group),
-                            one_replica(home.cut->layout, j)});
-        return pieces;
-      },
-      how.dtype, how.dims);
+  const auto pieces = [&] {
+    std::vector<lowering::Segments::Piece> out;
+    for (std::int32_t j = 0; j < home.cut->layout.replicas; ++j)
+      out.push_back({lowering::some_sums(sum.cut->layout, j * home.group, home.group),
+                     lowering::some_copies(home.cut->layout, j, 1)});
+    return out;
+  };
+  const auto& inside =
+      segments.move(*sum.cut, *home.partial, lowering::Segments::Pieces::kSumsOfGroups, pieces,
+                    how.dtype, how.dims);
   const Instance parts = programs->moved(sum, *home.partial, inside, how);
   return programs->moved(parts, *home.cut, how);
 }
@@ -147,17 +122,15 @@ Instance Lowering::Impl::gather_weight(TensorId t, const Cut& cut, const Moving&
   const Home& home = homes[t.value];
   const Instance from = weights->value(t, home.cut->hash)->instance;
   if (home.group == 0 || cut.hash != home.copies->hash) return programs->moved(from, cut, how);
-  const std::int32_t groups = home.cut->layout.replicas;
-  const auto& segment = segments.move_pieces(
-      lowering::combine(lowering::combine(home.cut->hash, cut.hash), 2),
-      [&] {
-        std::vector<lowering::Segments::Piece> pieces;
-        for (std::int32_t j = 0; j < groups; ++j)
-          pieces.push_back({one_replica(home.cut->layout, j),
-                            some_of(home.copies->layout, j * home.group, home.group)});
-        return pieces;
-      },
-      how.dtype, how.dims);
+  const auto pieces = [&] {
+    std::vector<lowering::Segments::Piece> out;
+    for (std::int32_t j = 0; j < home.cut->layout.replicas; ++j)
+      out.push_back({lowering::some_copies(home.cut->layout, j, 1),
+                     lowering::some_copies(home.copies->layout, j * home.group, home.group)});
+    return out;
+  };
+  const auto& segment = segments.move(*home.cut, cut, lowering::Segments::Pieces::kCopiesOfGroups,
+                                      pieces, how.dtype, how.dims);
   return programs->moved(from, cut, segment, how);
 }
 
@@ -279,12 +252,7 @@ Instance Lowering::Impl::gradient_norm() {
   partial.parts = {{Interval{0, 1}}};
   partial.partials = static_cast<std::int32_t>(devices.size());
   partial.devices = devices;
-  Layout everywhere = partial;
-  std::swap(everywhere.partials, everywhere.replicas);
-  own_cuts.push_back(lowering::make_cut(std::move(partial)));
-  const Cut& from = *own_cuts.back();
-  own_cuts.push_back(lowering::make_cut(std::move(everywhere)));
-  const Cut& to = *own_cuts.back();
+  const auto& [from, to] = own_sum(std::move(partial));
   const Instance local = programs->new_instance(from, BufferKind::kScalar, kNoIndex, DType::kF64);
   for (std::uint32_t c = 0; c < programs->size(); ++c) {
     std::vector<BufferUse> uses;
