@@ -29,6 +29,9 @@ constexpr const cli::Verb* kVerbs[] = {
 #ifdef SOAPSTONE_HAS_KERNELS
     &cli::kTrainVerb,      &cli::kGenerateVerb, &cli::kVerifyVerb, &cli::kBenchVerb,
 #endif
+#ifdef SOAPSTONE_HAS_EXPLORER
+    &cli::kExploreVerb,
+#endif
     &cli::kDiffVerb,       &cli::kReportVerb,   &cli::kDoctorVerb, &cli::kHelpVerb,
     &cli::kCompletionVerb, &cli::kManVerb,
 };

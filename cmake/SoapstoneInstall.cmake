@@ -7,14 +7,16 @@ include(CMakePackageConfigHelpers)
 # --- libraries and headers ------------------------------------------------------------------------
 get_property(_soapstone_rooms GLOBAL PROPERTY SOAPSTONE_ROOMS)
 list(TRANSFORM _soapstone_rooms PREPEND soapstone_ OUTPUT_VARIABLE _soapstone_installed)
+list(TRANSFORM _soapstone_installed REPLACE "/" "_")
 if(TARGET soapstone_random123)
   list(APPEND _soapstone_installed soapstone_random123)
 endif()
 install(TARGETS ${_soapstone_installed} EXPORT soapstone-targets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 foreach(_soapstone_room ${_soapstone_rooms})
+  cmake_path(GET _soapstone_room PARENT_PATH _soapstone_house)
   install(DIRECTORY "${PROJECT_SOURCE_DIR}/${_soapstone_room}"
-    DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/soapstone
+    DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/soapstone/${_soapstone_house}
     FILES_MATCHING PATTERN "*.hpp" PATTERN "*.def")
 endforeach()
 # core/version.hpp, core/ops/all.hpp

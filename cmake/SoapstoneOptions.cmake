@@ -24,6 +24,7 @@ soapstone_option(SOAPSTONE_ENABLE_KERNELS AUTO "Kernels on Kokkos, and the runti
 soapstone_option(SOAPSTONE_ENABLE_ONEDNN AUTO "oneDNN candidates of the kernels")
 soapstone_option(SOAPSTONE_ENABLE_MPI AUTO "The mpi communication backend of the runtime")
 soapstone_option(SOAPSTONE_ENABLE_GRAPHVIZ AUTO "Drawings of graphs in reports")
+soapstone_option(SOAPSTONE_ENABLE_EXPLORER AUTO "The explorer's window (Dear ImGui, GLFW, OpenGL)")
 soapstone_option(SOAPSTONE_ENABLE_TESTS ${PROJECT_IS_TOP_LEVEL} "Tests (GoogleTest, RapidCheck)")
 soapstone_option(SOAPSTONE_ENABLE_BENCH AUTO "Benchmarks (Google Benchmark)")
 soapstone_option(SOAPSTONE_NATIVE ON "Compile for this machine's instruction set (-march=native)")

@@ -3,13 +3,15 @@ set_property(GLOBAL PROPERTY SOAPSTONE_ROOMS "")
 # soapstone_add_library(room SOURCES ... PUBLIC_DEPS ... PRIVATE_DEPS ... [FUSE_MULTIPLY_ADD])
 #
 # Makes soapstone_<room> and soapstone::<room>. Everything is included from the repository's root:
-# #include "core/graph.hpp". A room without sources yet is an empty interface library.
+# #include "core/graph.hpp". A room inside another is named by its path, its target with `_` for `/`.
+# A room without sources yet is an empty interface library.
 function(soapstone_add_library room)
   cmake_parse_arguments(PARSE_ARGV 1 arg "FUSE_MULTIPLY_ADD" "" "SOURCES;PUBLIC_DEPS;PRIVATE_DEPS")
   if(arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "soapstone_add_library(${room}): unknown ${arg_UNPARSED_ARGUMENTS}")
   endif()
-  set(target soapstone_${room})
+  string(REPLACE "/" "_" name "${room}")
+  set(target soapstone_${name})
   if(arg_SOURCES)
     add_library(${target} STATIC ${arg_SOURCES})
     target_link_libraries(${target} PUBLIC ${arg_PUBLIC_DEPS} PRIVATE ${arg_PRIVATE_DEPS})
@@ -27,8 +29,8 @@ function(soapstone_add_library room)
   endif()
   target_include_directories(${target} ${scope}
     "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>" "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/soapstone>")
-  set_target_properties(${target} PROPERTIES EXPORT_NAME ${room})
-  add_library(soapstone::${room} ALIAS ${target})
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${name})
+  add_library(soapstone::${name} ALIAS ${target})
   set_property(GLOBAL APPEND PROPERTY SOAPSTONE_ROOMS ${room})
 endfunction()
 

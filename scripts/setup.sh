@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Provides what Soapstone builds on: Debian packages, and Kokkos in the user's cache folder.
+# Provides what Soapstone builds on: Debian packages; Kokkos and Dear ImGui in the user's cache
+# folder.
 # Quick when there is nothing to do. Needs root or sudo only if packages are missing.
 # With --tests also what only tests use; without it such tests are skipped.
 set -euo pipefail
@@ -16,17 +17,23 @@ packages=(
   libopenmpi-dev openmpi-bin
   nlohmann-json3-dev libtomlplusplus-dev libcli11-dev libfmt-dev libexpected-dev
   libsqlite3-dev librandom123-dev zlib1g-dev libgraphviz-dev
+  libglfw3-dev libgl-dev libgl1-mesa-dri libpng-dev
   libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev
   dataset-fashion-mnist iproute2 python3 python3-jsonschema
 )
-# With --tests: an oracle of 745 MB, a shell and a checker of manual pages.
-test_packages=(python3-torch python3-torchvision zsh mandoc)
+# With --tests: an oracle of 745 MB, a shell, a checker of manual pages and a display.
+test_packages=(python3-torch python3-torchvision zsh mandoc xvfb xauth)
 
 # Kokkos comes as sources inside its project's own PyPI source package.
 kokkos_version=3.4.01
 kokkos_package=pykokkos-base
 kokkos_package_version=0.0.7
 kokkos_package_sha256=6339daced1e81a2748f381847d8717cd77d824407da3c263b9491b5630c642b0
+
+# Dear ImGui with docking, ImPlot, the test engine and fonts come as sources inside one PyPI package.
+imgui_package=imgui-bundle
+imgui_package_version=1.93.0
+imgui_package_sha256=10ad1dab8258a6787b4f07bb926b08d0efc648a7906242568c8dd778c5e719bf
 
 step() { printf '== %s\n' "$*"; }
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
@@ -111,10 +118,42 @@ $probe"
     fail "could not move Kokkos to $prefix"
 }
 
+# --- Dear ImGui -------------------------------------------------------------------------------
+# Sources only: they are compiled with the explorer, by its options.
+install_imgui() {
+  local cache=${XDG_CACHE_HOME:-$HOME/.cache}/soapstone
+  local prefix=$cache/imgui-$imgui_package_version
+  if [[ -n ${ImGuiBundle_ROOT:-} || -d $prefix ]]; then
+    step "imgui: the sources are there"
+    return
+  fi
+  step "imgui: downloading $imgui_package $imgui_package_version"
+  printf '%s==%s --hash=sha256:%s\n' \
+    "$imgui_package" "$imgui_package_version" "$imgui_package_sha256" >"$work/imgui.txt"
+  # As with Kokkos, only the package itself is taken as sources. Its tools of building are not run.
+  python3 -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes \
+    --no-binary "$imgui_package" --dest "$work" --requirement "$work/imgui.txt"
+  mkdir -p "$work/imgui" "$cache"
+  tar -xzf "$work"/imgui*bundle-*.tar.gz -C "$work/imgui" --strip-components=1
+  staging=$(mktemp -d "$cache/.staging-XXXXXX")
+  local from=$work/imgui/external fonts=$work/imgui/bindings/imgui_bundle/assets/fonts
+  mkdir "$staging/fonts" "$staging/imgui_test_engine"
+  cp -r "$from/imgui/imgui" "$staging/imgui"
+  cp -r "$from/implot/implot" "$staging/implot"
+  cp -r "$from/imgui_test_engine/imgui_test_engine/imgui_test_engine" "$staging/imgui_test_engine/"
+  cp "$fonts"/Roboto/Roboto-{Regular,Bold}.ttf "$fonts"/Inconsolata-{Medium.ttf,LICENSE-OFL.txt} \
+    "$staging/fonts/"
+  cp "$fonts/Roboto/LICENSE.txt" "$staging/fonts/Roboto-LICENSE.txt"
+  chmod 755 "$staging"
+  mv -T "$staging" "$prefix" 2>/dev/null || [[ -d $prefix ]] ||
+    fail "could not move Dear ImGui to $prefix"
+}
+
 work=$(mktemp -d)
 staging=
 trap 'rm -rf "$work" ${staging:+"$staging"}' EXIT
 
 install_packages
 install_kokkos
+install_imgui
 step "setup: done; next: cmake --preset release && cmake --build --preset release"

@@ -25,6 +25,9 @@
 #include "core/version_text.hpp"
 #include "reports/svg.hpp"
 #include "simulator/cost_database.hpp"
+#ifdef SOAPSTONE_HAS_EXPLORER
+#include "explorer_gui/view/window.hpp"
+#endif
 #ifdef SOAPSTONE_HAS_KERNELS
 #include "kernels/device.hpp"
 #include "runtime/data/data_source.hpp"
@@ -241,6 +244,15 @@ void check_libraries(Checks& checks) {
   checks.add("Kokkos", false, "not built in; scripts/setup.sh provides it",
              "portable kernels: train, verify, profile, bench");
 #endif
+#ifdef SOAPSTONE_HAS_EXPLORER
+  const auto display = explorer::view::display();
+  std::string window = display ? *display : display.error().message;
+  window = window.substr(0, window.find('\n'));
+#else
+  const bool display = false;
+  const std::string window = "not built in; scripts/setup.sh provides Dear ImGui and GLFW";
+#endif
+  checks.add("window", static_cast<bool>(display), window, "soapstone explore");
   const std::string graphviz = reports::graphviz_version();
   checks.add("Graphviz", !graphviz.empty(),
              graphviz.empty() ? "not built in; package libgraphviz-dev" : graphviz,

@@ -23,7 +23,7 @@ ROOMS = {
     "importers": {"core"},
     "reports": {"core", "simulator"},
     "explorer_gui/model": {"core", "simulator", "search", "reports"},
-    "explorer_gui/view": {"explorer_gui/model"},
+    "explorer_gui/view": {"core", "explorer_gui/model"},
     "cli": {"core", "simulator", "search", "kernels", "runtime", "importers", "reports",
             "explorer_gui/model", "explorer_gui/view"},
 }
@@ -67,6 +67,7 @@ LIBRARIES = [
     Library("ONNX and protobuf", r"(onnx/|google/protobuf/)", {"importers"}, private=True),
     Library("Graphviz", r"graphviz/", {"reports"}, private=True),
     Library("ImGui", r"(im(gui|plot|node)[a-z0-9_]*\.h$|imgui|GLFW/|GL/)", {"explorer_gui/view"}, private=True),
+    Library("libpng", r"png\.h$", {"explorer_gui/view"}, private=True),
     Library("CLI11", r"CLI/", {"cli"}),
     Library("a test library", r"(gtest|gmock|rapidcheck|benchmark)(/|\.h)", set()),
 ]

@@ -1,0 +1,164 @@
+#include "explorer_gui/model/local_backend.hpp"
+
+#include <mutex>
+
+#include <fmt/core.h>
+
+#include "core/file.hpp"
+#include "core/reflect.hpp"
+#include "core/suggest.hpp"
+#include "core/units.hpp"
+#include "search/exhaustive.hpp"
+#include "search/mcmc.hpp"
+#include "simulator/simulate.hpp"
+
+namespace soapstone::explorer {
+
+core::LowerOptions OptimizerChoice::lower_options() const {
+  core::LowerOptions options = core::lower_options(kind, momentum, weight_decay, tables);
+  options.clip_gradient_norm = clip;
+  return options;
+}
+
+std::uint64_t Setting::key() const {
+  core::Hasher h;
+  h.word(graph->hash());
+  h.word(cluster->hash());
+  core::append_hash(h, optimizer);
+  return h.finish();
+}
+
+simulator::Utilization utilization_in_use(const core::Trace& trace) {
+  simulator::Utilization mean;
+  double devices = 0;
+  for (const auto& [device, use] : simulator::utilization_of_devices(trace)) {
+    if (use.computing == 0 && use.exposed_communication == 0) continue;
+    mean.computing += use.computing;
+    mean.exposed_communication += use.exposed_communication;
+    mean.idle += use.idle;
+    ++devices;
+  }
+  if (devices > 0) {
+    mean.computing /= devices;
+    mean.exposed_communication /= devices;
+    mean.idle /= devices;
+  }
+  return mean;
+}
+
+namespace {
+
+// Of the computing time of a predicted trace.
+double share_measured(const core::Trace& trace) {
+  std::int64_t all = 0, measured = 0;
+  for (std::size_t i = 0; i < trace.spans.size(); ++i) {
+    if (trace.spans.kind[i] != core::TaskKind::kCompute) continue;
+    const std::int64_t time = (trace.spans.end[i] - trace.spans.start[i]).value;
+    all += time;
+    if (trace.spans.source[i] == core::CostSource::kMeasured) measured += time;
+  }
+  return all == 0 ? 0 : static_cast<double>(measured) / static_cast<double>(all);
+}
+
+// Lowering and simulation of one setting, which keep what strategies have in common.
+struct Evaluator {
+  Setting setting;
+  Costs costs;
+  core::Lowering lowering;
+  simulator::Simulator simulator;
+
+  Evaluator(const Setting& s, Costs c)
+      : setting(s),
+        costs(std::move(c)),
+        lowering(*setting.graph, *setting.cluster, *costs.catalog,
+                 setting.optimizer.lower_options()),
+        simulator(*setting.graph, *setting.cluster, *costs.model) {}
+};
+
+class LocalBackend final : public Backend {
+ public:
+  explicit LocalBackend(Resources resources) : resources_(std::move(resources)) {}
+
+  std::string place() const override { return "this machine"; }
+  core::Result<Catalogue> catalogue() override { return resources_.catalogue(); }
+  core::Result<core::Graph> model(const ModelChoice& choice) override {
+    return resources_.model(choice);
+  }
+  core::Result<core::Cluster> cluster(const std::string& name) override {
+    return resources_.cluster(name);
+  }
+  core::Result<core::Strategy> strategy(const Setting& setting, const std::string& text) override {
+    return resources_.strategy(*setting.graph, *setting.cluster, text);
+  }
+  core::Result<std::string> read(const std::string& path) override { return core::read_file(path); }
+
+  core::Result<Evaluation> evaluate(const Setting& setting,
+                                    const core::Strategy& strategy) override {
+    const std::scoped_lock lock(evaluating_);
+    if (!evaluator_ || evaluator_key_ != setting.key()) {
+      SOAPSTONE_ASSIGN(Costs costs, resources_.costs(*setting.cluster));
+      evaluator_ = std::make_unique<Evaluator>(setting, std::move(costs));
+      evaluator_key_ = setting.key();
+    }
+    Evaluation out;
+    SOAPSTONE_ASSIGN(out.plan, evaluator_->lowering.lower(strategy));
+    SOAPSTONE_ASSIGN(out.trace, evaluator_->simulator.trace(out.plan));
+    out.memory = simulator::memory_of_devices(out.plan);
+    out.use = utilization_in_use(out.trace);
+    out.step_time = out.trace.step_time;
+    out.measured_share = share_measured(out.trace);
+    if (out.step_time.value > 0)
+      out.samples_per_second = static_cast<double>(setting.graph->batch()) * 1e9 /
+                               static_cast<double>(out.step_time.value);
+    core::Bytes excess(0);
+    for (const core::DeviceClass& program : out.plan.classes)
+      for (const core::DeviceId device : program.members) {
+        out.peak_memory = std::max(out.peak_memory, program.arena);
+        const core::Bytes has = setting.cluster->kind(device).memory;
+        if (has.value == 0 || program.arena - has <= excess) continue;
+        excess = program.arena - has;
+        out.why_not = fmt::format("needs {} on {}, which has {}", core::human_text(program.arena),
+                                  setting.cluster->device(device).name, core::human_text(has));
+      }
+    return out;
+  }
+
+  core::Result<core::RankedStrategies> search(const Setting& setting, const SearchRequest& request,
+                                              const SearchProgress& progress) override {
+    static constexpr std::string_view kSearchers[] = {"mcmc", "exhaustive"};
+    if (request.searcher != "mcmc" && request.searcher != "exhaustive")
+      return core::usage_error("searcher `{}`: {}", request.searcher,
+                               core::accepted_names(request.searcher, kSearchers));
+    SOAPSTONE_ASSIGN(const search::Budget budget, search::parse_budget(request.budget));
+    // Its own: the evaluator goes on beside the search.
+    SOAPSTONE_ASSIGN(const Costs costs, resources_.costs(*setting.cluster));
+    search::Problem problem{.graph = setting.graph.get(),
+                            .cluster = setting.cluster.get(),
+                            .costs = costs.model.get(),
+                            .catalog = costs.catalog.get()};
+    for (const auto& [name, pinned] : request.pins) problem.pins[name] = {pinned};
+    problem.memory_limit = request.memory_limit;
+    problem.micro_batches = request.micro_batches;
+    problem.lower = setting.optimizer.lower_options();
+    const search::Progress report = [&](const search::ProgressReport& r) {
+      return progress({r.proposals, r.best, core::Nanoseconds(r.elapsed.count()), r.fraction});
+    };
+    return request.searcher == "exhaustive"
+               ? search::exhaustive(problem, report, {.most = request.most})
+               : search::mcmc(problem, budget, request.seed, report, {.most = request.most});
+  }
+
+ private:
+  Resources resources_;
+  std::mutex evaluating_;
+  std::unique_ptr<Evaluator> evaluator_;
+  std::uint64_t evaluator_key_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> local_backend(Resources resources) {
+  return std::make_unique<LocalBackend>(std::move(resources));
+}
+
+}  // namespace soapstone::explorer

@@ -1,0 +1,671 @@
+#include "explorer_gui/model/session.hpp"
+
+#include <algorithm>
+#include <csignal>
+#include <utility>
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include "core/document.hpp"
+#include "core/file.hpp"
+#include "core/reflect.hpp"
+
+namespace soapstone::explorer {
+
+namespace {
+
+// Evaluations that are kept whole. The others keep their figures.
+constexpr std::size_t kMostFull = 12;
+constexpr std::string_view kEdited = "edited from ";
+
+Figures figures_of(const Evaluation& e) {
+  return {e.step_time, e.peak_memory, e.samples_per_second, e.use, e.why_not};
+}
+
+ModelChoice named(const std::string& file) {
+  ModelChoice choice;
+  choice.name = file;
+  return choice;
+}
+
+std::string file_name(const std::string& path) {
+  return std::filesystem::path(path).filename().string();
+}
+
+}  // namespace
+
+// What a search tells while it runs; shared with its thread.
+struct Session::Progress {
+  std::mutex mutex;
+  SearchReport last;
+  std::vector<SearchReport> curve;
+  bool stop = false;
+};
+
+Session::Session(std::shared_ptr<Backend> backend, std::filesystem::path folder)
+    : backend_(std::move(backend)), folder_(std::move(folder)), settings_(load_settings(folder_)) {
+  saved_ = history_.shared();
+  jobs_.start("looking around", [backend = backend_, this](JobContext&) -> Jobs::Finish {
+    auto found = backend->catalogue();
+    return [this, found = std::move(found)] {
+      if (found)
+        catalogue_ = *found;
+      else
+        complain(found.error().message);
+    };
+  });
+}
+
+Session::~Session() {
+  (void)save_settings(folder_, settings_);
+  std::error_code ignored;
+  std::filesystem::remove(autosave_file(), ignored);
+}
+
+bool Session::poll() {
+  const std::uint64_t before = revision_;
+  if (jobs_.poll()) ++revision_;
+  for (std::string& failure : jobs_.take_failures()) complain(std::move(failure));
+  if (search_.running && progress_) {
+    const std::scoped_lock lock(progress_->mutex);
+    if (!(search_.last == progress_->last)) {
+      search_.last = progress_->last;
+      search_.curve = progress_->curve;
+      ++revision_;
+    }
+  }
+  return revision_ != before;
+}
+
+void Session::finish_jobs() {
+  jobs_.finish();
+  poll();
+}
+
+void Session::add_message(Message::Kind kind, std::string text) {
+  const std::uint64_t number = messages_.empty() ? 1 : messages_.back().number + 1;
+  messages_.push_back({kind, std::move(text), number});
+  ++revision_;
+}
+
+// --- what is open -------------------------------------------------------------------------------
+
+void Session::start(Design design, std::string what) {
+  history_ = History(std::move(design), std::move(what));
+  saved_ = history_.shared();
+  selection_ = {};
+  last_shown_ = nullptr;
+  after_change();
+}
+
+void Session::change(std::string what, Design next, std::string key) {
+  history_.change(std::move(what), std::move(next), std::move(key));
+  after_change();
+}
+
+void Session::after_change() {
+  ++revision_;
+  if (!design().complete()) return;
+  if (design().current != 0) want(design().current);
+  if (design().baseline) want(*design().baseline);
+}
+
+void Session::open(const std::string& file) {
+  jobs_.start("opening " + file_name(file),
+              [this, backend = backend_, file](JobContext&) -> Jobs::Finish {
+                auto text = backend->read(file);
+                if (!text) return [this, message = text.error().message] { complain(message); };
+                return [this, file, text = std::move(*text)] { take_document(file, text); };
+              });
+}
+
+void Session::take_document(const std::string& file, const std::string& text) {
+  const auto opened = [&] { settings_.opened(file); };
+  if (file.ends_with(".toml")) {
+    auto spec = core::cluster_from_toml(text, file);
+    if (!spec) return complain(spec.error().message);
+    if (const auto status = set_cluster(std::move(*spec), "cluster " + file_name(file)); !status)
+      return complain(file + ": " + status.error().message);
+    return opened();
+  }
+  const auto format = core::document_format(text, file);
+  if (!format) {
+    // A model that another program wrote (Hugging Face's config.json), if it is one.
+    if (file.ends_with("config.json")) return choose_model(named(file));
+    return complain(format.error().message);
+  }
+  if (format->kind == core::GraphSpec::kFormat) {
+    choose_model(named(file));
+  } else if (format->kind == core::Cluster::kFormat) {
+    choose_cluster(file);
+  } else if (format->kind == DesignDocument::kFormat) {
+    const auto document = core::document_from_text<DesignDocument>(text, file);
+    if (!document) return complain(document.error().message);
+    auto design = from_document(*document);
+    if (!design) return complain(file + ": " + design.error().message);
+    start(std::move(*design), "opened " + file_name(file));
+  } else if (format->kind == core::Trace::kFormat) {
+    auto trace = core::document_from_text<core::Trace>(text, file);
+    if (!trace) return complain(trace.error().message);
+    if (const auto status = core::check(*trace); !status)
+      return complain(file + ": " + status.error().message);
+    traces_.push_back({file_name(file), std::make_shared<const core::Trace>(std::move(*trace))});
+    ++revision_;
+  } else if (format->kind == core::StrategyDocument::kFormat ||
+             format->kind == core::RankedStrategies::kFormat) {
+    if (!design().complete()) {
+      complain(file + ": is for a model and a cluster; choose both first");
+      return;
+    }
+    if (format->kind == core::StrategyDocument::kFormat) {
+      add_strategy(file);
+    } else {
+      auto ranked = core::document_from_text<core::RankedStrategies>(text, file);
+      if (!ranked) return complain(ranked.error().message);
+      if (ranked->graph_hash != core::hex(design().graph->hash()) ||
+          ranked->cluster != design().cluster->name())
+        return complain(
+            fmt::format("{}: was searched for {} with a batch of {} on {}; open are {} "
+                        "with a batch of {} on {}",
+                        file, ranked->graph, ranked->batch, ranked->cluster, design().graph->name(),
+                        design().graph->batch(), design().cluster->name()));
+      take(std::move(*ranked), "opened " + file_name(file));
+    }
+  } else {
+    return complain(fmt::format(
+        "{}: is a {}; models, clusters, strategies, traces, ranked strategies and designs are "
+        "opened",
+        file, format->kind));
+  }
+  opened();
+}
+
+void Session::begin(const Beginning& beginning) {
+  jobs_.start("opening", [this, backend = backend_, beginning](JobContext&) -> Jobs::Finish {
+    Design first;
+    std::string error;
+    if (beginning.model) {
+      first.model = *beginning.model;
+      auto graph = backend->model(*beginning.model);
+      if (graph)
+        first.graph = std::make_shared<const core::Graph>(std::move(*graph));
+      else
+        error = graph.error().message;
+    }
+    if (!beginning.cluster.empty() && error.empty()) {
+      auto cluster = backend->cluster(beginning.cluster);
+      if (cluster)
+        first.cluster = std::make_shared<const core::Cluster>(std::move(*cluster));
+      else
+        error = cluster.error().message;
+    }
+    return [this, beginning, first = std::move(first), error] {
+      if (!error.empty()) complain(error);
+      if (first.graph || first.cluster) start(first, "start");
+      for (const std::string& text : beginning.strategies) add_strategy(text);
+      if (beginning.strategies.empty()) start_with_first_strategy();
+      for (const std::string& file : beginning.files) open(file);
+    };
+  });
+}
+
+void Session::choose_model(const ModelChoice& choice) {
+  jobs_.start(
+      "model " + choice.name,
+      [this, backend = backend_, choice](JobContext&) -> Jobs::Finish {
+        auto graph = backend->model(choice);
+        if (!graph) return [this, message = graph.error().message] { complain(message); };
+        return [this, choice, graph = std::make_shared<const core::Graph>(std::move(*graph))] {
+          Design next;  // strategies are of one model
+          next.model = choice;
+          next.graph = graph;
+          next.cluster = design().cluster;
+          next.optimizer = design().optimizer;
+          start(std::move(next), "model " + choice.name);
+          start_with_first_strategy();
+        };
+      },
+      "model");
+}
+
+void Session::choose_cluster(const std::string& name) {
+  jobs_.start(
+      "cluster " + name,
+      [this, backend = backend_, name](JobContext&) -> Jobs::Finish {
+        auto cluster = backend->cluster(name);
+        if (!cluster) return [this, message = cluster.error().message] { complain(message); };
+        return [this, name, cluster = std::move(*cluster)] {
+          if (const auto status = set_cluster(cluster.spec(), "cluster " + name); !status)
+            complain(status.error().message);
+        };
+      },
+      "cluster");
+}
+
+core::Status Session::set_cluster(core::ClusterSpec spec, const std::string& what,
+                                  const std::string& key) {
+  SOAPSTONE_ASSIGN(core::Cluster cluster, core::Cluster::build(std::move(spec)));
+  Design next = design();
+  next.cluster = std::make_shared<const core::Cluster>(std::move(cluster));
+  std::size_t lost = 0;
+  if (next.graph) {
+    const auto devices = static_cast<std::uint32_t>(next.cluster->size());
+    lost = std::erase_if(next.strategies, [&](const NamedStrategy& s) {
+      return !core::check(*next.graph, *s.strategy, devices);
+    });
+    if (next.current != 0 && !next.find(next.current))
+      next.current = next.strategies.empty() ? 0 : next.strategies.front().id;
+    if (next.baseline && !next.find(*next.baseline)) next.baseline.reset();
+  }
+  change(what, std::move(next), key);
+  if (lost > 0)
+    say(fmt::format("{} of the strategies name devices that {} does not have; they are left out",
+                    lost, design().cluster->name()));
+  start_with_first_strategy();
+  return {};
+}
+
+void Session::start_with_first_strategy() {
+  if (design().complete() && design().strategies.empty()) add_strategy("data-parallel");
+}
+
+std::shared_ptr<const core::Trace> Session::measured() const {
+  const NamedStrategy* shown = design().shown();
+  if (!shown) return traces_.empty() ? nullptr : traces_.back().trace;
+  core::Hasher h;
+  core::append_hash(h, *shown->strategy);
+  for (auto it = traces_.rbegin(); it != traces_.rend(); ++it)
+    if (it->trace->strategy_hash == h.finish()) return it->trace;
+  return nullptr;
+}
+
+void Session::close_trace(std::size_t i) {
+  if (i < traces_.size()) traces_.erase(traces_.begin() + static_cast<std::ptrdiff_t>(i));
+  ++revision_;
+}
+
+core::Status Session::save_design(const std::filesystem::path& file) {
+  if (!design().complete())
+    return core::refuse("there is nothing to save before a model and a cluster are chosen");
+  SOAPSTONE_TRY(core::save_document(file, to_document(design())));
+  saved_ = history_.shared();
+  settings_.opened(file.string());
+  return {};
+}
+
+core::Status Session::save_strategy(const std::filesystem::path& file) const {
+  const NamedStrategy* shown = design().shown();
+  if (!shown) return core::refuse("there is no strategy to save");
+  return core::save_document(file, core::to_document(*design().graph, *shown->strategy));
+}
+
+core::Status Session::save_trace(const std::filesystem::path& file) const {
+  const NamedStrategy* shown = design().shown();
+  const auto it = shown ? evaluated_.find(key_of(*shown->strategy)) : evaluated_.end();
+  if (it == evaluated_.end() || !it->second.full)
+    return core::refuse("there is no trace to save yet");
+  return core::save_document(file, it->second.full->trace);
+}
+
+core::Status Session::save_cluster(const std::filesystem::path& file) const {
+  if (!design().cluster) return core::refuse("there is no cluster to save");
+  return core::write_file_atomically(file, core::to_toml(design().cluster->spec()));
+}
+
+// --- strategies ---------------------------------------------------------------------------------
+
+void Session::add(NamedStrategy strategy, const std::string& what) {
+  Design next = design();
+  strategy.id = next.fresh_id();
+  if (!next.baseline && next.current != 0) next.baseline = next.current;
+  next.current = strategy.id;
+  next.strategies.push_back(std::move(strategy));
+  change(what, std::move(next));
+}
+
+void Session::add_strategy(const std::string& text) {
+  if (!design().complete()) return complain("choose a model and a cluster first");
+  jobs_.start(
+      "strategy " + text,
+      [this, backend = backend_, setting = design().setting(), text](JobContext&) -> Jobs::Finish {
+        auto strategy = backend->strategy(setting, text);
+        if (!strategy) return [this, message = strategy.error().message] { complain(message); };
+        return [this, text, key = setting.key(),
+                s = std::make_shared<const core::Strategy>(std::move(*strategy))] {
+          if (!design().complete() || design().setting().key() != key) return;
+          add({.name = file_name(text), .origin = text, .strategy = s},
+              "strategy " + file_name(text));
+        };
+      });
+}
+
+void Session::show(StrategyId id) {
+  Design next = design();
+  if (!next.find(id) || next.current == id) return;
+  next.current = id;
+  // What is looked at is no work: steps that only look are joined.
+  change("show " + next.find(id)->name, std::move(next), "show");
+}
+
+void Session::compare_with(std::optional<StrategyId> id) {
+  Design next = design();
+  if (id && !next.find(*id)) return;
+  next.baseline = id;
+  change(id ? "compare with " + next.find(*id)->name : "compare with nothing", std::move(next),
+         "compare");
+}
+
+void Session::star(StrategyId id, bool starred) {
+  Design next = design();
+  for (auto& s : next.strategies)
+    if (s.id == id) s.starred = starred;
+  change(starred ? "star" : "take the star away", std::move(next));
+}
+
+void Session::rename(StrategyId id, const std::string& name) {
+  Design next = design();
+  for (auto& s : next.strategies)
+    if (s.id == id) s.name = name;
+  change("rename to " + name, std::move(next));
+}
+
+void Session::remove(StrategyId id) {
+  Design next = design();
+  const NamedStrategy* gone = next.find(id);
+  if (!gone) return;
+  const std::string what = "remove " + gone->name;
+  std::erase_if(next.strategies, [&](const auto& s) { return s.id == id; });
+  if (next.current == id) next.current = next.strategies.empty() ? 0 : next.strategies.front().id;
+  if (next.baseline == id) next.baseline.reset();
+  change(what, std::move(next));
+}
+
+std::uint64_t Session::key_of(const core::Strategy& strategy) const {
+  core::Hasher h;
+  h.word(design().setting().key());
+  core::append_hash(h, strategy);
+  return h.finish();
+}
+
+const Evaluated& Session::evaluated(StrategyId id) {
+  static const Evaluated kNone;
+  const NamedStrategy* s = design().find(id);
+  if (!s || !design().complete()) return kNone;
+  const std::uint64_t key = key_of(*s->strategy);
+  const auto it = evaluated_.find(key);
+  if (it == evaluated_.end()) want(id);
+  return evaluated_[key];
+}
+
+void Session::want(StrategyId id) {
+  const NamedStrategy* s = design().find(id);
+  if (!s) return;
+  const std::uint64_t key = key_of(*s->strategy);
+  const bool current = id == design().current;
+  Evaluated& e = evaluated_[key];
+  std::erase(full_, key);
+  full_.push_back(key);
+  if (e.full) {
+    if (current) last_shown_ = e.full;
+    return;
+  }
+  if (e.state == Evaluated::State::kRunning || e.state == Evaluated::State::kFailed) return;
+  e.state = Evaluated::State::kRunning;
+  jobs_.start("simulating " + s->name,
+              [this, backend = backend_, setting = design().setting(), strategy = s->strategy,
+               key](JobContext&) -> Jobs::Finish {
+                auto done = backend->evaluate(setting, *strategy);
+                std::shared_ptr<const Evaluation> full;
+                if (done) full = std::make_shared<const Evaluation>(std::move(*done));
+                return [this, key, full, error = full ? std::string() : done.error().message] {
+                  Evaluated& now = evaluated_[key];
+                  now.state = full ? Evaluated::State::kReady : Evaluated::State::kFailed;
+                  now.error = error;
+                  if (full) {
+                    now.full = full;
+                    now.figures = figures_of(*full);
+                    const NamedStrategy* shown = design().shown();
+                    if (shown && key_of(*shown->strategy) == key) last_shown_ = full;
+                  }
+                  while (full_.size() > kMostFull) {
+                    Evaluated& oldest = evaluated_[full_.front()];
+                    if (oldest.state == Evaluated::State::kReady) {
+                      oldest.full = nullptr;
+                      oldest.state = Evaluated::State::kMissing;
+                    }
+                    full_.erase(full_.begin());
+                  }
+                };
+              });
+}
+
+std::shared_ptr<const Evaluation> Session::shown() {
+  if (design().current == 0) return nullptr;
+  const Evaluated& e = evaluated(design().current);
+  if (!e.full) want(design().current);
+  return e.full;
+}
+
+std::shared_ptr<const Evaluation> Session::compared() {
+  if (!design().baseline) return nullptr;
+  const Evaluated& e = evaluated(*design().baseline);
+  if (!e.full) want(*design().baseline);
+  return e.full;
+}
+
+// --- edits --------------------------------------------------------------------------------------
+
+core::Status Session::try_edit(
+    const std::function<core::Status(core::Strategy&)>& change_it) const {
+  const NamedStrategy* shown = design().shown();
+  if (!shown) return core::refuse("there is no strategy to edit");
+  core::Strategy strategy = *shown->strategy;
+  SOAPSTONE_TRY(change_it(strategy));
+  SOAPSTONE_TRY(
+      core::check(*design().graph, strategy, static_cast<std::uint32_t>(design().cluster->size())));
+  const auto pipeline = core::pipeline_of(*design().graph, strategy, true);
+  if (!pipeline) return tl::unexpected(pipeline.error());
+  return {};
+}
+
+core::Status Session::edit(const std::string& what,
+                           const std::function<core::Status(core::Strategy&)>& change_it,
+                           const std::string& key) {
+  SOAPSTONE_TRY(try_edit(change_it));
+  Design next = design();
+  const NamedStrategy shown = *next.shown();
+  auto strategy = std::make_shared<core::Strategy>(*shown.strategy);
+  SOAPSTONE_TRY(change_it(*strategy));
+  if (*strategy == *shown.strategy) return {};
+  if (shown.origin.starts_with(kEdited)) {
+    for (auto& s : next.strategies)
+      if (s.id == shown.id) s.strategy = std::move(strategy);
+  } else {
+    const StrategyId id = next.fresh_id();
+    next.strategies.push_back({.id = id,
+                               .name = shown.name + " (edited)",
+                               .origin = std::string(kEdited) + shown.name,
+                               .strategy = std::move(strategy)});
+    next.current = id;
+    next.baseline = shown.id;
+  }
+  change(what, std::move(next), key);
+  return {};
+}
+
+void Session::set_optimizer(const OptimizerChoice& optimizer) {
+  Design next = design();
+  next.optimizer = optimizer;
+  change("optimizer", std::move(next), "optimizer");
+}
+
+void Session::pin(const std::set<std::uint32_t>& ops, bool pinned) {
+  if (!design().graph) return;
+  Design next = design();
+  for (const std::uint32_t op : ops) {
+    const std::string& name = next.graph->ops()[op].name;
+    if (pinned)
+      next.pinned.insert(name);
+    else
+      next.pinned.erase(name);
+  }
+  change(pinned ? "pin" : "unpin", std::move(next));
+}
+
+void Session::undo() {
+  history_.undo();
+  after_change();
+}
+void Session::redo() {
+  history_.redo();
+  after_change();
+}
+void Session::go_to(std::size_t step) {
+  if (step < history_.size()) history_.go_to(step);
+  after_change();
+}
+
+// --- searches -----------------------------------------------------------------------------------
+
+void Session::search() {
+  if (!design().complete()) return complain("choose a model and a cluster first");
+  if (search_.running) jobs_.cancel(search_.job);
+  SearchRequest request = next_search_;
+  request.pins.clear();
+  if (const NamedStrategy* shown = design().shown())
+    for (const std::string& name : design().pinned)
+      if (const auto op = design().graph->find_op(name))
+        request.pins[name] = shown->strategy->ops[op->value];
+  search_ = {};
+  search_.request = request;
+  search_.running = true;
+  auto progress = progress_ = std::make_shared<Progress>();
+  search_.job = jobs_.start(
+      "searching",
+      [this, backend = backend_, setting = design().setting(), request,
+       progress](JobContext& context) -> Jobs::Finish {
+        auto ranked = backend->search(setting, request, [&](const SearchReport& report) {
+          context.progress(report.fraction, fmt::format("{} proposals", report.proposals));
+          const bool wanted = context.wanted();
+          const std::scoped_lock lock(progress->mutex);
+          if (report.best &&
+              (progress->curve.empty() || *report.best < *progress->curve.back().best))
+            progress->curve.push_back(report);
+          progress->last = report;
+          return wanted && !progress->stop;
+        });
+        return [this, progress, key = setting.key(), ranked = std::move(ranked)]() mutable {
+          if (progress != progress_) return;
+          search_.running = false;
+          {
+            const std::scoped_lock lock(progress->mutex);
+            search_.last = progress->last;
+            search_.curve = progress->curve;
+          }
+          if (!ranked) {
+            search_.error = ranked.error().message;
+            return complain("search: " + search_.error);
+          }
+          if (!design().complete() || design().setting().key() != key)
+            return say("the search's model or cluster is open no more; its answer is left out");
+          take(std::move(*ranked), "search");
+        };
+      },
+      "search");
+  ++revision_;
+}
+
+void Session::stop_search() {
+  if (!search_.running) return;
+  {
+    const std::scoped_lock lock(progress_->mutex);
+    progress_->stop = true;
+  }
+  pause_search(false);
+}
+
+void Session::pause_search(bool paused) {
+  if (!search_.running) return;
+  search_.paused = paused;
+  jobs_.pause(search_.job, paused);
+  ++revision_;
+}
+
+void Session::take(core::RankedStrategies ranked, const std::string& what) {
+  Design next = design();
+  StrategyId first = 0;
+  std::size_t rank = 0, added = 0;
+  for (const core::RankedStrategy& r : ranked.strategies) {
+    ++rank;
+    auto strategy = core::from_document(*next.graph, r.strategy);
+    if (!strategy) {
+      complain(fmt::format("{}: strategy {}: {}", what, rank, strategy.error().message));
+      continue;
+    }
+    const auto same = std::find_if(next.strategies.begin(), next.strategies.end(),
+                                   [&](const auto& s) { return *s.strategy == *strategy; });
+    StrategyId id = 0;
+    if (same != next.strategies.end()) {
+      id = same->id;
+    } else {
+      id = next.fresh_id();
+      next.strategies.push_back(
+          {.id = id,
+           .name = fmt::format("{} #{}", r.origin, rank),
+           .origin = r.origin,
+           .strategy = std::make_shared<const core::Strategy>(std::move(*strategy))});
+      ++added;
+    }
+    if (first == 0) first = id;
+    // Figures are known already; the rest is computed when it is looked at.
+    Evaluated& e = evaluated_[key_of(*next.find(id)->strategy)];
+    if (!e.figures)
+      e.figures = Figures{r.step_time, r.peak_memory, r.samples_per_second, {}, r.why_not};
+  }
+  if (first != 0) {
+    if (!next.baseline && next.current != 0 && next.current != first) next.baseline = next.current;
+    next.current = first;
+  }
+  change(fmt::format("{}: {} strategies", what, added), std::move(next));
+}
+
+// --- work that was not saved --------------------------------------------------------------------
+
+std::filesystem::path Session::autosave_file() const {
+  return folder_ / fmt::format("unsaved-{}.json", ::getpid());
+}
+
+void Session::autosave() {
+  if (!design().complete() || !unsaved() || autosaved_ == history_.shared()) return;
+  std::error_code ignored;
+  std::filesystem::create_directories(folder_, ignored);
+  if (core::save_document(autosave_file(), to_document(design()))) autosaved_ = history_.shared();
+}
+
+std::vector<std::filesystem::path> Session::left_behind() const {
+  std::vector<std::filesystem::path> found;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_, error)) {
+    const std::string name = entry.path().filename().string();
+    int process = 0;
+    if (std::sscanf(name.c_str(), "unsaved-%d.json", &process) != 1 || process == ::getpid())
+      continue;
+    if (::kill(process, 0) == 0) continue;  // it is still at work
+    found.push_back(entry.path());
+  }
+  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
+    std::error_code ignored;
+    return std::filesystem::last_write_time(a, ignored) >
+           std::filesystem::last_write_time(b, ignored);
+  });
+  return found;
+}
+
+void Session::discard(const std::filesystem::path& left) {
+  std::error_code ignored;
+  std::filesystem::remove(left, ignored);
+  ++revision_;
+}
+
+}  // namespace soapstone::explorer
