@@ -26,8 +26,10 @@ core::Result<explorer::Catalogue> catalogue() {
 
 }  // namespace
 
-explorer::Resources explorer_resources(const CostArguments& arguments) {
+explorer::Resources explorer_resources(const std::string& program, const CostArguments& arguments) {
   explorer::Resources r;
+  r.program = program;
+  r.runs = cache_folder() / "runs";
   r.catalogue = catalogue;
   r.model = [](const explorer::ModelChoice& choice) {
     ModelArguments model;

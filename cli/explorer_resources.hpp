@@ -8,6 +8,6 @@
 
 namespace soapstone::cli {
 
-explorer::Resources explorer_resources(const CostArguments& costs);
+explorer::Resources explorer_resources(const std::string& program, const CostArguments& costs);
 
 }  // namespace soapstone::cli

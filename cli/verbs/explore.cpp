@@ -30,7 +30,7 @@ bool is_of_zoo(const std::string& name) {
                      [&](const core::ModelInfo& info) { return info.name == name; });
 }
 
-core::Status explore(const Invocation&, const Options& options) {
+core::Status explore(const Invocation& invocation, const Options& options) {
   explorer::Session::Beginning beginning;
   for (const std::string& file : options.files) {
     if (is_of_zoo(file)) {
@@ -58,7 +58,8 @@ core::Status explore(const Invocation&, const Options& options) {
                                                                     .width = settings.width,
                                                                     .height = settings.height,
                                                                     .visible = true}));
-  explorer::Session session(explorer::local_backend(explorer_resources(options.costs)));
+  explorer::Session session(
+      explorer::local_backend(explorer_resources(invocation.program, options.costs)));
   explorer::view::App app(session, *window);
   session.begin(beginning);
   app.run();

@@ -23,6 +23,7 @@
 #include "core/result.hpp"
 #include "core/strategy.hpp"
 #include "core/trace.hpp"
+#include "explorer_gui/model/process.hpp"
 #include "simulator/analysis/memory.hpp"
 #include "simulator/analysis/utilization.hpp"
 
@@ -174,8 +175,17 @@ class Backend {
   virtual core::Result<core::RankedStrategies> search(const Setting& setting,
                                                       const SearchRequest& request,
                                                       const SearchProgress& progress) = 0;
-  // A file of that machine.
+  // Files of that machine.
   virtual core::Result<std::string> read(const std::string& path) = 0;
+  virtual core::Status write(const std::string& path, const std::string& text) = 0;
+  // A new, empty one that stays.
+  virtual core::Result<std::string> folder_of_run() = 0;
+  // A program there (process.hpp).
+  virtual core::Result<int> execute(const Command& command,
+                                    const std::function<void(std::string_view)>& line,
+                                    const std::function<bool()>& wanted) = 0;
+  // The path of soapstone itself there.
+  virtual std::string program() const = 0;
 };
 
 }  // namespace soapstone::explorer

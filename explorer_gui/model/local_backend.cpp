@@ -3,6 +3,7 @@
 #include <mutex>
 
 #include <fmt/core.h>
+#include <stdlib.h>
 
 #include "core/file.hpp"
 #include "core/reflect.hpp"
@@ -91,6 +92,24 @@ class LocalBackend final : public Backend {
     return resources_.strategy(*setting.graph, *setting.cluster, text);
   }
   core::Result<std::string> read(const std::string& path) override { return core::read_file(path); }
+
+  core::Status write(const std::string& path, const std::string& text) override {
+    return core::write_file_atomically(path, text);
+  }
+  core::Result<std::string> folder_of_run() override {
+    std::error_code error;
+    std::filesystem::create_directories(resources_.runs, error);
+    std::string name = (resources_.runs / "run-XXXXXX").string();
+    if (error || ::mkdtemp(name.data()) == nullptr)
+      return core::fail("{}: no folder can be made there", resources_.runs.string());
+    return name;
+  }
+  core::Result<int> execute(const Command& command,
+                            const std::function<void(std::string_view)>& line,
+                            const std::function<bool()>& wanted) override {
+    return explorer::execute(command, line, wanted);
+  }
+  std::string program() const override { return resources_.program; }
 
   core::Result<Evaluation> evaluate(const Setting& setting,
                                     const core::Strategy& strategy) override {

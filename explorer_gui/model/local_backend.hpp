@@ -1,8 +1,10 @@
 // The work done in this process.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "core/cost_model.hpp"
 #include "core/kernel_catalog.hpp"
@@ -25,6 +27,8 @@ struct Resources {
                                              const std::string&)>
       strategy;
   std::function<core::Result<Costs>(const core::Cluster&)> costs;
+  std::string program = "soapstone";  // for launches
+  std::filesystem::path runs;         // the folder that the folders of runs are made in
 };
 
 // Evaluations of one setting share what they have in common, so that a strategy that differs from

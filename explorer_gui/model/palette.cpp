@@ -94,9 +94,10 @@ Ink ink_of_index(std::size_t i) {
 Colour heat(double share, bool dark) {
   const double t = std::clamp(share, 0.0, 1.0);
   // Lightness alone tells the order; the hue goes from pale to vermilion.
-  return dark
-             ? mix(Colour{0x2A2E35}, t < 0.5 ? kVermilion : Colour{0xFFB070}, t < 0.5 ? 1.4 * t : t)
-             : mix(Colour{0xFFF6EC}, Colour{0x8C2D04}, t);
+  if (!dark) return mix(Colour{0xFFF6EC}, Colour{0x8C2D04}, t);
+  constexpr double kKnee = 0.6;
+  return t < kKnee ? mix(Colour{0x2A2E35}, kVermilion, t / kKnee)
+                   : mix(kVermilion, Colour{0xFFC48A}, (t - kKnee) / (1 - kKnee));
 }
 
 Colour change(double share, bool dark) {

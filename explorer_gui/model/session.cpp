@@ -1,6 +1,8 @@
 #include "explorer_gui/model/session.hpp"
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <csignal>
 #include <utility>
 
@@ -29,6 +31,11 @@ ModelChoice named(const std::string& file) {
   return choice;
 }
 
+bool fits(const Design& design, const core::Strategy& strategy) {
+  return core::check(*design.graph, strategy, static_cast<std::uint32_t>(design.cluster->size()))
+      .has_value();
+}
+
 std::string file_name(const std::string& path) {
   return std::filesystem::path(path).filename().string();
 }
@@ -41,6 +48,16 @@ struct Session::Progress {
   SearchReport last;
   std::vector<SearchReport> curve;
   bool stop = false;
+};
+
+// What a training tells while it runs; shared with its thread.
+struct Session::LaunchProgress {
+  std::mutex mutex;
+  std::vector<std::string> log;
+  reports::TrainingMetrics metrics;
+  std::uint64_t number = 0;  // grows with both
+  std::uint64_t seen = 0;
+  std::atomic<bool> stop = false;
 };
 
 Session::Session(std::shared_ptr<Backend> backend, std::filesystem::path folder)
@@ -72,6 +89,15 @@ bool Session::poll() {
     if (!(search_.last == progress_->last)) {
       search_.last = progress_->last;
       search_.curve = progress_->curve;
+      ++revision_;
+    }
+  }
+  if (launch_.running && launch_progress_) {
+    const std::scoped_lock lock(launch_progress_->mutex);
+    if (launch_progress_->seen != launch_progress_->number) {
+      launch_progress_->seen = launch_progress_->number;
+      launch_.log = launch_progress_->log;
+      launch_.metrics = launch_progress_->metrics;
       ++revision_;
     }
   }
@@ -248,21 +274,54 @@ core::Status Session::set_cluster(core::ClusterSpec spec, const std::string& wha
   SOAPSTONE_ASSIGN(core::Cluster cluster, core::Cluster::build(std::move(spec)));
   Design next = design();
   next.cluster = std::make_shared<const core::Cluster>(std::move(cluster));
-  std::size_t lost = 0;
-  if (next.graph) {
-    const auto devices = static_cast<std::uint32_t>(next.cluster->size());
-    lost = std::erase_if(next.strategies, [&](const NamedStrategy& s) {
-      return !core::check(*next.graph, *s.strategy, devices);
-    });
-    if (next.current != 0 && !next.find(next.current))
-      next.current = next.strategies.empty() ? 0 : next.strategies.front().id;
-    if (next.baseline && !next.find(*next.baseline)) next.baseline.reset();
+  const bool all_fit =
+      !next.graph || std::all_of(next.strategies.begin(), next.strategies.end(),
+                                 [&](const NamedStrategy& s) { return fits(next, *s.strategy); });
+  if (all_fit) {
+    change(what, std::move(next), key);
+    start_with_first_strategy();
+    return {};
   }
-  change(what, std::move(next), key);
-  if (lost > 0)
-    say(fmt::format("{} of the strategies name devices that {} does not have; they are left out",
-                    lost, design().cluster->name()));
-  start_with_first_strategy();
+  // Strategies that name devices which are gone are made anew where a text says how. All in one
+  // step, so that one undo takes it back.
+  jobs_.start(
+      what,
+      [this, backend = backend_, before = history_.shared(), next, what,
+       key](JobContext&) -> Jobs::Finish {
+        Design made = next;
+        made.strategies.clear();
+        std::size_t lost = 0;
+        const auto again = [&](const std::string& text) -> std::shared_ptr<const core::Strategy> {
+          auto strategy = backend->strategy(made.setting(), text);
+          if (!strategy || !fits(made, *strategy)) return nullptr;
+          return std::make_shared<const core::Strategy>(std::move(*strategy));
+        };
+        for (NamedStrategy s : next.strategies) {
+          if (!fits(made, *s.strategy)) s.strategy = again(s.origin);
+          if (s.strategy)
+            made.strategies.push_back(std::move(s));
+          else
+            ++lost;
+        }
+        if (made.strategies.empty())
+          if (auto first = again("data-parallel"))
+            made.strategies.push_back({.id = 1,
+                                       .name = "data-parallel",
+                                       .origin = "data-parallel",
+                                       .strategy = std::move(first)});
+        if (!made.find(made.current))
+          made.current = made.strategies.empty() ? 0 : made.strategies.front().id;
+        if (made.baseline && !made.find(*made.baseline)) made.baseline.reset();
+        return [this, before, made = std::move(made), what, key, lost] {
+          if (history_.shared() != before) return;  // something else was done meanwhile
+          change(what, made, key);
+          if (lost > 0)
+            say(fmt::format(
+                "{} of the strategies name devices that {} does not have; they are left out", lost,
+                design().cluster->name()));
+        };
+      },
+      "cluster");
   return {};
 }
 
@@ -628,6 +687,94 @@ void Session::take(core::RankedStrategies ranked, const std::string& what) {
     next.current = first;
   }
   change(fmt::format("{}: {} strategies", what, added), std::move(next));
+}
+
+// --- launches -----------------------------------------------------------------------------------
+
+void Session::launch() {
+  if (launch_.running) return complain("a training is running; stop it first");
+  LaunchChoice choice = next_launch_;
+  choice.program = backend_->program();
+  if (const std::string why = why_no_launch(design(), choice); !why.empty()) return complain(why);
+  launch_ = {};
+  launch_.running = true;
+  auto progress = launch_progress_ = std::make_shared<LaunchProgress>();
+  const auto design = history_.shared();
+  launch_.job = jobs_.start(
+      "training",
+      [this, backend = backend_, design, choice, progress](JobContext& context) -> Jobs::Finish {
+        RunFiles files;
+        Command command;
+        const auto run = [&]() -> core::Result<int> {
+          SOAPSTONE_ASSIGN(const std::string folder, backend->folder_of_run());
+          files = run_files(folder);
+          SOAPSTONE_ASSIGN(
+              const std::string strategy,
+              core::document_text(core::to_document(*design->graph, *design->shown()->strategy)));
+          SOAPSTONE_TRY(backend->write(files.strategy, strategy));
+          SOAPSTONE_TRY(backend->write(files.cluster, core::to_toml(design->cluster->spec())));
+          command = launch_command(*design, choice, files);
+          {
+            const std::scoped_lock lock(progress->mutex);
+            progress->log.push_back("$ " + shell_text(command));
+            ++progress->number;
+          }
+          auto read_at = std::chrono::steady_clock::now();
+          return backend->execute(
+              command,
+              [&](std::string_view line) {
+                const std::scoped_lock lock(progress->mutex);
+                add_line(progress->log, line);
+                ++progress->number;
+              },
+              [&] {
+                const auto now = std::chrono::steady_clock::now();
+                if (!choice.pace && now - read_at > std::chrono::milliseconds(500)) {
+                  read_at = now;
+                  // The last line may be half written; then the one before is the last.
+                  if (auto text = backend->read(files.metrics)) {
+                    text->resize(text->rfind('\n') == std::string::npos ? 0
+                                                                        : text->rfind('\n') + 1);
+                    if (auto metrics = reports::metrics_from_text(*text, files.metrics)) {
+                      const std::scoped_lock lock(progress->mutex);
+                      progress->metrics = std::move(*metrics);
+                      ++progress->number;
+                    }
+                  }
+                }
+                return context.wanted() && !progress->stop;
+              });
+        };
+        const core::Result<int> code = run();
+        reports::TrainingMetrics metrics;
+        if (auto text = backend->read(files.metrics))
+          metrics = reports::metrics_from_text(*text, files.metrics).value_or(metrics);
+        return [this, progress, code, files, metrics = std::move(metrics)] {
+          if (progress != launch_progress_) return;
+          launch_.running = false;
+          launch_.files = files;
+          launch_.log = progress->log;
+          if (!metrics.steps.empty()) launch_.metrics = metrics;
+          if (!code) {
+            launch_.error = code.error().message;
+          } else {
+            launch_.exit_code = *code;
+            if (*code != 0)
+              launch_.error =
+                  fmt::format("the training ended with {}\n{}", *code, failure_text(launch_.log));
+          }
+          if (!launch_.error.empty()) return complain(launch_.error);
+          open(files.trace);
+        };
+      });
+  ++revision_;
+}
+
+void Session::stop_launch() {
+  if (!launch_.running) return;
+  launch_progress_->stop = true;
+  launch_.stopping = true;
+  ++revision_;
 }
 
 // --- work that was not saved --------------------------------------------------------------------

@@ -17,6 +17,7 @@
 #include "explorer_gui/model/backend.hpp"
 #include "explorer_gui/model/history.hpp"
 #include "explorer_gui/model/jobs.hpp"
+#include "explorer_gui/model/launch.hpp"
 #include "explorer_gui/model/selection.hpp"
 #include "explorer_gui/model/settings.hpp"
 
@@ -145,6 +146,13 @@ class Session {
   void pause_search(bool paused);
   const SearchRun& search_run() const { return search_; }
 
+  // --- launches ---------------------------------------------------------------------------------
+  LaunchChoice& next_launch() { return next_launch_; }
+  // Trains by the strategy that is shown. The trace that it measures is opened at its end.
+  void launch();
+  void stop_launch();  // it ends after the step that it is in
+  const LaunchRun& launch_run() const { return launch_; }
+
   // --- everything else --------------------------------------------------------------------------
   Selection& selection() { return selection_; }
   const Selection& selection() const { return selection_; }
@@ -167,6 +175,7 @@ class Session {
 
  private:
   struct Progress;
+  struct LaunchProgress;
 
   void add_message(Message::Kind kind, std::string text);
   void start(Design design, std::string what);  // a new history
@@ -196,6 +205,9 @@ class Session {
   SearchRequest next_search_;
   SearchRun search_;
   std::shared_ptr<Progress> progress_;
+  LaunchChoice next_launch_;
+  LaunchRun launch_;
+  std::shared_ptr<LaunchProgress> launch_progress_;
   std::vector<Message> messages_;
   std::uint64_t revision_ = 1;
   Jobs jobs_;  // last: its threads end before what they use

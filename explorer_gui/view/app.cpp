@@ -592,6 +592,8 @@ struct App::Impl {
 App::App(Session& session, Window& window) : impl_(std::make_unique<Impl>(session, window)) {
   Impl& a = *impl_;
   a.panels.push_back(start_panel());
+  a.panels.push_back(cluster_panel());
+  a.panels.push_back(launch_panel());
   a.add_actions();
   a.layout_file = session.folder() / kLayoutFile;
   std::error_code ignored;

@@ -45,5 +45,7 @@ class Panel {
 
 // One per file.
 std::unique_ptr<Panel> start_panel();
+std::unique_ptr<Panel> cluster_panel();
+std::unique_ptr<Panel> launch_panel();
 
 }  // namespace soapstone::explorer::view

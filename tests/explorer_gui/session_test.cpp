@@ -209,16 +209,25 @@ TEST(Session, AChangedClusterIsAStepThatCanBeUndone) {
   EXPECT_EQ(w->shown()->step_time, before);
 }
 
-TEST(Session, StrategiesOfDevicesThatAreGoneAreLeftOut) {
+TEST(Session, StrategiesOfDevicesThatAreGoneAreMadeAnewOrLeftOut) {
   Work w("alexnet", 64, "p100-4x4", {"data-parallel", "single"});
-  ASSERT_EQ(w->design().strategies.size(), 2u);
+  ASSERT_TRUE(w->edit("split", [&](core::Strategy& s) -> core::Status {
+    auto& o = s.ops[w->design().graph->find_op("fc6")->value];
+    o.devices = {core::DeviceId(15)};
+    return {};
+  }));
+  w->finish_jobs();
+  ASSERT_EQ(w->design().strategies.size(), 3u);
+  const Design before = w->design();
   core::ClusterSpec spec = w->design().cluster->spec();
   spec.node[0].count = 2;
   ASSERT_TRUE(w->set_cluster(spec, "two nodes"));
   w->finish_jobs();
-  ASSERT_EQ(w->design().strategies.size(), 1u);
-  EXPECT_EQ(w->design().shown()->name, "single");
+  ASSERT_EQ(w->design().strategies.size(), 2u) << "nothing says how the edited one would be now";
+  EXPECT_EQ(w->design().strategies[0].strategy->ops[0].devices.size(), 8u);
   EXPECT_NE(last_message(*w).find("1 of the strategies"), std::string::npos) << last_message(*w);
+  w->undo();
+  EXPECT_EQ(w->design(), before) << "all of it is one step";
 }
 
 TEST(Session, MemoryThatIsNotThereIsSaid) {

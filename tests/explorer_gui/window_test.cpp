@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "core/file.hpp"
 #include "tests/explorer_gui/display.hpp"
 #include "tests/explorer_gui/driven.hpp"
 
@@ -54,6 +55,62 @@ TEST(Window, UndoIsInTheMenuAndOnTheKeyboard) {
   });
   EXPECT_EQ(work->design().pinned.size(), 1u);
 }
+
+TEST(Window, TheClusterIsChangedAndItsStepIsSeenAtOnce) {
+  SOAPSTONE_WINDOW();
+  Work work("alexnet", 64, "p100-4x4");
+  Driven driven(work);
+  const auto before = work->shown()->step_time;
+  driven.drive([](ImGuiTestContext* c) {
+    c->SetRef("Cluster");
+    c->WindowFocus("");
+    c->ItemClick("**/device 5");
+    c->ItemClick("**/network/10 times");
+  });
+  EXPECT_EQ(work->selection().device, core::DeviceId(5));
+  EXPECT_LT(work->shown()->step_time, before);
+  driven.picture("cluster");
+  driven.drive([](ImGuiTestContext* c) {
+    c->SetRef("Cluster");
+    c->ItemClick("**/Without this device");
+  });
+  EXPECT_EQ(work->design().cluster->size(), 15u);
+  driven.drive([](ImGuiTestContext* c) {
+    c->KeyPress(ImGuiMod_Ctrl | ImGuiKey_Z);
+    c->KeyPress(ImGuiMod_Ctrl | ImGuiKey_Z);
+  });
+  EXPECT_EQ(work->shown()->step_time, before);
+}
+
+#ifdef SOAPSTONE_CAN_TRAIN
+TEST(Window, ATrainingOnTwoRanksIsLaunchedAndItsTraceOpened) {
+  SOAPSTONE_WINDOW();
+  Work work(SOAPSTONE_PROGRAM);
+  const auto cluster = work.folder.path() / "two.toml";
+  core::ClusterSpec spec = core::load_cluster("p100-4x4").value().spec();
+  spec.node[0].count = 1;
+  spec.node[0].devices = 2;
+  spec.network.reset();
+  ASSERT_TRUE(core::write_file_atomically(cluster, core::to_toml(spec)));
+  Session::Beginning beginning;
+  beginning.model = ModelChoice{"mlp", 32, {}, {}};
+  beginning.cluster = cluster.string();
+  work->begin(beginning);
+  work->finish_jobs();
+  Driven driven(work);
+  driven.drive([](ImGuiTestContext* c) {
+    c->SetRef("Launch");
+    c->WindowFocus("");
+    c->ItemInputValue("steps", 12);
+    c->ItemClick("Launch");
+  });
+  EXPECT_EQ(work->launch_run().exit_code, 0) << work->launch_run().error;
+  EXPECT_FALSE(work->launch_run().metrics.steps.empty());
+  ASSERT_NE(work->measured(), nullptr);
+  EXPECT_EQ(work->measured()->origin, core::TraceOrigin::kMeasured);
+  driven.picture("launch");
+}
+#endif
 
 }  // namespace
 }  // namespace soapstone::explorer

@@ -68,14 +68,18 @@ Folder::~Folder() {
   std::filesystem::remove_all(path_, ignored);
 }
 
-Work::Work()
-    : session(std::make_unique<Session>(local_backend(world()), folder.path() / "config")) {
+Work::Work(const std::string& program) {
+  Resources resources = world();
+  resources.program = program;
+  resources.runs = folder.path() / "runs";
+  session =
+      std::make_unique<Session>(local_backend(std::move(resources)), folder.path() / "config");
   session->finish_jobs();
 }
 
 Work::Work(const std::string& model, std::int64_t batch, const std::string& cluster,
-           std::vector<std::string> strategies)
-    : Work() {
+           std::vector<std::string> strategies, const std::string& program)
+    : Work(program) {
   Session::Beginning beginning;
   beginning.model = ModelChoice{model, batch, {}, {}};
   beginning.cluster = cluster;

@@ -29,9 +29,10 @@ struct Work {
   Folder folder;
   std::unique_ptr<Session> session;
 
-  Work();
+  // `program`: what is launched.
+  explicit Work(const std::string& program = "false");
   Work(const std::string& model, std::int64_t batch, const std::string& cluster,
-       std::vector<std::string> strategies = {});
+       std::vector<std::string> strategies = {}, const std::string& program = "false");
   Session& operator*() { return *session; }
   Session* operator->() { return session.get(); }
 };

@@ -1,0 +1,92 @@
+// The cluster as it is drawn: nodes with their devices, and how much moves on which link when.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/cluster.hpp"
+#include "core/plan.hpp"
+#include "core/trace.hpp"
+#include "explorer_gui/model/backend.hpp"
+
+namespace soapstone::explorer {
+
+// In units of one device's side.
+struct Place {
+  double x = 0, y = 0, width = 0, height = 0;
+
+  bool contains(double px, double py) const {
+    return px >= x && px < x + width && py >= y && py < y + height;
+  }
+  friend bool operator==(const Place&, const Place&) = default;
+};
+
+struct ClusterPicture {
+  std::vector<Place> nodes;
+  std::vector<Place> devices;
+  double width = 0, height = 0;
+};
+// Nodes stand in rows so that the whole is about `aspect` times as wide as high.
+ClusterPicture picture_of(const core::Cluster& cluster, double aspect);
+
+// Devices by what they are to the strategy: a row per stage of the pipeline, columns in the order
+// of the devices. Devices without work are left out (`device` of a cell: its number).
+struct RankMatrix {
+  struct Cell {
+    std::uint32_t row = 0, column = 0;
+    core::DeviceId device;
+  };
+  std::vector<std::string> rows;  // "stage 0", "stage 1 and 5"
+  std::vector<Cell> cells;
+  std::uint32_t columns = 0;
+};
+RankMatrix rank_matrix(const core::Cluster& cluster, const core::Strategy& strategy);
+
+// What a device's colour says. Each in [0, 1] of `most`, which is told in the legend.
+enum class DeviceShade : std::uint8_t { kComputing, kExposed, kIdle, kMemory, kDeviation };
+SOAPSTONE_ENUM_NAMES(DeviceShade, {DeviceShade::kComputing, "computing"},
+                     {DeviceShade::kExposed, "exposed communication"}, {DeviceShade::kIdle, "idle"},
+                     {DeviceShade::kMemory, "memory"},
+                     {DeviceShade::kDeviation, "computing against the mean"})
+struct DeviceShading {
+  std::vector<double> share;      // by device, as the legend says; below 0: no work
+  std::vector<std::string> text;  // "61 %", "3.2 GiB of 16 GiB"
+  std::string legend;             // "share of the step"
+};
+DeviceShading shading(const core::Cluster& cluster, const Evaluation& evaluation, DeviceShade by);
+
+// Bytes per second on every link at every time of a step. A transfer's bytes are spread evenly over
+// the time in which its members are at it, waiting left out.
+class LinkLoad {
+ public:
+  LinkLoad() = default;
+  LinkLoad(const core::Cluster& cluster, const core::Plan& plan, const core::Trace& trace);
+
+  double at(core::LinkId link, core::Nanoseconds time) const;  // bytes per second
+  core::Bytes moved(core::LinkId link) const { return moved_[link.value]; }
+  // The most that ever moves on it, in bytes per second.
+  double most(core::LinkId link) const { return most_[link.value]; }
+  std::size_t size() const { return moved_.size(); }
+  bool empty() const { return moved_.empty(); }
+
+ private:
+  struct Change {
+    core::Nanoseconds time;
+    double rate = 0;  // from then on
+  };
+  std::vector<std::vector<Change>> changes_;  // by link
+  std::vector<core::Bytes> moved_;
+  std::vector<double> most_;
+};
+
+// Links of one kind that carry the most at that time, the busiest first: share of the link's
+// bandwidth (above 1 where the prediction lets flows queue).
+struct BusyLink {
+  core::LinkId link;
+  double rate = 0, share = 0;
+};
+std::vector<BusyLink> busiest(const core::Cluster& cluster, const LinkLoad& load,
+                              core::Nanoseconds time, std::size_t most);
+
+}  // namespace soapstone::explorer
