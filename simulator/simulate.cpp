@@ -332,7 +332,7 @@ struct Simulator::Impl {
   std::vector<Entry> part_of_device;
   const Graph* g = nullptr;
 
-  Status prepare(const Plan& plan) {
+  Status prepare(const Plan& plan, const SimulateOptions& options = {}) {
     if (plan.graph_hash != graph.hash())
       return usage_error("the plan was made for graph {} ({}), this is {} ({})", plan.graph,
                          hex(plan.graph_hash), graph.name(), hex(graph.hash()));
@@ -397,7 +397,8 @@ struct Simulator::Impl {
           if (place.lanes == 1) expect_debt(plan, place, program, t, at);
           continue;
         }
-        const Cost cost = cost_of(plan, place, program, t);
+        Cost cost = cost_of(plan, place, program, t);
+        if (options.retime) cost.time = options.retime(place.device, t, cost.time);
         duration[at] = cost.time.value;
         source[at] = cost.source;
         if (t.kind != TaskKind::kHostCopy)
@@ -678,7 +679,7 @@ struct Simulator::Impl {
   }
 
   Result<Trace> trace(const Plan& plan, const SimulateOptions& options) {
-    SOAPSTONE_TRY(prepare(plan));
+    SOAPSTONE_TRY(prepare(plan, options));
     const auto last = run<true>(plan, kNever.value);
     SOAPSTONE_ASSERT(last, "a step longer than {} ns", kNever.value);
     Trace out;

@@ -29,6 +29,7 @@
 // takes over its debt; what nothing depends on is paid at the end.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -45,6 +46,8 @@ inline constexpr core::Nanoseconds kNever{INT64_MAX / 4};
 
 struct SimulateOptions {
   bool memory = true;  // bytes alive over time
+  // Gives every task that is no transfer the time that this makes of its cost; empty: the cost.
+  std::function<core::Nanoseconds(core::DeviceId, const core::Task&, core::Nanoseconds)> retime{};
 };
 
 // Simulates plans of one graph on one cluster. Costs and expanded transfers are
