@@ -49,6 +49,7 @@ extern const Verb kClustersVerb;
 extern const Verb kCompletionVerb;
 extern const Verb kDiffVerb;
 extern const Verb kDoctorVerb;
+extern const Verb kExplainVerb;
 extern const Verb kExploreVerb;
 extern const Verb kHelpVerb;
 extern const Verb kGenerateVerb;

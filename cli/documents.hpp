@@ -15,6 +15,7 @@
 #include "core/result.hpp"
 #include "simulator/analysis/accuracy.hpp"
 #include "simulator/analysis/diff.hpp"
+#include "simulator/analysis/explain.hpp"
 #include "simulator/analysis/memory.hpp"
 #include "simulator/cost_database.hpp"
 #ifdef SOAPSTONE_HAS_KERNELS
@@ -326,6 +327,91 @@ struct DiffOutput {
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
     visit("diff", self.diff);
+  }
+};
+
+// A task, with how much longer it may take and what the step would save without it.
+struct ExplainSpan {
+  std::string name;
+  core::DeviceId device;
+  std::uint32_t span = 0;  // index into the trace
+  std::int64_t start_ns = 0, end_ns = 0, slack_ns = 0, saves_ns = 0;
+  friend bool operator==(const ExplainSpan&, const ExplainSpan&) = default;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("name", self.name);
+    visit("device", self.device);
+    visit("span", self.span);
+    visit("start_ns", self.start_ns);
+    visit("end_ns", self.end_ns);
+    visit("slack_ns", self.slack_ns);
+    visit("saves_ns", self.saves_ns);
+  }
+};
+struct ExplainWhatIf {
+  std::string change, words;
+  std::int64_t before_ns = 0;                // predicted as it is
+  std::optional<std::int64_t> step_time_ns;  // null: not possible
+  std::string why_not;
+  friend bool operator==(const ExplainWhatIf&, const ExplainWhatIf&) = default;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("change", self.change);
+    visit("words", self.words);
+    visit("before_ns", self.before_ns);
+    visit("step_time_ns", self.step_time_ns);
+    visit("why_not", self.why_not);
+  }
+};
+struct ExplainComparison {
+  std::string first, second, sentence;
+  simulator::Waterfall waterfall;
+  friend bool operator==(const ExplainComparison&, const ExplainComparison&) = default;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("first", self.first);
+    visit("second", self.second);
+    visit("sentence", self.sentence);
+    visit("waterfall", self.waterfall);
+  }
+};
+// Why a step takes as long as it does. Spans are indices into its trace: the given one, or what
+// `simulate --trace` writes.
+struct ExplainOutput {
+  static constexpr std::string_view kFormat = "soapstone.explanation";
+  static constexpr int kVersion = 1;
+  std::string model, cluster, strategy;
+  std::int64_t batch = 0;
+  core::TraceOrigin origin = core::TraceOrigin::kPredicted;
+  std::int64_t step_time_ns = 0;
+  std::vector<simulator::Fact> facts;
+  std::vector<simulator::PathShare> path_kinds, path_operators;  // of the critical path
+  std::vector<simulator::DeviceTime> devices;
+  std::vector<simulator::ExposedGroup> groups;
+  std::int64_t queued_ns = 0;  // of all transfers together
+  double bubble_share = 0;
+  std::vector<ExplainSpan> spans;
+  std::vector<ExplainWhatIf> what_if;
+  std::vector<ExplainComparison> comparisons;
+  friend bool operator==(const ExplainOutput&, const ExplainOutput&) = default;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("model", self.model);
+    visit("cluster", self.cluster);
+    visit("strategy", self.strategy);
+    visit("batch", self.batch);
+    visit("origin", self.origin);
+    visit("step_time_ns", self.step_time_ns);
+    visit("facts", self.facts);
+    visit("path_kinds", self.path_kinds);
+    visit("path_operators", self.path_operators);
+    visit("devices", self.devices);
+    visit("groups", self.groups);
+    visit("queued_ns", self.queued_ns);
+    visit("bubble_share", self.bubble_share);
+    visit("spans", self.spans);
+    visit("what_if", self.what_if);
+    visit("comparisons", self.comparisons);
   }
 };
 

@@ -25,14 +25,14 @@ constexpr const cli::Verb* kVerbs[] = {
 #ifdef SOAPSTONE_HAS_KERNELS
     &cli::kKernelsVerb,    &cli::kProfileVerb,
 #endif
-    &cli::kSearchVerb,     &cli::kSimulateVerb,
+    &cli::kSearchVerb,     &cli::kSimulateVerb, &cli::kExplainVerb,
 #ifdef SOAPSTONE_HAS_KERNELS
-    &cli::kTrainVerb,      &cli::kGenerateVerb, &cli::kVerifyVerb, &cli::kBenchVerb,
+    &cli::kTrainVerb,      &cli::kGenerateVerb, &cli::kVerifyVerb,  &cli::kBenchVerb,
 #endif
 #ifdef SOAPSTONE_HAS_EXPLORER
     &cli::kExploreVerb,
 #endif
-    &cli::kDiffVerb,       &cli::kReportVerb,   &cli::kDoctorVerb, &cli::kHelpVerb,
+    &cli::kDiffVerb,       &cli::kReportVerb,   &cli::kDoctorVerb,  &cli::kHelpVerb,
     &cli::kCompletionVerb, &cli::kManVerb,
 };
 

@@ -70,6 +70,15 @@ struct Window::Impl {
   ImPlotContext* implot = nullptr;
   std::vector<std::string> dropped;
   bool active = true;
+
+  // What the last frame drew.
+  static void render(int width, int height) {
+    glViewport(0, 0, width, height);
+    const ImVec4 ground = ImGui::GetStyleColorVec4(ImGuiCol_WindowBg);
+    glClearColor(ground.x, ground.y, ground.z, 1);
+    glClear(GL_COLOR_BUFFER_BIT);
+    ImGui_ImplOpenGL3_RenderDrawData(ImGui::GetDrawData());
+  }
 };
 
 core::Result<std::unique_ptr<Window>> Window::open(const WindowOptions& options) {
@@ -132,11 +141,7 @@ void Window::frame(const std::function<void()>& draw) {
   ImGui::Render();
   int width = 0, height = 0;
   glfwGetFramebufferSize(impl_->window, &width, &height);
-  glViewport(0, 0, width, height);
-  const ImVec4 ground = ImGui::GetStyleColorVec4(ImGuiCol_WindowBg);
-  glClearColor(ground.x, ground.y, ground.z, 1);
-  glClear(GL_COLOR_BUFFER_BIT);
-  ImGui_ImplOpenGL3_RenderDrawData(ImGui::GetDrawData());
+  impl_->render(width, height);
   glfwSwapBuffers(impl_->window);
   glfwPollEvents();
 }
@@ -166,8 +171,10 @@ core::Status Window::screenshot(const std::filesystem::path& file) {
   glfwGetFramebufferSize(impl_->window, &width, &height);
   std::vector<unsigned char> pixels(static_cast<std::size_t>(width) *
                                     static_cast<std::size_t>(height) * 3);
+  // Drawn once more: what a buffer holds after it was shown is not defined.
+  impl_->render(width, height);
   glPixelStorei(GL_PACK_ALIGNMENT, 1);
-  glReadBuffer(GL_FRONT);
+  glReadBuffer(GL_BACK);
   glReadPixels(0, 0, width, height, GL_RGB, GL_UNSIGNED_BYTE, pixels.data());
   png_image image{};
   image.version = PNG_IMAGE_VERSION;

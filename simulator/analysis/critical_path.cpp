@@ -6,6 +6,7 @@
 #include <fmt/core.h>
 
 #include "core/units.hpp"
+#include "simulator/analysis/sharing.hpp"
 
 namespace soapstone::simulator {
 
@@ -96,17 +97,24 @@ CriticalPath critical_path(const Trace& trace, const StepGraph& graph,
     out.segments.push_back({graph.end, graph.step_time, TimeKind::kEnds, kNoIndex, kNoIndex, true});
 
   std::map<std::string, PathShare> kinds, operators;
+  const auto add = [](PathShare& share, Nanoseconds time, std::uint32_t span) {
+    share.time += time;
+    if (span != kNoIndex && (share.spans.empty() || share.spans.back() != span))
+      share.spans.push_back(span);
+  };
+  const Sharing sharing(trace, graph, communication);
   for (const PathSegment& s : out.segments) {
-    const std::string kind =
-        s.group != kNoIndex ? communication.groups[s.group].name : std::string(name_of(s.kind));
-    std::string op(name_of(s.kind));
-    if (s.span != kNoIndex && !s.is_gap)
-      op = operator_of_label(trace.labels[trace.spans.label[s.span]], trace.spans.kind[s.span]);
-    for (PathShare* share : {&kinds[kind], &operators[op]}) {
-      share->time += s.length();
-      if (s.span != kNoIndex && (share->spans.empty() || share->spans.back() != s.span))
-        share->spans.push_back(s.span);
+    const std::string kind(s.group != kNoIndex ? communication.groups[s.group].name
+                                               : name_of(s.kind));
+    add(kinds[kind], s.length(), s.span);
+    if (s.span == kNoIndex || s.is_gap) {
+      add(operators[std::string(name_of(s.kind))], s.length(), s.span);
+      continue;
     }
+    for (const SpanShare& share : sharing.of(s.span, s.start, s.end))
+      add(operators[operator_of_label(trace.labels[trace.spans.label[share.span]],
+                                      trace.spans.kind[share.span])],
+          share.time, share.span);
   }
   out.kinds = sorted(std::move(kinds));
   out.operators = sorted(std::move(operators));

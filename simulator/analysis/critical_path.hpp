@@ -60,7 +60,7 @@ struct PathSegment {
 struct PathShare {
   std::string name;
   core::Nanoseconds time;
-  std::vector<std::uint32_t> spans;  // in the order of time
+  std::vector<std::uint32_t> spans;  // in the order of time; one may come again
 
   friend bool operator==(const PathShare&, const PathShare&) = default;
   template <class Self, class Visit>
@@ -77,7 +77,7 @@ struct CriticalPath {
   core::Nanoseconds step_time;  // the sum of the segments, and of either list of shares
   std::vector<PathSegment> segments;
   std::vector<PathShare> kinds;      // communication by group; the longest first
-  std::vector<PathShare> operators;  // likewise
+  std::vector<PathShare> operators;  // likewise; transfers under way at once share (sharing.hpp)
 
   friend bool operator==(const CriticalPath&, const CriticalPath&) = default;
   template <class Self, class Visit>

@@ -4,6 +4,8 @@
 #include <map>
 #include <tuple>
 
+#include "simulator/analysis/sharing.hpp"
+
 namespace soapstone::simulator {
 
 using namespace core;
@@ -44,6 +46,12 @@ class Attribution {
       out_.groups.push_back({g, {}, {}, {}, {}});
     for (std::uint32_t d = 0; d < spans_.size(); ++d)
       if (!spans_[d].empty()) device(DeviceId(d));
+    out_.exposed_of_span.assign(s_.size(), Nanoseconds(0));
+    const Sharing sharing(trace_, graph_, communication_);
+    for (const IdlePiece& piece : out_.pieces)
+      if (piece.group != kNoIndex)
+        for (const SpanShare& share : sharing.of(piece.cause, piece.start, piece.end))
+          out_.exposed_of_span[share.span] += share.time;
     for (const Nanoseconds t : queueing(trace_, graph_, communication_)) out_.queued += t;
     return std::move(out_);
   }

@@ -92,7 +92,10 @@ struct Exposure {
   std::vector<DeviceTime> devices;   // that have spans, ascending
   std::vector<ExposedGroup> groups;  // in the order of Communication::groups
   std::vector<IdlePiece> pieces;     // by device, then time
-  core::Nanoseconds queued;          // of all devices added (queueing)
+  // Per span: of a transfer, the idle time that it is the cause of, shared with those under way
+  // beside it (sharing.hpp); over a group they add up to its `exposed`.
+  std::vector<core::Nanoseconds> exposed_of_span;
+  core::Nanoseconds queued;  // of all devices added (queueing)
 
   // Shares of the time of all devices together.
   double share(core::Nanoseconds time) const;
@@ -105,6 +108,7 @@ struct Exposure {
     visit("devices", self.devices);
     visit("groups", self.groups);
     visit("pieces", self.pieces);
+    visit("exposed_of_span", self.exposed_of_span);
     visit("queued_ns", self.queued);
   }
 };

@@ -419,21 +419,30 @@ std::vector<ChainPiece> chain(const StepGraph& graph, std::uint32_t node, Nanose
   return out;
 }
 
-Nanoseconds end_without(const StepGraph& graph, const std::vector<bool>& free) {
-  SOAPSTONE_ASSERT(free.size() == graph.size(), "{} marks for {} nodes", free.size(), graph.size());
+Nanoseconds end_with(const StepGraph& graph, std::span<const Nanoseconds> lengths,
+                     std::span<const Nanoseconds> gaps) {
+  SOAPSTONE_ASSERT(lengths.size() == graph.size() && gaps.size() == graph.size(),
+                   "{} lengths and {} gaps for {} nodes", lengths.size(), gaps.size(),
+                   graph.size());
   std::vector<Nanoseconds> end(graph.size());
   Nanoseconds last;
   for (std::uint32_t v = 0; v < graph.size(); ++v) {
-    Nanoseconds ready;
-    bool is_first = true;
-    for (const std::uint32_t u : graph.predecessors_of(v)) {
-      ready = is_first ? end[u] : std::max(ready, end[u]);
-      is_first = false;
-    }
-    end[v] = ready + graph.gap[v] + (free[v] ? Nanoseconds(0) : graph.length[v]);
+    const auto before = graph.predecessors_of(v);
+    Nanoseconds ready = before.empty() ? Nanoseconds(0) : end[before[0]];
+    for (const std::uint32_t u : before) ready = std::max(ready, end[u]);
+    end[v] = ready + gaps[v] + lengths[v];
     last = v == 0 ? end[v] : std::max(last, end[v]);
   }
   return last;
+}
+
+Nanoseconds end_without(const StepGraph& graph, const std::vector<bool>& spans) {
+  std::vector<Nanoseconds> lengths = graph.length, gaps = graph.gap;
+  for (std::uint32_t v = 0; v < graph.size(); ++v) {
+    if (graph.span[v] != kNoIndex && spans[graph.span[v]]) lengths[v] = Nanoseconds(0);
+    if (graph.gap_span[v] != kNoIndex && spans[graph.gap_span[v]]) gaps[v] = Nanoseconds(0);
+  }
+  return end_with(graph, lengths, gaps);
 }
 
 }  // namespace soapstone::simulator

@@ -139,8 +139,12 @@ std::vector<ChainPiece> chain(const StepGraph& graph, std::uint32_t node, core::
 std::vector<ChainPiece> chain_before(const StepGraph& graph, std::uint32_t node,
                                      core::Nanoseconds until);
 
-// The end of the step if the marked nodes (one mark per node) took no time and everything else
-// stayed: same order, same gaps.
-core::Nanoseconds end_without(const StepGraph& graph, const std::vector<bool>& free);
+// The end of the step if nodes had other lengths and gaps (one of each per node) and everything
+// else stayed: the same order, the same predecessors.
+core::Nanoseconds end_with(const StepGraph& graph, std::span<const core::Nanoseconds> lengths,
+                           std::span<const core::Nanoseconds> gaps);
+// Likewise if the marked spans (one mark per span) took no time, nor the processors that copy for
+// them.
+core::Nanoseconds end_without(const StepGraph& graph, const std::vector<bool>& spans);
 
 }  // namespace soapstone::simulator

@@ -53,10 +53,9 @@ class HandMade {
                                       std::vector<Part> parts, core::Bytes bytes = core::Bytes(8)) {
     core::Transfer t;
     t.pattern = pattern;
-    const core::Box box{{core::Interval{0, 2}}};
+    const core::Box box{{core::Interval{0, 2}}}, none{{core::Interval{}}};
     for (const Part& p : parts)
-      t.members.push_back(
-          {core::DeviceId(p.device), p.gives ? box : core::Box{}, p.gets ? box : core::Box{}});
+      t.members.push_back({core::DeviceId(p.device), p.gives ? box : none, p.gets ? box : none});
     if (pattern == core::Pattern::kBoxes)
       for (std::uint32_t from = 0; from < parts.size(); ++from)
         for (std::uint32_t to = 0; to < parts.size(); ++to)
