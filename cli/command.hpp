@@ -59,6 +59,7 @@ extern const Verb kModelsVerb;
 extern const Verb kProfileVerb;
 extern const Verb kReportVerb;
 extern const Verb kSearchVerb;
+extern const Verb kServeVerb;
 extern const Verb kSimulateVerb;
 extern const Verb kTrainVerb;
 extern const Verb kVerifyVerb;

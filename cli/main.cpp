@@ -21,19 +21,19 @@ namespace {
 using namespace soapstone;
 
 constexpr const cli::Verb* kVerbs[] = {
-    &cli::kModelsVerb,     &cli::kClustersVerb,
+    &cli::kModelsVerb,  &cli::kClustersVerb,
 #ifdef SOAPSTONE_HAS_KERNELS
-    &cli::kKernelsVerb,    &cli::kProfileVerb,
+    &cli::kKernelsVerb, &cli::kProfileVerb,
 #endif
-    &cli::kSearchVerb,     &cli::kSimulateVerb, &cli::kExplainVerb,
+    &cli::kSearchVerb,  &cli::kSimulateVerb,   &cli::kExplainVerb,
 #ifdef SOAPSTONE_HAS_KERNELS
-    &cli::kTrainVerb,      &cli::kGenerateVerb, &cli::kVerifyVerb,  &cli::kBenchVerb,
+    &cli::kTrainVerb,   &cli::kGenerateVerb,   &cli::kVerifyVerb,  &cli::kBenchVerb,
 #endif
 #ifdef SOAPSTONE_HAS_EXPLORER
     &cli::kExploreVerb,
 #endif
-    &cli::kDiffVerb,       &cli::kReportVerb,   &cli::kDoctorVerb,  &cli::kHelpVerb,
-    &cli::kCompletionVerb, &cli::kManVerb,
+    &cli::kServeVerb,   &cli::kDiffVerb,       &cli::kReportVerb,  &cli::kDoctorVerb,
+    &cli::kHelpVerb,    &cli::kCompletionVerb, &cli::kManVerb,
 };
 
 int exit_code(core::ErrorKind kind) {

@@ -1,4 +1,5 @@
 // soapstone explore [FILE…]
+#include <cstdlib>
 #include <filesystem>
 
 #include <fmt/core.h>
@@ -8,6 +9,7 @@
 #include "cli/costs.hpp"
 #include "cli/explorer_resources.hpp"
 #include "core/models/models.hpp"
+#include "explorer_gui/model/remote_backend.hpp"
 #include "explorer_gui/model/session.hpp"
 #include "explorer_gui/view/app.hpp"
 #include "explorer_gui/view/window.hpp"
@@ -22,7 +24,24 @@ struct Options {
   std::string cluster;
   std::vector<std::string> strategies;
   CostArguments costs;
+  std::string host;
+  std::string remote_program = "soapstone";
 };
+
+// `ssh HOST soapstone serve`; SOAPSTONE_SSH names another program than ssh, as GIT_SSH does.
+core::Result<std::shared_ptr<explorer::Backend>> backend_of(const Invocation& invocation,
+                                                            const Options& options) {
+  if (options.host.empty())
+    return std::shared_ptr<explorer::Backend>(
+        explorer::local_backend(explorer_resources(invocation.program, options.costs)));
+  const char* const ssh = std::getenv("SOAPSTONE_SSH");
+  const std::vector<std::string> command{ssh && *ssh ? ssh : "ssh", "-T", options.host,
+                                         options.remote_program, "serve"};
+  SOAPSTONE_ASSIGN(auto remote, explorer::remote_backend(options.host, [command] {
+                     return explorer::channel_to(command);
+                   }));
+  return std::shared_ptr<explorer::Backend>(std::move(remote));
+}
 
 bool is_of_zoo(const std::string& name) {
   const auto models = core::models();
@@ -40,6 +59,11 @@ core::Status explore(const Invocation& invocation, const Options& options) {
                                               options.model.parameters};
       continue;
     }
+    // Files of another machine are looked for there.
+    if (!options.host.empty()) {
+      beginning.files.push_back(file);
+      continue;
+    }
     std::error_code ignored;
     if (!std::filesystem::exists(file, ignored))
       return core::usage_error(
@@ -53,13 +77,13 @@ core::Status explore(const Invocation& invocation, const Options& options) {
     return core::usage_error("--strategy {}: goes with a model, which stands first",
                              beginning.strategies[0]);
 
+  SOAPSTONE_ASSIGN(const auto backend, backend_of(invocation, options));
   explorer::Settings settings = explorer::load_settings(explorer::config_folder());
   SOAPSTONE_ASSIGN(const auto window, explorer::view::Window::open({.title = "Soapstone",
                                                                     .width = settings.width,
                                                                     .height = settings.height,
                                                                     .visible = true}));
-  explorer::Session session(
-      explorer::local_backend(explorer_resources(invocation.program, options.costs)));
+  explorer::Session session(backend);
   explorer::view::App app(session, *window);
   session.begin(beginning);
   app.run();
@@ -82,6 +106,13 @@ Action declare(CLI::App& app) {
   app.add_option("--batch", o->model.batch, "Samples per step; default: the model's")
       ->group(kModelGroup);
   declare_dtype(app, o->model);
+  app.add_option("--host", o->host,
+                 "Work on this machine over ssh: models, searches and trainings live there, the "
+                 "window here; a connection that is lost is made again")
+      ->type_name("USER@HOST");
+  app.add_option("--remote-program", o->remote_program, "With --host: soapstone there")
+      ->type_name("PATH")
+      ->capture_default_str();
   return [o](const Invocation& invocation) { return explore(invocation, *o); };
 }
 

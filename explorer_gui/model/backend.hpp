@@ -116,6 +116,18 @@ struct Evaluation {
   std::string why_not;        // the memory that it exceeds, as a sentence, or empty
 
   friend bool operator==(const Evaluation&, const Evaluation&) = default;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("plan", self.plan);
+    visit("trace", self.trace);
+    visit("memory", self.memory);
+    visit("use", self.use);
+    visit("step_time_ns", self.step_time);
+    visit("peak_memory_bytes", self.peak_memory);
+    visit("samples_per_second", self.samples_per_second);
+    visit("measured_share", self.measured_share);
+    visit("why_not", self.why_not);
+  }
 };
 
 struct SearchRequest {
@@ -186,6 +198,10 @@ class Backend {
                                     const std::function<bool()>& wanted) = 0;
   // The path of soapstone itself there.
   virtual std::string program() const = 0;
+  // Calls come back soon, with an error. Nothing is asked for any more.
+  virtual void close() {}
+  // Empty, or what is wrong with the connection to it.
+  virtual std::string trouble() const { return {}; }
 };
 
 }  // namespace soapstone::explorer

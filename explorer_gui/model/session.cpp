@@ -75,6 +75,7 @@ Session::Session(std::shared_ptr<Backend> backend, std::filesystem::path folder)
 }
 
 Session::~Session() {
+  backend_->close();
   (void)save_settings(folder_, settings_);
   std::error_code ignored;
   std::filesystem::remove(autosave_file(), ignored);

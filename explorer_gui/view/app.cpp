@@ -370,6 +370,8 @@ struct App::Impl {
       } else {
         ImGui::TextDisabled("%s", session.backend().place().c_str());
       }
+      if (const std::string trouble = session.backend().trouble(); !trouble.empty())
+        coloured(ui.colours.bad, trouble);
       for (const JobStatus& job : session.jobs().running()) {
         if (job.elapsed.count() < 200'000'000) continue;  // what is soon done needs no words
         ImGui::Separator();

@@ -276,7 +276,8 @@ class ClusterPanel final : public Panel {
     ImGui::PushFont(ui.fonts.bold, 0);
     label(spec.name);
     ImGui::PopFont();
-    ImGui::TextDisabled("%zu devices on %zu nodes", cluster.size(), cluster.nodes());
+    ImGui::TextDisabled("%zu devices on %zu %s", cluster.size(), cluster.nodes(),
+                        cluster.nodes() == 1 ? "node" : "nodes");
     if (spec.network) {
       ImGui::SeparatorText("Network");
       figure(ui, "bandwidth", spec.network->bandwidth, spec.network->source, [&](auto value) {

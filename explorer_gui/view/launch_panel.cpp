@@ -1,4 +1,6 @@
 // Trains by the strategy that is shown, and watches it.
+#include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include <fmt/core.h>
@@ -143,7 +145,11 @@ class LaunchPanel final : public Panel {
     const auto curve = [&](const char* name, const std::vector<double>& x,
                            const std::vector<double>& y) {
       if (x.empty() || !ImPlot::BeginPlot(name, {-1, ui.points(130)}, ImPlotFlags_NoLegend)) return;
-      ImPlot::SetupAxes("step", nullptr, ImPlotAxisFlags_AutoFit, ImPlotAxisFlags_AutoFit);
+      const auto [low, high] = std::minmax_element(y.begin(), y.end());
+      const double room = std::max(0.05 * (*high - *low), 1e-9 + 0.01 * std::abs(*high));
+      ImPlot::SetupAxes(nullptr, nullptr);
+      ImPlot::SetupAxesLimits(x.front(), std::max(x.back(), x.front() + 1), *low - room,
+                              *high + room, ImPlotCond_Always);
       ImPlot::PlotLine(name, x.data(), y.data(), static_cast<int>(x.size()));
       ImPlot::EndPlot();
     };
