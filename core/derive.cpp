@@ -1,5 +1,9 @@
 #include "core/derive.hpp"
 
+#include <algorithm>
+
+#include "core/zigzag.hpp"
+
 namespace soapstone::core {
 
 std::vector<std::int32_t> coordinates(const OpStrategy& strategy, std::size_t index) {
@@ -45,10 +49,7 @@ bool is_in_rounds(const OpDefinition& definition, const OpStrategy& strategy, co
 }
 
 bool is_hidden(const OpDefinition& definition, std::span<const Interval> axes) {
-  const Rounds& rounds = definition.rounds;
-  const Interval &along = axes[static_cast<std::size_t>(rounds.along)],
-                 &over = axes[static_cast<std::size_t>(rounds.over)];
-  return over.begin > along.end - 1 + rounds.visible;
+  return visible_pairs(definition, axes) == 0;
 }
 
 std::vector<Interval> axis_intervals(const OpDefinition& definition, const OpStrategy& strategy,
@@ -214,6 +215,48 @@ std::int64_t positions_of(const Graph& graph, const Table& table) {
   const OpDefinition& definition = graph.ops()[table.op].definition;
   const Ref& ids = definition.steps[static_cast<std::size_t>(table.step)].reads[0];
   return elements(definition.operands[ids.operand].desc.shape);
+}
+
+double visible_pairs(const OpDefinition& definition, std::span<const Interval> axes) {
+  const Rounds& rounds = definition.rounds;
+  const auto runs = [&](int axis) {
+    const Axis& a = definition.axes[static_cast<std::size_t>(axis)];
+    return zigzag_runs(axes[static_cast<std::size_t>(axis)], a.extent, a.zigzag);
+  };
+  double pairs = 0;
+  const auto over = runs(rounds.over);
+  for (const Run& i : runs(rounds.along))
+    for (const Run& j : over) {
+      // Of `many` positions the first sees `first`, and each one more than the one before.
+      const std::int64_t first = i.position + rounds.visible + 1 - j.position,
+                         many = i.indices.extent(), most = j.indices.extent();
+      const auto up_to = [&](std::int64_t n) {  // Σ_{m < n} min(max(m, 0), most)
+        const auto rising = static_cast<double>(std::clamp<std::int64_t>(n, 0, most));
+        const auto level = static_cast<double>(std::max<std::int64_t>(0, n - most));
+        return rising * (rising - 1) / 2 + level * static_cast<double>(most);
+      };
+      pairs += up_to(first + many) - up_to(first);
+    }
+  return pairs;
+}
+
+Flops step_flops(const OpDefinition& definition, const Step& step, std::span<const Interval> axes) {
+  const Rounds& rounds = definition.rounds;
+  if (rounds.along < 0) return step_flops(step, axes);
+  const auto along = static_cast<std::size_t>(rounds.along),
+             over = static_cast<std::size_t>(rounds.over);
+  std::vector<Interval> whole(axes.begin(), axes.end());
+  for (const std::size_t a : {along, over}) whole[a] = {0, definition.axes[a].extent};
+  const auto pairs = [&](std::span<const Interval> part) {
+    return static_cast<double>(part[along].extent()) * static_cast<double>(part[over].extent());
+  };
+  const double all = visible_pairs(definition, whole);
+  if (all == pairs(whole) || pairs(axes) == 0) return step_flops(step, axes);
+  const double share = visible_pairs(definition, axes) / all * (pairs(whole) / pairs(axes));
+  Step counted = step;
+  for (WorkTerm& term : counted.flops)
+    if (term.over.has(rounds.along) && term.over.has(rounds.over)) term.coefficient *= share;
+  return step_flops(counted, axes);
 }
 
 Flops step_flops(const Step& step, std::span<const Interval> axes) {

@@ -63,7 +63,13 @@ std::optional<Table> table_of(const Graph& graph, TensorId weight);
 // Ids of one step of `graph` for that table.
 std::int64_t positions_of(const Graph& graph, const Table& table);
 
+// Points of the iteration space, whatever of them is hidden.
 Flops step_flops(const Step& step, std::span<const Interval> axes);
+// Of a part of the operator: as much of them as its share of the pairs that are not hidden, where
+// causality hides some (Rounds). The parts of an operator add up to the whole.
+Flops step_flops(const OpDefinition& definition, const Step& step, std::span<const Interval> axes);
+// Pairs of positions of `along` and `over` (Rounds) in a part that are not hidden.
+double visible_pairs(const OpDefinition& definition, std::span<const Interval> axes);
 // What the step reads and writes, each byte once.
 Bytes step_bytes(const OpDefinition& definition, const Step& step, std::span<const Interval> axes);
 

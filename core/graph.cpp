@@ -6,6 +6,7 @@
 #include "core/derive.hpp"
 #include "core/ops/softmax_cross_entropy.hpp"
 #include "core/suggest.hpp"
+#include "core/zigzag.hpp"
 
 namespace soapstone::core {
 
@@ -36,6 +37,12 @@ Result<Graph> Graph::build(GraphSpec spec) {
     if (source.desc.dtype == DType::kI32 && source.classes < 1)
       return usage_error("source {}: classes = {}: i32 values need a bound of at least 1",
                          source.name, source.classes);
+    if (!source.zigzag.empty() && source.zigzag.size() != source.desc.shape.size())
+      return usage_error("source {}: zigzag = {}: {} dimensions want a number each", source.name,
+                         print(source.zigzag), source.desc.shape.size());
+    for (std::size_t d = 0; d < source.zigzag.size(); ++d)
+      if (const Status status = check_zigzag(source.desc.shape[d], source.zigzag[d]); !status)
+        return usage_error("source {}: dimension {}: {}", source.name, d, status.error().message);
     Tensor t{source.name, TensorRole::kSource, source.desc, {}, {}, false, {}};
     SOAPSTONE_TRY(add_tensor(std::move(t)));
   }

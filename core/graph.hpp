@@ -20,6 +20,9 @@ struct SourceSpec {
   std::string name;
   TensorDesc desc;
   std::int64_t classes = 0;  // i32 only: values are in [0, classes)
+  // Per dimension: it is delivered in zig-zag order of so many chunks (zigzag.hpp), 0: in order;
+  // none: all are in order.
+  std::vector<std::int64_t> zigzag = {};
 
   friend bool operator==(const SourceSpec&, const SourceSpec&) = default;
   template <class Self, class Visit>
@@ -27,6 +30,7 @@ struct SourceSpec {
     visit("name", self.name);
     visit("desc", self.desc);
     visit("classes", self.classes, kOptional);
+    visit("zigzag", self.zigzag, kOptional);
   }
 };
 

@@ -2,6 +2,8 @@
 
 #include <optional>
 
+#include "core/zigzag.hpp"
+
 namespace soapstone::core {
 
 namespace {
@@ -10,18 +12,36 @@ bool is_row_major(const DimOrder& order) {
   return order.empty() || order == row_major(order.size());
 }
 
-// Of a part of a ring: how many indices of `over` its first index of `along` sees; nothing where it
-// sees all of them, and of the whole operator.
-std::optional<std::int64_t> seen_first(const OpDefinition& definition,
-                                       std::span<const Interval> axes) {
+bool is_whole(const OpDefinition& definition, std::span<const Interval> axes, std::size_t axis) {
+  return axes[axis].extent() == definition.axes[axis].extent;
+}
+
+// Of a part of an operator with rounds: how many indices of `over` its first index of `along` sees;
+// nothing where it sees all of them, and of the whole operator. In zig-zag order how many pairs are
+// not hidden.
+std::optional<std::int64_t> seen_of(const OpDefinition& definition,
+                                    std::span<const Interval> axes) {
   const Rounds& rounds = definition.rounds;
   if (rounds.along < 0) return std::nullopt;
-  const auto over = static_cast<std::size_t>(rounds.over);
-  if (axes[over].extent() == definition.axes[over].extent) return std::nullopt;
-  const std::int64_t seen =
-      axes[static_cast<std::size_t>(rounds.along)].begin + rounds.visible + 1 - axes[over].begin;
+  const auto along = static_cast<std::size_t>(rounds.along),
+             over = static_cast<std::size_t>(rounds.over);
+  if (is_whole(definition, axes, along) && is_whole(definition, axes, over)) return std::nullopt;
+  if (definition.axes[along].zigzag > 0)
+    return static_cast<std::int64_t>(visible_pairs(definition, axes));
+  const std::int64_t seen = axes[along].begin + rounds.visible + 1 - axes[over].begin;
   if (seen >= axes[over].extent()) return std::nullopt;
   return std::max<std::int64_t>(0, seen);
+}
+
+// The lengths of the runs of a part of an axis in zig-zag order; of the whole axis none.
+std::vector<std::int64_t> runs_of(const OpDefinition& definition, std::span<const Interval> axes,
+                                  std::size_t axis) {
+  const Axis& a = definition.axes[axis];
+  std::vector<std::int64_t> lengths;
+  if (a.zigzag == 0 || is_whole(definition, axes, axis)) return lengths;
+  for (const Run& run : zigzag_runs(axes[axis], a.extent, a.zigzag))
+    lengths.push_back(run.indices.extent());
+  return lengths;
 }
 
 }  // namespace
@@ -51,9 +71,14 @@ std::string LocalProblem::key() const {
       if (clipped > 0) out += fmt::format("+{}@{}", clipped, d);
     }
   }
-  if (const auto seen = seen_first(*definition, axes))
-    out += fmt::format(
-        " {}<{}", definition->axes[static_cast<std::size_t>(definition->rounds.over)].name, *seen);
+  if (const auto seen = seen_of(*definition, axes)) {
+    const Axis& over = definition->axes[static_cast<std::size_t>(definition->rounds.over)];
+    out +=
+        over.zigzag > 0 ? fmt::format(" seen={}", *seen) : fmt::format(" {}<{}", over.name, *seen);
+  }
+  for (std::size_t a = 0; a < axes.size(); ++a)
+    if (const auto runs = runs_of(*definition, axes, a); !runs.empty())
+      out += fmt::format(" {}.runs={}", definition->axes[a].name, print(runs));
   for (const auto& operand : definition->operands)
     if (!is_row_major(operand.desc.order))
       out += fmt::format(" {}.order={}", operand.name, print(operand.desc.order));
@@ -83,7 +108,9 @@ std::uint64_t LocalProblem::signature() const {
             0, b[d].begin - (axes[map.axis].begin * map.stride + map.offset))));
     }
   }
-  if (const auto seen = seen_first(*definition, axes)) h.word(static_cast<std::uint64_t>(*seen));
+  if (const auto seen = seen_of(*definition, axes)) h.word(static_cast<std::uint64_t>(*seen));
+  for (std::size_t a = 0; a < axes.size(); ++a)
+    if (const auto runs = runs_of(*definition, axes, a); !runs.empty()) append_hash(h, runs);
   for (std::size_t k = 0; k < definition->operands.size(); ++k) {
     const DimOrder& order = definition->operands[k].desc.order;
     if (is_row_major(order)) continue;

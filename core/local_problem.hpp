@@ -26,9 +26,9 @@ struct LocalProblem {
   DType dtype() const;
 
   // Two local problems with equal keys take the same time: attributes, dtype,
-  // local extents, how each window is clipped at the edges, what a part of a
-  // ring hides, and the order in which dimensions lie where it is not
-  // row-major; not where the part lies.
+  // local extents, how each window is clipped at the edges, what causality
+  // hides of a part, the runs of an axis in zig-zag order, and the order in
+  // which dimensions lie where it is not row-major; not where the part lies.
   // Text, stable between versions of the same operator, e.g.
   // "conv2d{out_channels=64, …} f32 n=64 co=32 … x=[64, 28, 28, 32]".
   std::string key() const;

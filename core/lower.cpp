@@ -5,6 +5,7 @@
 
 #include "core/derive.hpp"
 #include "core/lowering/impl.hpp"
+#include "core/sequence_order.hpp"
 
 namespace soapstone::core {
 
@@ -66,6 +67,7 @@ void Lowering::Impl::make(std::vector<std::uint32_t> class_of_device) {
   plan.graph_hash = graph.hash();
   plan.strategy_hash = hash_of(*strategy);
   plan.training = options.training;
+  plan.zigzag = static_cast<std::uint32_t>(strategy->zigzag);
   plan.micro_batches = static_cast<std::uint32_t>(strategy->micro_batches);
   plan.device_count = static_cast<std::uint32_t>(cluster.size());
   plan.optimizer_states =
@@ -102,12 +104,18 @@ void Lowering::Impl::make(std::vector<std::uint32_t> class_of_device) {
 Result<Plan> Lowering::Impl::lower(const Strategy& given) {
   strategy = &given;
   SOAPSTONE_TRY(check(graph, given, static_cast<std::uint32_t>(cluster.size())));
-  if (!micro_graphs.contains(given.micro_batches)) {
-    SOAPSTONE_ASSIGN(Graph made, graph.micro_batch(given.micro_batches));
-    micro_graphs.emplace(given.micro_batches, std::move(made));
+  const std::pair which(given.micro_batches, given.zigzag);
+  if (!micro_graphs.contains(which)) {
+    auto made = planned_graph(graph, given.micro_batches, given.zigzag);
+    if (!made && given.zigzag > 0)
+      return usage_error("zigzag = {}: {}: zigzag = 0 is accepted", given.zigzag,
+                         made.error().message);
+    SOAPSTONE_TRY(made);
+    micro_graphs.emplace(which, std::move(*made));
   }
-  g = &micro_graphs.at(given.micro_batches);
-  for (std::size_t i = 0; given.micro_batches > 1 && i < given.ops.size(); ++i)
+  g = &micro_graphs.at(which);
+  const bool is_other = given.micro_batches > 1 || given.zigzag > 0;
+  for (std::size_t i = 0; is_other && i < given.ops.size(); ++i)
     SOAPSTONE_TRY(check(g->ops()[i], given.ops[i], static_cast<std::uint32_t>(cluster.size())));
   SOAPSTONE_ASSIGN(pipeline, pipeline_of(*g, given, options.training));
 

@@ -14,6 +14,7 @@ struct OpTable {
   Result<OpDefinition> (*define)(const void*, std::span<const TensorDesc>);
   std::shared_ptr<const void> (*for_micro_batches)(const void*, std::int64_t,
                                                    std::span<const TensorDesc>);
+  std::shared_ptr<const void> (*in_zigzag)(const void*, AxisSet, std::int64_t);
   bool (*equal)(const void*, const void*);
   void (*hash)(Hasher&, const void*);
   void (*print)(std::string&, const void*);
@@ -36,6 +37,12 @@ const OpTable& op_table() {
          std::span<const TensorDesc> inputs) -> std::shared_ptr<const void> {
         if constexpr (requires(const T& t) { t.for_micro_batches(count, inputs); })
           return std::make_shared<const T>(attributes(p).for_micro_batches(count, inputs));
+        else
+          return nullptr;
+      },
+      [](const void* p, AxisSet axes, std::int64_t chunks) -> std::shared_ptr<const void> {
+        if constexpr (requires(const T& t) { t.in_zigzag(axes, chunks); })
+          return std::make_shared<const T>(attributes(p).in_zigzag(axes, chunks));
         else
           return nullptr;
       },
@@ -98,6 +105,12 @@ Result<OpDefinition> Op::define(std::span<const TensorDesc> inputs) const {
 Op Op::for_micro_batches(std::int64_t count, std::span<const TensorDesc> inputs) const {
   auto attributes = table_->for_micro_batches(attributes_.get(), count, inputs);
   return attributes ? Op(table_, std::move(attributes)) : *this;
+}
+
+std::optional<Op> Op::in_zigzag(AxisSet axes, std::int64_t chunks) const {
+  auto attributes = table_->in_zigzag(attributes_.get(), axes, chunks);
+  if (!attributes) return std::nullopt;
+  return Op(table_, std::move(attributes));
 }
 
 bool Op::equals(const Op& other) const {

@@ -5,6 +5,7 @@
 #include <concepts>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -48,6 +49,11 @@ class Op {
   // The same operator on one of `count` equal micro-batches, where `inputs` are
   // those of the whole mini-batch: only operators that average over the batch differ.
   Op for_micro_batches(std::int64_t count, std::span<const TensorDesc> inputs) const;
+
+  // The same operator where those of its axes stand in zig-zag order of so many chunks: what it
+  // makes of an element depends on the element's position as before. Nothing if positions mean
+  // nothing to it.
+  std::optional<Op> in_zigzag(AxisSet axes, std::int64_t chunks) const;
 
   // The attributes if this is a T, else null.
   template <OpSpec T>

@@ -1,5 +1,7 @@
 #include "core/op_definition.hpp"
 
+#include "core/zigzag.hpp"
+
 namespace soapstone::core {
 
 namespace {
@@ -107,6 +109,16 @@ void Definer::metric(std::string name, MetricKind kind, int value, int over, dou
 }
 
 void Definer::rounds(Rounds rounds) { definition_.rounds = std::move(rounds); }
+
+void Definer::causal(std::span<const int> axes) { definition_.causal = set_of(axes); }
+
+Status Definer::zigzag(int axis, std::int64_t chunks) {
+  Axis& a = definition_.axes[static_cast<std::size_t>(axis)];
+  if (const Status status = check_zigzag(a.extent, chunks); !status)
+    return usage_error("axis {}: {}", a.name, status.error().message);
+  a.zigzag = chunks;
+  return {};
+}
 
 int Definer::weight(std::string name, const TensorDesc& desc, std::vector<DimMap> dims,
                     Initializer init) {

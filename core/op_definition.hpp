@@ -44,6 +44,9 @@ struct Axis {
   AxisRole role = AxisRole::kAttribute;
   std::int64_t granularity = 1;  // parts are multiples of this many indices
   Coupling coupling = Coupling::kNone;
+  // Its indices stand for positions in zig-zag order of so many chunks (zigzag.hpp), and the
+  // operator knows; 0: an index is its position.
+  std::int64_t zigzag = 0;
 
   friend bool operator==(const Axis&, const Axis&) = default;
   template <class Self, class Visit>
@@ -53,6 +56,7 @@ struct Axis {
     visit("role", self.role);
     visit("granularity", self.granularity);
     visit("coupling", self.coupling);
+    visit("zigzag", self.zigzag);
   }
 };
 
@@ -286,8 +290,8 @@ struct Metric {
 // follows `over` on the device that has the part. No operand follows both axes.
 struct Rounds {
   int along = -1, over = -1;  // -1: there are none
-  std::int64_t visible =
-      0;  // index j of `over` is hidden from index i of `along` if j > i + visible
+  // Position j of `over` is hidden from position i of `along` if j > i + visible.
+  std::int64_t visible = 0;
   std::string why_not = {};  // a sentence, where there could be rounds and are none
 
   friend bool operator==(const Rounds&, const Rounds&) = default;
@@ -307,6 +311,7 @@ struct OpDefinition {
   std::vector<Step> steps;
   std::vector<Metric> metrics;
   Rounds rounds;
+  AxisSet causal;  // axes of a sequence of which an index sees nothing that comes after it
 
   int axis(std::string_view name) const;     // throws InvariantError where there is none
   int operand(std::string_view name) const;  // likewise
@@ -320,6 +325,7 @@ struct OpDefinition {
     visit("steps", self.steps);
     visit("metrics", self.metrics);
     visit("rounds", self.rounds);
+    visit("causal", self.causal);
   }
 };
 
@@ -361,6 +367,9 @@ class Definer {
   void metric(std::string name, MetricKind kind, int value, int over, double scale = 1);
 
   void rounds(Rounds rounds);
+  void causal(std::span<const int> axes);
+  // The indices of the axis stand in zig-zag order; errors where its extent does not allow it.
+  Status zigzag(int axis, std::int64_t chunks);
 
   // The operand is used by the first part of these axes only.
   void first_part_of(int operand, std::span<const int> axes);

@@ -306,6 +306,7 @@ struct Plan {
   std::uint64_t strategy_hash = 0;
   bool training = true;  // false: forward only
   std::uint32_t micro_batches = 1;
+  std::uint32_t zigzag = 0;  // Strategy::zigzag
   std::uint32_t device_count = 0;
   std::uint32_t optimizer_states = 0;  // state tensors per weight
   std::uint32_t table_states = 0;      // likewise per table (table_of)
@@ -328,6 +329,7 @@ struct Plan {
     visit("strategy_hash", self.strategy_hash);
     visit("training", self.training);
     visit("micro_batches", self.micro_batches);
+    visit("zigzag", self.zigzag, kOptional);
     visit("device_count", self.device_count);
     visit("optimizer_states", self.optimizer_states);
     visit("table_states", self.table_states);

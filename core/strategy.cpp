@@ -92,6 +92,9 @@ Status check(const Graph& graph, const Strategy& strategy, std::uint32_t device_
                        strategy.ops.size(), graph.name(), graph.ops().size());
   if (strategy.bucket.value < 0)
     return usage_error("bucket = {}: must be at least 0 bytes", strategy.bucket.value);
+  if (strategy.zigzag < 0 || strategy.zigzag % 2 != 0)
+    return usage_error("zigzag = {}: 0 (in order) or an even number of chunks is accepted",
+                       strategy.zigzag);
   if (strategy.micro_batches < 1 || graph.batch() % strategy.micro_batches != 0)
     return usage_error("micro_batches = {}: the batch of {} must be a multiple of it",
                        strategy.micro_batches, graph.batch());
@@ -218,8 +221,9 @@ Strategy data_parallel(const Graph& graph, std::span<const DeviceId> devices) {
 std::string hex(std::uint64_t hash) { return fmt::format("{:016x}", hash); }
 
 StrategyDocument to_document(const Graph& graph, const Strategy& strategy) {
-  StrategyDocument doc{graph.name(),      hex(graph.hash()),       strategy.micro_batches, {},
-                       strategy.schedule, strategy.schedule_lines, strategy.bucket};
+  StrategyDocument doc{
+      graph.name(),      hex(graph.hash()),       strategy.micro_batches, {},
+      strategy.schedule, strategy.schedule_lines, strategy.bucket,        strategy.zigzag};
   for (std::size_t i = 0; i < strategy.ops.size(); ++i) {
     const OpNode& node = graph.ops()[i];
     const OpStrategy& s = strategy.ops[i];
@@ -250,6 +254,7 @@ Result<Strategy> from_document(const Graph& graph, const StrategyDocument& doc) 
   strategy.schedule = doc.schedule;
   strategy.schedule_lines = doc.schedule_lines;
   strategy.bucket = doc.bucket;
+  strategy.zigzag = doc.zigzag;
   std::vector<std::string_view> names;
   for (const auto& node : graph.ops()) names.push_back(node.name);
   for (const auto& [name, op] : doc.ops) {
@@ -379,6 +384,7 @@ std::string summary(const Graph& graph, const Strategy& strategy) {
   flush();
   std::string out = folded(parts);
   if (strategy.micro_batches > 1) out += fmt::format("; micro_batches={}", strategy.micro_batches);
+  if (strategy.zigzag > 0) out += fmt::format("; zigzag={}", strategy.zigzag);
   const bool has_stages = std::any_of(strategy.ops.begin(), strategy.ops.end(),
                                       [](const OpStrategy& s) { return s.stage > 0; });
   if (!strategy.schedule_lines.empty())

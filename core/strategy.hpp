@@ -68,6 +68,9 @@ struct Strategy {
   // Gradients of weights that are summed over the same devices are sent together, this much at
   // least (but for the last ones): buckets (arXiv 2006.15704). 0: each by itself.
   Bytes bucket = Bytes(0);
+  // The sequence of causal attention is held in zig-zag order of so many chunks (in_zigzag), for c
+  // parts of it 2c, so that all of them have equally much to compute. 0: in order.
+  std::int32_t zigzag = 0;
 
   friend bool operator==(const Strategy&, const Strategy&) = default;
   template <class Self, class Visit>
@@ -77,6 +80,7 @@ struct Strategy {
     visit("schedule", self.schedule);
     visit("schedule_lines", self.schedule_lines);
     visit("bucket", self.bucket);
+    visit("zigzag", self.zigzag);
   }
 };
 
@@ -150,6 +154,7 @@ struct StrategyDocument {
   ScheduleKind schedule = ScheduleKind::k1F1B;
   std::vector<std::string> schedule_lines = {};
   Bytes bucket = Bytes(0);
+  std::int32_t zigzag = 0;
 
   friend bool operator==(const StrategyDocument&, const StrategyDocument&) = default;
   template <class Self, class Visit>
@@ -160,6 +165,7 @@ struct StrategyDocument {
     visit("schedule", self.schedule, kOptional);
     visit("schedule_lines", self.schedule_lines, kOptional);
     visit("bucket", self.bucket, kOptional);
+    visit("zigzag", self.zigzag, kOptional);
     visit("ops", self.ops);
   }
 };

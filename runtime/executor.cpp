@@ -9,6 +9,7 @@
 
 #include "core/assert.hpp"
 #include "core/member_boxes.hpp"
+#include "core/sequence_order.hpp"
 #include "core/strategy.hpp"
 #include "kernels/box_copy.hpp"
 #include "kernels/catalog.hpp"
@@ -53,6 +54,13 @@ double element(const Block& block, std::size_t index = 0) {
   return block.dtype == core::DType::kF64
              ? static_cast<const double*>(block.data)[index]
              : static_cast<double>(static_cast<const float*>(block.data)[index]);
+}
+
+// SourceSpec::zigzag.
+std::vector<std::int64_t> order_of(const core::Graph& graph, std::uint32_t tensor) {
+  for (const core::SourceSpec& source : graph.spec().sources)
+    if (source.name == graph.tensors()[tensor].name) return source.zigzag;
+  return {};
 }
 
 // The first tag of the transfer at every place of the total order.
@@ -135,7 +143,7 @@ struct Executor::Impl {
 
   Impl(const core::Graph& whole, const core::Plan& from, core::DeviceId on, Endpoint& with,
        ExecutorOptions how)
-      : graph(from.micro_batches > 1 ? whole.micro_batch(from.micro_batches).value() : whole),
+      : graph(core::planned_graph(whole, from.micro_batches, from.zigzag).value()),
         plan(from),
         device(on),
         endpoint(with),
@@ -254,7 +262,8 @@ struct Executor::Impl {
         case TaskKind::kLoad:
           ready.load = static_cast<std::uint32_t>(loads.size());
           loads.push_back({task.tensor, task.micro_batch, own[0].box,
-                           core::size_of(own[0].dtype) * core::elements(own[0].box)});
+                           core::size_of(own[0].dtype) * core::elements(own[0].box),
+                           order_of(graph, task.tensor)});
           break;
         case TaskKind::kCompute: {
           prepare_compute(task, member, own, ready);

@@ -22,12 +22,14 @@
 
 namespace soapstone::runtime {
 
-// A part of a source that the program reads. Its box is in the index space of the micro-batch.
+// A part of a source that the program reads. Its box is in the index space of the micro-batch, in
+// which dimensions may stand in zig-zag order (SourceSpec::zigzag).
 struct Load {
   std::uint32_t tensor = 0;
   std::uint32_t micro_batch = 0;
   core::Box box;
   core::Bytes size;
+  std::vector<std::int64_t> zigzag = {};
 };
 
 // One trained tensor's part on this device.

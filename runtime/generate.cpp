@@ -232,8 +232,10 @@ class Generator {
 
     core::LowerOptions how;
     how.training = false;
+    core::Strategy in_order = p_.strategy;  // logits are read by their positions
+    in_order.zigzag = 0;
     SOAPSTONE_ASSIGN(const core::Plan plan,
-                     core::lower(p_.graph, p_.strategy, p_.cluster, p_.catalog, how));
+                     core::lower(p_.graph, in_order, p_.cluster, p_.catalog, how));
     run_ = std::make_unique<PlanRun>(communicator_, p_.graph, plan, PlanRunOptions{});
     rows_ = std::make_unique<LogitRows>(p_.graph, logits);
     for (const auto& e : run_->executors())

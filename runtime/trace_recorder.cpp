@@ -5,6 +5,7 @@
 
 #include "core/assert.hpp"
 #include "core/derive.hpp"
+#include "core/sequence_order.hpp"
 #include "runtime/clock.hpp"
 #include "runtime/detail/bytes.hpp"
 
@@ -74,8 +75,9 @@ Bytes bytes_of(const core::Graph& graph, const core::Plan& plan, const core::Dev
 Flops flops_of(const core::Graph& graph, const core::Plan& plan, std::uint32_t member,
                const core::Task& task) {
   if (task.kind != TaskKind::kCompute) return Flops(0);
-  const core::Step& step = graph.ops()[task.op].definition.steps[task.step];
-  return core::step_flops(step, plan.shards[plan.entry(task, member)].axes);
+  const core::OpDefinition& definition = graph.ops()[task.op].definition;
+  return core::step_flops(definition, definition.steps[task.step],
+                          plan.shards[plan.entry(task, member)].axes);
 }
 
 }  // namespace
@@ -127,8 +129,7 @@ core::Trace TraceRecorder::trace(Nanoseconds step_time) const {
   trace.origin = core::TraceOrigin::kMeasured;
   if (communicator_.process() != 0) return trace;
   const core::Plan& plan = run_.plan();
-  const core::Graph graph =
-      plan.micro_batches > 1 ? graph_.micro_batch(plan.micro_batches).value() : graph_;
+  const core::Graph graph = core::planned_graph(graph_, plan.micro_batches, plan.zigzag).value();
   core::set_plan(trace, plan);
   trace.steps = steps();
 

@@ -1,6 +1,6 @@
 #include "simulator/required_problems.hpp"
 
-#include <algorithm>
+#include "core/sequence_order.hpp"
 
 namespace soapstone::simulator {
 
@@ -13,15 +13,12 @@ Status RequiredProblems::add(const Plan& plan) {
   if (plan.device_count != cluster_.size())
     return usage_error("the plan is for {} devices, cluster {} has {}", plan.device_count,
                        cluster_.name(), cluster_.size());
-  auto found =
-      std::find(graph_micro_batches_.begin(), graph_micro_batches_.end(), plan.micro_batches);
-  if (found == graph_micro_batches_.end()) {
-    SOAPSTONE_ASSIGN(Graph graph, graph_.micro_batch(plan.micro_batches));
-    graphs_.push_back(std::make_shared<const Graph>(std::move(graph)));
-    graph_micro_batches_.push_back(plan.micro_batches);
-    found = std::prev(graph_micro_batches_.end());
+  auto& planned = graphs_[{plan.micro_batches, plan.zigzag}];
+  if (!planned) {
+    SOAPSTONE_ASSIGN(Graph made, planned_graph(graph_, plan.micro_batches, plan.zigzag));
+    planned = std::make_shared<const Graph>(std::move(made));
   }
-  const Graph& graph = *graphs_[static_cast<std::size_t>(found - graph_micro_batches_.begin())];
+  const Graph& graph = *planned;
   for (const DeviceClass& program : plan.classes)
     for (const Task& task : program.tasks) {
       if (task.kind != TaskKind::kCompute) continue;

@@ -1,10 +1,12 @@
 // What must be measured before plans can be predicted from measurements alone.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "core/cluster.hpp"
@@ -48,9 +50,8 @@ class RequiredProblems {
  private:
   const core::Graph& graph_;
   const core::Cluster& cluster_;
-  std::vector<std::shared_ptr<const core::Graph>>
-      graphs_;  // of micro-batches, which the problems point into
-  std::vector<std::uint32_t> graph_micro_batches_;
+  // Of plans, which the problems point into, by number of micro-batches and zigzag.
+  std::map<std::pair<std::uint32_t, std::uint32_t>, std::shared_ptr<const core::Graph>> graphs_;
   std::set<std::tuple<std::uint64_t, int, std::string, std::uint32_t>> known_;
   std::vector<RequiredProblem> list_;
 };

@@ -41,7 +41,8 @@ Cost RooflineModel::compute(const LocalProblem& problem, int step_index, std::st
     if (const auto f32 = peak(device, DType::kF32))
       rate = FlopsPerSecond(f32->value * 4.0 / static_cast<double>(size_of(dtype).value));
   if (rate)
-    time = std::max(time, step_flops(step, problem.axes) / FlopsPerSecond(rate->value * e.compute));
+    time = std::max(time, step_flops(*problem.definition, step, problem.axes) /
+                              FlopsPerSecond(rate->value * e.compute));
   return {time + device.launch_overhead, CostSource::kRoofline};
 }
 

@@ -9,6 +9,7 @@
 #include "core/collectives/schedule.hpp"
 #include "core/local_problem.hpp"
 #include "core/placement.hpp"
+#include "core/sequence_order.hpp"
 
 namespace soapstone::simulator {
 
@@ -292,7 +293,7 @@ struct Simulator::Impl {
 
   // Kept between plans.
   static constexpr std::size_t kMostFlows = 1 << 21;  // of kept transfers: 48 MiB
-  std::map<std::uint32_t, Graph> micro_graphs;
+  std::map<std::pair<std::uint32_t, std::uint32_t>, Graph> micro_graphs;  // by number, zigzag
   std::unordered_map<std::uint64_t, Cost, KeyIsHash> compute_costs;
   std::unordered_map<std::uint64_t, Expanded, KeyIsHash> expanded;
   std::size_t kept_flows = 0;
@@ -339,10 +340,11 @@ struct Simulator::Impl {
     if (plan.device_count != cluster.size())
       return usage_error("the plan is for {} devices, cluster {} has {}", plan.device_count,
                          cluster.name(), cluster.size());
-    auto found = micro_graphs.find(plan.micro_batches);
+    const std::pair which(plan.micro_batches, plan.zigzag);
+    auto found = micro_graphs.find(which);
     if (found == micro_graphs.end()) {
-      SOAPSTONE_ASSIGN(Graph made, graph.micro_batch(plan.micro_batches));
-      found = micro_graphs.emplace(plan.micro_batches, std::move(made)).first;
+      SOAPSTONE_ASSIGN(Graph made, planned_graph(graph, plan.micro_batches, plan.zigzag));
+      found = micro_graphs.emplace(which, std::move(made)).first;
     }
     g = &found->second;
 
@@ -708,7 +710,7 @@ struct Simulator::Impl {
           const Shard& shard = plan.shards[plan.entry(t, place.member)];
           const OpDefinition& definition = g->ops()[shard.op].definition;
           bytes = step_bytes(definition, definition.steps[t.step], shard.axes);
-          flops = step_flops(definition.steps[t.step], shard.axes);
+          flops = step_flops(definition, definition.steps[t.step], shard.axes);
         } else if (t.kind == TaskKind::kNormRows || t.kind == TaskKind::kUpdateRows) {
           bytes = row_work(*g, plan, program, t, place.member).bytes;
         } else if (t.kind == TaskKind::kTransfer) {

@@ -162,7 +162,7 @@ struct Lowering::Impl {
   LowerOptions options;
 
   // Kept between calls.
-  std::map<std::int32_t, Graph> micro_graphs;
+  std::map<std::pair<std::int32_t, std::int32_t>, Graph> micro_graphs;  // by number, zigzag
   lowering::Segments segments;
   std::uint64_t plans = 0;  // tried so far
 

@@ -12,7 +12,11 @@
 // part reads the keys that its queries see); head parameter, an index is a group with its heads
 // (one group of several heads: an index is a head, k and v stay whole); t key sequence and d stay
 // whole. FLOPs: 4·b·heads·sq·sk·d forward (two products, causal counted in full, of a window its
-// keys), 10 backward (five products).
+// keys), 10 backward (five products); a part without mask and window counts as its share of the
+// pairs that causality leaves.
+//
+// `zigzag`: queries and keys of causal attention stand in zig-zag order of so many chunks each
+// (zigzag.hpp), i and j above are their positions; with a window k and v then stay whole too.
 //
 // In a ring (also packed; without mask and window) s and t are cut and keys_values [b, sk, 2,
 // heads_kv, d] go round; blocks of which causality hides all keys are left out. A round goes on
@@ -27,6 +31,8 @@
 // Beltagy et al. 2020, arXiv 2004.05150; ring: Liu et al. 2023, arXiv 2310.01889.
 #pragma once
 
+#include <array>
+
 #include "core/op_definition.hpp"
 
 namespace soapstone::core {
@@ -35,6 +41,7 @@ struct Attention {
   static constexpr std::string_view kName = "attention";
   bool causal = false;
   std::int64_t window = 0;  // keys that a query sees at most, itself included; 0: all
+  std::int64_t zigzag = 0;  // chunks of the order in which the sequences stand; 0: in order
 
   Result<OpDefinition> define(std::span<const TensorDesc> inputs) const {
     const bool packed = inputs.size() == 1 || inputs.size() == 2;
@@ -70,6 +77,9 @@ struct Attention {
     if (window < 0 || (window > 0 && !causal))
       return usage_error("window = {} with causal = {}: must be 0 (none), or at least 1 and causal",
                          window, causal);
+    if (zigzag != 0 && !causal)
+      return usage_error("zigzag = {} with causal = false: 0 is accepted: all keys are seen",
+                         zigzag);
     const DType t = inputs[0].dtype;
     const bool masked = inputs.size() % 2 == 0;
     if (masked) {
@@ -82,7 +92,7 @@ struct Attention {
     // One group of several heads is shared by all parts of a split.
     const bool shared = groups == 1 && heads > 1;
     const std::int64_t heads_of_index = shared || groups == 0 ? 1 : heads / groups;
-    const bool windowed = window > 0 && !packed;
+    const bool windowed = window > 0 && !packed && zigzag == 0;
     Definer d;
     const int ab = d.axis("n", b, AxisRole::kSample);
     const int as = d.axis("s", sq, AxisRole::kAttribute,
@@ -92,6 +102,8 @@ struct Attention {
     const int ah = d.axis("head", shared ? heads : groups, AxisRole::kParameter);
     const int at = d.axis("t", sk, AxisRole::kReduction, Coupling::kUnsplittable);
     const int ad = d.axis("d", features, AxisRole::kAttribute, Coupling::kUnsplittable);
+    if (causal) d.causal(std::array{as, at});
+    for (const int axis : {as, at}) SOAPSTONE_TRY(d.zigzag(axis, zigzag));
     const auto n = DimMap::along(ab), s = DimMap::along(as), key = DimMap::along(at),
                f = DimMap::along(ad), h = DimMap::window(ah, heads_of_index, 0, heads_of_index),
                group = shared ? DimMap::whole() : DimMap::along(ah),
@@ -182,11 +194,18 @@ struct Attention {
     return d.take();
   }
 
+  Attention in_zigzag(AxisSet, std::int64_t chunks) const {
+    Attention out = *this;
+    if (causal) out.zigzag = chunks;
+    return out;
+  }
+
   friend bool operator==(const Attention&, const Attention&) = default;
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
     visit("causal", self.causal, kOptional);
     visit("window", self.window, kOptional);
+    visit("zigzag", self.zigzag, kOptional);
   }
 };
 

@@ -3,7 +3,8 @@
 //   y[n, e, c] = x[n, s] where slots[n, s, k] = e·C + c for a k, else 0, C the number of slots;
 //   weights[n, s, k] = p of the k-th largest logit (`renormalize`: divided by the sum of the
 //   top_k), 0 where the token was dropped.
-// Tokens take the slots of an expert in the order of s, then of k; what finds none left is dropped
+// Tokens take the slots of an expert in the order of s (with `zigzag`, where s stands in zig-zag
+// order of so many chunks, in that of their positions), then of k; what finds none left is dropped
 // there. Equal logits: the lower expert first. C = ⌈capacity_factor · top_k · s / e⌉, at most s,
 // and s where capacity_factor = 0 (nothing is dropped).
 //
@@ -35,6 +36,7 @@ struct MoeDispatch {
   bool renormalize = false;
   double load_loss = 0;        // its coefficient; 0: none
   std::int64_t mean_over = 0;  // of load_loss; 0: the number of samples
+  std::int64_t zigzag = 0;     // chunks of the order of s; 0: in order
 
   Result<OpDefinition> define(std::span<const TensorDesc> inputs) const {
     if (inputs.size() != 2) return usage_error("takes x and logits, got {} inputs", inputs.size());
@@ -60,6 +62,7 @@ struct MoeDispatch {
     Definer d;
     const int n = d.axis("n", samples, AxisRole::kSample);
     const int s = d.axis("s", tokens, AxisRole::kAttribute, Coupling::kUnsplittable);
+    SOAPSTONE_TRY(d.zigzag(s, zigzag));
     const int g = d.axis("g", experts, AxisRole::kAttribute, Coupling::kUnsplittable);
     const int e = d.axis("e", experts, AxisRole::kAttribute);
     const int f = d.axis("d", in[2], AxisRole::kAttribute);
@@ -111,6 +114,12 @@ struct MoeDispatch {
     return part;
   }
 
+  MoeDispatch in_zigzag(AxisSet axes, std::int64_t chunks) const {
+    MoeDispatch out = *this;
+    if (axes.has(1)) out.zigzag = chunks;
+    return out;
+  }
+
   friend bool operator==(const MoeDispatch&, const MoeDispatch&) = default;
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -119,6 +128,7 @@ struct MoeDispatch {
     visit("renormalize", self.renormalize, kOptional);
     visit("load_loss", self.load_loss, kOptional);
     visit("mean_over", self.mean_over, kOptional);
+    visit("zigzag", self.zigzag, kOptional);
   }
 };
 

@@ -10,7 +10,9 @@
 
 #include "core/assert.hpp"
 #include "core/ops/softmax_cross_entropy.hpp"
+#include "core/zigzag.hpp"
 #include "kernels/bf16.hpp"
+#include "kernels/box_copy.hpp"
 
 namespace soapstone::runtime {
 
@@ -86,6 +88,28 @@ void check_integers(const core::SourceSpec& spec, const Accepted& accepted, std:
   }
 }
 
+// A box of a source that lies in one piece in the data, and where it lies in the box of the load.
+struct Piece {
+  core::Box held, given;
+};
+
+// The pieces of what a load wants.
+std::vector<Piece> pieces_of(const core::SourceSpec& spec, const Load& load) {
+  std::vector<Piece> pieces{{load.box, load.box}};
+  for (std::size_t d = 0; d < load.zigzag.size(); ++d) {
+    const auto runs = core::zigzag_runs(load.box[d], spec.desc.shape[d], load.zigzag[d]);
+    std::vector<Piece> cut;
+    for (const Piece& piece : pieces)
+      for (const core::Run& run : runs) {
+        cut.push_back(piece);
+        cut.back().held[d] = run.indices;
+        cut.back().given[d] = {run.position, run.position + run.indices.extent()};
+      }
+    pieces = std::move(cut);
+  }
+  return pieces;
+}
+
 struct Wanted {
   std::vector<std::int64_t> samples;
   std::int64_t counted = 0;
@@ -105,6 +129,8 @@ struct BatchReader::Impl {
   std::vector<Load> loads;
   std::vector<const core::SourceSpec*> specs;  // one per load
   std::vector<Accepted> accepted;              // likewise
+  std::vector<std::vector<Piece>> pieces;      // likewise
+  std::vector<std::byte> scratch;              // a piece on its way to its place
   std::uint32_t labels;                        // the loss's
 
   std::array<Batch, 2> batches;  // one is computed with, one is filled
@@ -130,6 +156,7 @@ struct BatchReader::Impl {
       SOAPSTONE_ASSERT(spec != known.end(), "{} is no source", graph.tensors()[load.tensor].name);
       specs.push_back(&*spec);
       accepted.push_back(accepted_of(graph, core::TensorId(load.tensor), *spec));
+      pieces.push_back(pieces_of(*spec, load));
     }
     for (Batch& b : batches) {
       std::size_t size = kAlignment;
@@ -144,6 +171,23 @@ struct BatchReader::Impl {
       b.given.assign(b.places.begin(), b.places.end());
     }
     thread = std::thread([this] { work(); });
+  }
+
+  void fill(std::size_t k, std::span<const std::int64_t> samples, std::byte* to) {
+    const core::SourceSpec& spec = *specs[k];
+    const core::Box& box = loads[k].box;
+    for (const Piece& piece : pieces[k]) {
+      const bool is_whole = piece.held == box;
+      const auto size = core::size_of(spec.desc.dtype) * core::elements(piece.held);
+      if (!is_whole) scratch.resize(static_cast<std::size_t>(size.value));
+      std::byte* into = is_whole ? to : scratch.data();
+      source.fill(spec, samples, piece.given, into);
+      if (spec.desc.dtype == core::DType::kI32)
+        check_integers(spec, accepted[k], source.name(), samples, piece.given, into);
+      if (!is_whole)
+        kernels::copy_box({to, spec.desc.dtype, box, spec.desc.order},
+                          {into, spec.desc.dtype, piece.held, spec.desc.order}, piece.held);
+    }
   }
 
   void work() {
@@ -162,10 +206,7 @@ struct BatchReader::Impl {
           const auto first = static_cast<std::size_t>(loads[k].micro_batch * micro_batch_samples);
           const auto part = std::span<const std::int64_t>(samples).subspan(
               first, static_cast<std::size_t>(micro_batch_samples));
-          source.fill(*specs[k], part, loads[k].box, batch.places[k]);
-          if (specs[k]->desc.dtype == core::DType::kI32)
-            check_integers(*specs[k], accepted[k], source.name(), part, loads[k].box,
-                           batch.places[k]);
+          fill(k, part, batch.places[k]);
           if (loads[k].tensor == labels && counted < static_cast<std::int64_t>(samples.size()))
             take_labels(specs[k]->desc, loads[k].box,
                         static_cast<std::int64_t>(first) + loads[k].box[0].begin, counted,

@@ -12,6 +12,7 @@
 #include "core/ops/attention.hpp"
 #include "core/ops/linear.hpp"
 #include "core/ops/reshape.hpp"
+#include "core/sequence_order.hpp"
 #include "tests/support/interpreter/interpreter.hpp"
 #include "tests/support/interpreter/strategies.hpp"
 
@@ -59,13 +60,16 @@ Done done_by(const Graph& graph, const Plan& plan, std::uint32_t device) {
   Done out;
   const PlanPlace place = place_of(plan, DeviceId(device));
   const OpDefinition& def = graph.ops()[kAttention].definition;
+  const Graph planned = planned_graph(graph, plan.micro_batches, plan.zigzag).value();
   for (const Task& t : plan.classes[place.class_index].tasks) {
     if (t.op != kAttention) continue;
     if (t.kind == TaskKind::kCompute) {
       const Step& step = def.steps[t.step];
       ++out.steps[step.name];
       if (step.reduces.has(def.rounds.over))
-        out.flops += step_flops(step, plan.shards[plan.entry(t, place.member)].axes).value;
+        out.flops += step_flops(planned.ops()[kAttention].definition, step,
+                                plan.shards[plan.entry(t, place.member)].axes)
+                         .value;
     }
     if (t.kind != TaskKind::kTransfer || t.tensor != kNoIndex) continue;
     const Transfer& transfer = plan.transfers[plan.entry(t, place.member)];
@@ -76,10 +80,12 @@ Done done_by(const Graph& graph, const Plan& plan, std::uint32_t device) {
   return out;
 }
 
-Plan plan_of(const Graph& graph, std::int32_t parts, LowerOptions options = {}) {
-  const Plan plan = lower(graph, in_a_ring(graph, parts), interpreter::cluster_of(parts),
-                          NominalCatalog{}, options)
-                        .value();
+Plan plan_of(const Graph& graph, std::int32_t parts, LowerOptions options = {},
+             std::int32_t zigzag = 0) {
+  Strategy strategy = in_a_ring(graph, parts);
+  strategy.zigzag = zigzag;
+  const Plan plan =
+      lower(graph, strategy, interpreter::cluster_of(parts), NominalCatalog{}, options).value();
   const Status valid = check(graph, plan);
   EXPECT_TRUE(valid) << valid.error().message;
   return plan;
@@ -107,7 +113,9 @@ TEST(Rounds, BlocksThatCausalityHidesAreNeitherComputedNorMoved) {
     const int rounds = static_cast<int>(d) + 1;
     EXPECT_EQ(done.steps.at("ring_forward"), rounds) << d;
     EXPECT_EQ(done.steps.at("ring_backward"), rounds) << d;
-    EXPECT_EQ(done.flops, 14 * 2 * 2 * 2 * rounds) << d;
+    // A block of 14 · 2 · 2 · 2 of which all is seen, and one of which 3 of 4 pairs are. What is
+    // counted are the shares of 14 · 8 · 8 · 2 in 8 · 9 / 2 = 36 pairs.
+    EXPECT_DOUBLE_EQ(done.flops, 14 * 8 * 8 * 2 * ((rounds - 1) * 4 + 3) / 36.0) << d;
     // What has come this far goes on, but for the last device, whose gradients go home.
     const std::int64_t blocks = d < 3 ? rounds : 0;
     EXPECT_EQ(done.sent.contains(Phase::kForward) ? done.sent.at(Phase::kForward) : Bytes(0),
@@ -115,6 +123,39 @@ TEST(Rounds, BlocksThatCausalityHidesAreNeitherComputedNorMoved) {
         << d;
     EXPECT_EQ(done.sent.at(Phase::kBackwardInput), (2 * blocks + (d == 3 ? 3 : 0)) * kBlock) << d;
   }
+}
+
+// Chunks of one position, dealt as 0 7, 1 6, 2 5, 3 4: of every block, but for the first of a
+// device, each device sees half.
+TEST(Rounds, InZigzagAllDevicesComputeEquallyMuch) {
+  const Graph graph = sequence(Attention{.causal = true});
+  const Plan plan = plan_of(graph, 4, {}, 8);
+  EXPECT_EQ(plan.graph_hash, graph.hash());
+  for (std::uint32_t d = 0; d < 4; ++d) {
+    const Done done = done_by(graph, plan, d);
+    EXPECT_EQ(done.steps.at("ring_forward"), 4) << d;
+    EXPECT_EQ(done.sent.at(Phase::kForward), 3 * kBlock) << d;
+    EXPECT_DOUBLE_EQ(done.flops, 14 * 8 * 8 * 2 * (3 + 3 * 2) / 36.0) << d;
+  }
+}
+
+TEST(Rounds, InZigzagABlockIsSeenByHalf) {
+  const Graph graph = in_zigzag(sequence(Attention{.causal = true}), 8).value();
+  const OpNode& node = graph.ops()[kAttention];
+  const OpStrategy s = in_a_ring(graph, 4).ops[kAttention];
+  for (std::size_t device = 0; device < 4; ++device)
+    for (std::int32_t round = 0; round < 4; ++round) {
+      const LocalProblem p = local_problem(node, s, device, round);
+      // Device 1 has positions 1 and 6: of 0 and 7 both see 0, of 2 and 5 the latter sees both.
+      EXPECT_EQ(visible_pairs(node.definition, p.axes), round == 0 ? 3 : 2) << device << round;
+      EXPECT_FALSE(is_hidden(node.definition, p.axes)) << device << round;
+      EXPECT_THAT(p.key(), HasSubstr(round == 0 ? " seen=3" : " seen=2"));
+    }
+  // 3 and 4 follow each other, 2 and 5 do not.
+  EXPECT_THAT(local_problem(node, s, 3).key(), HasSubstr(" s.runs=[2]"));
+  EXPECT_THAT(local_problem(node, s, 2).key(), HasSubstr(" s.runs=[1, 1]"));
+  EXPECT_NE(local_problem(node, s, 2).signature(), local_problem(node, s, 3).signature());
+  EXPECT_EQ(local_problem(node, s, 1).signature(), local_problem(node, s, 2).signature());
 }
 
 // The block of the next round comes while a device computes with the present one, and not before it
@@ -160,6 +201,21 @@ TEST(Rounds, AnyNumberOfPartsGivesTheAnswerOfOneDevice) {
         EXPECT_TRUE(memory) << memory.error().message;
       }
   }
+}
+
+// Also where parts are not whole chunks.
+TEST(Rounds, AnyNumberOfPartsInZigzagGivesTheAnswerOfOneDevice) {
+  const Graph graph = sequence(Attention{.causal = true});
+  const auto expected = interpreter::run_unsharded(graph, {}, {});
+  for (const std::int32_t zigzag : {2, 4, 8})
+    for (std::int32_t parts = 2; parts <= 8; ++parts)
+      for (const std::size_t fold_from : {std::size_t{0}, std::size_t{64}}) {
+        const Plan plan = plan_of(graph, parts, {.fold_from = fold_from}, zigzag);
+        const auto found =
+            interpreter::run_plan(graph, plan, {}, {.turns = interpreter::Turns::kAnyOrder});
+        const auto d = interpreter::compare(graph, found, expected);
+        EXPECT_LE(d.worst, 1e-12) << parts << " parts, zigzag " << zigzag << ": " << d.where;
+      }
 }
 
 TEST(Rounds, ABlockOfWhichSomethingIsHiddenHasAKeyOfItsOwn) {

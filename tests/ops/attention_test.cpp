@@ -102,6 +102,26 @@ std::vector<OpCase> attention_cases() {
        .op = Attention{.causal = true},
        .inputs = with_mask(grouped(1, 130, 135, 12, 1, 3), {1, 135}),
        .large = true},
+      {.name = "zigzag",
+       .op = Attention{.causal = true, .zigzag = 4},
+       .inputs = separate(2, 8, 8, 2, 3)},
+      {.name = "packed_zigzag",
+       .op = Attention{.causal = true, .zigzag = 6},
+       .inputs = {floats({1, 12, 3, 2, 3})}},
+      {.name = "zigzag_with_more_keys",
+       .op = Attention{.causal = true, .zigzag = 4},
+       .inputs = grouped(2, 4, 8, 4, 2, 2)},
+      {.name = "zigzag_of_a_window_and_a_mask",
+       .op = Attention{.causal = true, .window = 3, .zigzag = 4},
+       .inputs = with_mask(grouped(2, 8, 8, 4, 2, 2), {2, 8})},
+      {.name = "several_blocks_in_zigzag",
+       .op = Attention{.causal = true, .zigzag = 4},
+       .inputs = separate(1, 140, 280, 1, 3),
+       .large = true},
+      {.name = "several_blocks_of_one_group_in_zigzag",
+       .op = Attention{.causal = true, .window = 90, .zigzag = 2},
+       .inputs = grouped(1, 150, 150, 12, 1, 3),
+       .large = true},
       {.name = "no_keys", .op = Attention{}, .inputs = separate(2, 3, 0, 2, 2)},
       {.name = "empty_batch", .op = Attention{}, .inputs = separate(0, 3, 3, 2, 2)},
   };
@@ -137,6 +157,17 @@ TEST(Attention, ACausalQuerySeesTheKeysUpToItself) {
       evaluate(Attention{.causal = true}, separate(1, 2, 3, 1, 1),
                {{"q", {0, 0}}, {"k", {0, 0, 0}}, {"v", {10, 20, 60}}, {"grad y", {0, 0}}});
   EXPECT_THAT(r.at("y"), ElementsAre(DoubleNear(15, 1e-14), DoubleNear(30, 1e-14)));
+}
+
+TEST(Attention, InZigzagAQuerySeesTheKeysOfLowerPositions) {
+  // Positions 0, 3, 1, 2; the key at position p has value 10^p.
+  const auto r = evaluate(Attention{.causal = true, .zigzag = 4}, separate(1, 4, 4, 1, 1),
+                          {{"q", {0, 0, 0, 0}},
+                           {"k", {0, 0, 0, 0}},
+                           {"v", {1, 1000, 10, 100}},
+                           {"grad y", {0, 0, 0, 0}}});
+  EXPECT_THAT(r.at("y"), ElementsAre(DoubleNear(1, 1e-14), DoubleNear(1111.0 / 4, 1e-12),
+                                     DoubleNear(11.0 / 2, 1e-14), DoubleNear(111.0 / 3, 1e-13)));
 }
 
 TEST(Attention, ConsecutiveHeadsShareTheKeysAndValuesOfTheirGroup) {
@@ -219,6 +250,10 @@ TEST(Attention, WhatDoesNotFitIsRefusedWithItsValues) {
             "window = -1 with causal = true: must be 0 (none), or at least 1 and causal");
   EXPECT_EQ(refusal({}, with_mask(separate(3, 2, 5, 1, 1), {2, 5})),
             "the mask is f32 [2, 5]: f32 [3, 5] or [3, 2, 5] is wanted");
+  EXPECT_EQ(refusal({.zigzag = 2}, separate(1, 2, 2, 1, 1)),
+            "zigzag = 2 with causal = false: 0 is accepted: all keys are seen");
+  EXPECT_EQ(refusal({.causal = true, .zigzag = 6}, separate(1, 8, 8, 1, 1)),
+            "axis s: zigzag = 6: 8 indices are not so many equal chunks: 4 is accepted");
   EXPECT_EQ(refusal({}, {floats({1, 2, 2, 1, 1}), integers({1, 2})}),
             "takes a packed input [b, s, 3, heads, d], got [1, 2, 2, 1, 1]");
   EXPECT_EQ(refusal({.causal = true}, separate(1, 3, 2, 1, 1)),

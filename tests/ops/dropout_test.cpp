@@ -18,6 +18,12 @@ std::vector<OpCase> dropout_cases() {
       {.name = "matrix", .op = Dropout{}, .inputs = {floats({7, 9})}},
       {.name = "sequence", .op = Dropout{.rate = 0.1}, .inputs = {floats({4, 3, 11})}},
       {.name = "channels_last_image", .op = Dropout{.rate = 0.3}, .inputs = {image({2, 3, 5, 4})}},
+      {.name = "zigzag",
+       .op = Dropout{.rate = 0.4, .zigzag = {0, 4}},
+       .inputs = {floats({3, 8, 5})}},
+      {.name = "zigzag_of_two_dimensions",
+       .op = Dropout{.rate = 0.4, .zigzag = {0, 0, 2, 4}},
+       .inputs = {image({2, 3, 6, 4})}},
       {.name = "nothing_dropped", .op = Dropout{.rate = 0}, .inputs = {floats({3, 5})}},
       {.name = "nearly_all_dropped", .op = Dropout{.rate = 0.97}, .inputs = {floats({9, 13})}},
       {.name = "long_vector", .op = Dropout{}, .inputs = {floats({1, 1031})}},
@@ -66,6 +72,20 @@ TEST(Dropout, MicroBatchesDrawTheMaskOfTheMiniBatch) {
   const auto whole = kept(6, 0.5, {.seed = 7, .step = 2, .op = 3});
   const auto second_half = kept(3, 0.5, {.seed = 7, .step = 2, .op = 3, .sample_offset = 3});
   EXPECT_THAT(second_half, ElementsAreArray(whole.begin() + 30, whole.end()));
+}
+
+// Chunks of 4 elements, in the order 0, 3, 1, 2.
+TEST(Dropout, InZigzagAnElementKeepsItsNumber) {
+  const std::vector<double> ones(16, 1);
+  const auto mask = [&](const Dropout& op) {
+    return evaluate(op, {floats({1, 16})}, {{"x", ones}, {"grad y", ones}}, {.seed = 2}).at("y");
+  };
+  const auto m = mask({.rate = 0.5});
+  std::vector<double> dealt;
+  for (const std::size_t chunk : {0, 3, 1, 2})
+    for (std::size_t k = 0; k < 4; ++k) dealt.push_back(m[4 * chunk + k]);
+  EXPECT_NE(dealt, m);
+  EXPECT_EQ(mask({.rate = 0.5, .zigzag = {0, 4}}), dealt);
 }
 
 TEST(Dropout, SeedStepAndOperatorEachDrawAnotherMask) {

@@ -39,6 +39,9 @@ std::vector<OpCase> moe_dispatch_cases() {
       {.name = "renormalized_with_few_slots_and_a_load_loss",
        .op = MoeDispatch{.top_k = 3, .capacity_factor = 0.5, .renormalize = true, .load_loss = 0.3},
        .inputs = gated(2, 6, 3, 5)},
+      {.name = "zigzag_with_few_slots",
+       .op = MoeDispatch{.top_k = 2, .capacity_factor = 0.75, .zigzag = 4},
+       .inputs = gated(3, 8, 3, 4)},
       {.name = "all_experts", .op = MoeDispatch{.top_k = 3}, .inputs = gated(2, 4, 2, 3)},
       {.name = "part_of_a_mini_batch",
        .op = MoeDispatch{.top_k = 2, .load_loss = 0.5, .mean_over = 12},
@@ -89,6 +92,20 @@ TEST(MoeDispatch, TokensTakeTheSlotsOfTheirExpertInOrder) {
   // p (1 - p) = 3 / 16
   EXPECT_THAT(r.at("grad logits"), ElementsAre(DoubleEq(-3), DoubleEq(3), DoubleEq(3), DoubleEq(-3),
                                                DoubleEq(-3), DoubleEq(3), 0, 0));
+}
+
+// The same tokens in the order of positions 0, 3, 1, 2: the last one still finds no slot.
+TEST(MoeDispatch, InZigzagTokensTakeSlotsInTheOrderOfTheirPositions) {
+  const double l = std::log(3.0);
+  const auto r =
+      evaluate(MoeDispatch{.top_k = 1, .capacity_factor = 1, .zigzag = 4}, gated(1, 4, 1, 2),
+               {{"x", {10, 40, 20, 30}},
+                {"logits", {0, l, 0, l, l, 0, 0, l}},
+                {"grad y", {1, 2, 3, 4}},
+                {"grad weights", {16, 16, 16, 16}}});
+  EXPECT_THAT(r.at("slots"), ElementsAre(2, -1, 0, 3));
+  EXPECT_THAT(r.at("y"), ElementsAre(20, 0, 10, 30));
+  EXPECT_THAT(r.at("grad x"), ElementsAre(3, 0, 1, 4));
 }
 
 TEST(MoeDispatch, ATokenGoesToItsTopExpertsAndEqualLogitsToTheLowerOne) {

@@ -28,6 +28,9 @@ std::vector<OpCase> rotary_embedding_cases() {
       {.name = "later_positions",
        .op = RotaryEmbedding{.position_offset = 1000},
        .inputs = {floats({2, 3, 2, 4})}},
+      {.name = "zigzag",
+       .op = RotaryEmbedding{.position_offset = 2, .zigzag = 4},
+       .inputs = {floats({2, 8, 3, 4})}},
       {.name = "one_token",
        .op = RotaryEmbedding{.position_offset = 3},
        .inputs = {floats({3, 1, 4, 6})}},
@@ -75,6 +78,14 @@ TEST(RotaryEmbedding, AnOffsetMovesThePositions) {
                           {{"x", {1, 0, 0, 1}}, {"grad y", {0, 0, 0, 0}}});
   EXPECT_THAT(r.at("y"), ElementsAre(DoubleEq(std::cos(5.0)), DoubleEq(std::sin(5.0)),
                                      DoubleEq(-std::sin(6.0)), DoubleEq(std::cos(6.0))));
+}
+
+TEST(RotaryEmbedding, InZigzagTheSecondTokenStandsAtTheEnd) {
+  const auto r = evaluate(RotaryEmbedding{.zigzag = 4}, {floats({1, 4, 1, 2})},
+                          {{"x", {1, 0, 1, 0, 1, 0, 1, 0}}, {"grad y", {0, 0, 0, 0, 0, 0, 0, 0}}});
+  EXPECT_THAT(r.at("y"), ElementsAre(1, 0, DoubleEq(std::cos(3.0)), DoubleEq(std::sin(3.0)),
+                                     DoubleEq(std::cos(1.0)), DoubleEq(std::sin(1.0)),
+                                     DoubleEq(std::cos(2.0)), DoubleEq(std::sin(2.0))));
 }
 
 TEST(RotaryEmbedding, RefusesWhatDoesNotFit) {

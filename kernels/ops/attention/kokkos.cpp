@@ -14,13 +14,19 @@
 // parallel over (n, h, query tile), backward over (n, g), whose owner adds up dk and dv; where
 // there are few, the query tiles are cut too, and the parts of dk and dv added up in order.
 //
+// In zig-zag order a tile has queries whose positions follow each other, and goes through the runs
+// of the keys one after the other: within two runs a key is hidden by the same comparison of
+// indices as in order.
+//
 // A round of a ring is the same over a block of keys: forward begins with the sums of the round
 // before and leaves its own undivided.
 #include <cmath>
 #include <limits>
 #include <utility>
+#include <vector>
 
 #include "core/ops/attention.hpp"
+#include "core/zigzag.hpp"
 #include "kernels/detail/block_access.hpp"
 #include "kernels/detail/simd.hpp"
 #include "kernels/detail/step_table.hpp"
@@ -146,6 +152,14 @@ class AttentionKernel final : public PreparedKernel {
     for (const core::Operand& operand : definition.operands) packed_ |= operand.name == "qkv";
     samples_ = part("n").extent();
     queries_ = part("s");
+    const auto runs = [&](const char* name, const core::Interval& indices) {
+      const core::Axis& axis = definition.axes[definition.axis(name)];
+      return core::zigzag_runs(indices, axis.extent, axis.zigzag);
+    };
+    for (const core::Run& run : runs("s", queries_))
+      for (std::int64_t i = run.indices.begin; i < run.indices.end; i += kQueries)
+        tiles_.push_back(
+            {i - queries_.begin, std::min(kQueries, run.indices.end - i), run.position_of(i)});
     features_ = part("d").extent();
     width_ = padded<T>(features_);
     keys_ = part("t");
@@ -154,11 +168,13 @@ class AttentionKernel final : public PreparedKernel {
     heads_ = part("head").extent() *
              definition.operands[definition.operand("y")].dims[2].stride;  // of a group
     groups_ = heads_;
-    if (packed_) return;
-    const core::Operand& k = definition.operands[definition.operand("k")];
-    const core::DimMap &seen = k.dims[1], &group = k.dims[2];
-    keys_ = core::image(seen, problem.axes[seen.axis], k.desc.shape[1]);
-    groups_ = core::image(group, part("head"), k.desc.shape[2]).extent();
+    if (!packed_) {
+      const core::Operand& k = definition.operands[definition.operand("k")];
+      const core::DimMap &seen = k.dims[1], &group = k.dims[2];
+      keys_ = core::image(seen, problem.axes[seen.axis], k.desc.shape[1]);
+      groups_ = core::image(group, part("head"), k.desc.shape[2]).extent();
+    }
+    key_runs_ = runs("t", keys_);
   }
 
   core::Bytes workspace() const override {
@@ -181,7 +197,7 @@ class AttentionKernel final : public PreparedKernel {
 
  private:
   static std::int64_t lanes(std::int64_t tasks) { return std::min(tasks, kLanes); }
-  std::int64_t query_tiles() const { return (queries_.extent() + kQueries - 1) / kQueries; }
+  std::int64_t query_tiles() const { return static_cast<std::int64_t>(tiles_.size()); }
   std::int64_t group_heads() const {
     return groups_ > 0 ? std::max<std::int64_t>(1, heads_ / groups_) : 1;
   }
@@ -308,26 +324,40 @@ class AttentionKernel final : public PreparedKernel {
       for (std::int64_t f = 0; f < features_; ++f) x.at(sample, head, s)[f * x.d] = T(0);
   }
 
-  // A tile of queries: which of them there are and what they see, as positions in the blocks.
+  // A tile of queries whose positions follow each other.
   struct QueryTile {
-    std::int64_t first, count;
-    std::int64_t key_begin, key_end;  // keys that one of them sees
-    std::int64_t first_end;  // keys of the first query end here; of the others one later each
+    std::int64_t first, count;  // indices in the block
+    std::int64_t position;      // of the first, in the whole sequence
   };
-  QueryTile query_tile(std::int64_t index) const {
-    QueryTile q{index * kQueries, 0, 0, keys_.extent(), keys_.extent()};
-    q.count = std::min(kQueries, queries_.extent() - q.first);
+  // What it sees of a run of keys, as indices in the block.
+  struct SeenKeys {
+    std::int64_t begin, end;  // keys that one of the queries sees
+    std::int64_t first_end;   // keys of the first query end here; of the others one later each
+    std::int64_t extent() const { return std::max<std::int64_t>(0, end - begin); }
+  };
+  SeenKeys seen_keys(const QueryTile& q, const core::Run& run) const {
+    SeenKeys k{run.indices.begin - keys_.begin, run.indices.end - keys_.begin, 0};
+    k.first_end = k.end;
     if (causal_) {
-      q.first_end = queries_.begin + q.first + keys_ahead_ + 1 - keys_.begin;
-      q.key_end = std::max<std::int64_t>(0, std::min(q.key_end, q.first_end + q.count - 1));
+      k.first_end = k.begin + q.position + keys_ahead_ + 1 - run.position;
+      k.end = std::min(k.end, k.first_end + q.count - 1);
     }
-    if (window_ > 0) q.key_begin = std::max<std::int64_t>(0, q.first_end - window_);
-    return q;
+    if (window_ > 0) k.begin = std::max(k.begin, k.first_end - window_);
+    return k;
+  }
+  // body(seen, first, count) for the tiles of keys that the queries see.
+  template <class Body>
+  void for_key_tiles(const QueryTile& q, const Body& body) const {
+    for (const core::Run& run : key_runs_) {
+      const SeenKeys seen = seen_keys(q, run);
+      for (std::int64_t first = seen.begin; first < seen.end; first += kKeys)
+        body(seen, first, std::min(kKeys, seen.end - first));
+    }
   }
 
   // scores[j, i] for keys first + j: the mask is added, and -∞ where query i does not see the key.
-  void mask(const QueryTile& q, const Strided<T>& added, std::int64_t sample, std::int64_t first,
-            std::int64_t count, T* scores) const {
+  void mask(const QueryTile& q, const SeenKeys& seen, const Strided<T>& added, std::int64_t sample,
+            std::int64_t first, std::int64_t count, T* scores) const {
     constexpr T kHidden = -std::numeric_limits<T>::infinity();
     if (added.rank == 2)
       for (std::int64_t j = 0; j < count; ++j) {
@@ -341,16 +371,16 @@ class AttentionKernel final : public PreparedKernel {
         const std::int64_t step = added.stride[2];
         for (std::int64_t j = 0; j < count; ++j) scores[j * kQueries + i] += row[j * step];
       }
-    if (causal_ && first + count > q.first_end)
+    if (causal_ && first + count > seen.first_end)
       for (std::int64_t j = 0; j < count; ++j) {
         const std::int64_t blind =
-            std::min(kQueries, first + j - q.first_end + 1);  // the first so many queries
+            std::min(kQueries, first + j - seen.first_end + 1);  // the first so many queries
         for (std::int64_t i = 0; i < blind; ++i) scores[j * kQueries + i] = kHidden;
       }
-    if (window_ > 0 && first < q.first_end + q.count - 1 - window_)
+    if (window_ > 0 && first < seen.first_end + q.count - 1 - window_)
       for (std::int64_t j = 0; j < count; ++j) {
-        const std::int64_t seeing =
-            std::max<std::int64_t>(0, first + j - q.first_end + 1 + window_);  // queries up to here
+        const std::int64_t seeing = std::max<std::int64_t>(
+            0, first + j - seen.first_end + 1 + window_);  // queries up to here
         for (std::int64_t i = seeing; i < kQueries; ++i) scores[j * kQueries + i] = kHidden;
       }
   }
@@ -392,7 +422,8 @@ class AttentionKernel final : public PreparedKernel {
     parallel_for(Space(), "soapstone::attention::forward", workers, [=](std::int64_t lane) {
       for (std::int64_t task = lane; task < tasks; task += workers)
         self->forward_tile(a, task / tiles / self->heads_, task / tiles % self->heads_,
-                           self->query_tile(task % tiles), workspace + lane * elements);
+                           self->tiles_[static_cast<std::size_t>(task % tiles)],
+                           workspace + lane * elements);
     });
   }
 
@@ -424,12 +455,12 @@ class AttentionKernel final : public PreparedKernel {
         if (total[i] > T(0)) largest[i] = a.seen_before(sample, head, tile.first + i, 0);
       }
     }
-    for (std::int64_t first = tile.key_begin; first < tile.key_end; first += kKeys) {
-      const std::int64_t count = std::min(kKeys, tile.key_end - first);
+    bool has_sums = goes_on;
+    for_key_tiles(tile, [&](const SeenKeys& seen, std::int64_t first, std::int64_t count) {
       load(k, k.at(sample, group, first), count, d, T(1), kKeys, width, keys);
       load(v, v.at(sample, group, first), count, d, T(1), kKeys, width, values);
       product<Into::kZero, T>(kKeys, kQueries, d, {keys, width, 1}, columns, scores);
-      mask(tile, a.added, sample, first, count, scores);
+      mask(tile, seen, a.added, sample, first, count, scores);
       SOAPSTONE_SIMD
       for (std::int64_t i = 0; i < kQueries; ++i) correction[i] = largest[i];
       for (std::int64_t j = 0; j < count; ++j) {
@@ -453,13 +484,13 @@ class AttentionKernel final : public PreparedKernel {
           total[i] += row[i];
         }
       }
-      if (goes_on || first > tile.key_begin)
+      if (std::exchange(has_sums, true))
         for (std::int64_t i = 0; i < kQueries; ++i) {
           SOAPSTONE_SIMD
           for (std::int64_t f = 0; f < width; ++f) sums[i * width + f] *= correction[i];
         }
       product<Into::kSum, T>(kQueries, width, count, {scores, 1, kQueries}, values, sums);
-    }
+    });
     const Heads<T>& y = goes_on ? a.sums : a.y;
     for (std::int64_t i = 0; i < tile.count; ++i) {
       T* to = y.at(sample, head, tile.first + i);
@@ -496,12 +527,15 @@ class AttentionKernel final : public PreparedKernel {
   // body(tile, head of the group) for what a part computes: parts see about as many keys each.
   template <class Body>
   void for_tiles_of(std::int64_t part, const Body& body) const {
-    const std::int64_t tiles = query_tiles(), heads = group_heads(), cut = parts();
-    const auto work = [](const QueryTile& tile) { return tile.key_end - tile.key_begin + 1; };
+    const std::int64_t heads = group_heads(), cut = parts();
+    const auto work = [&](const QueryTile& tile) {
+      std::int64_t keys = 1;
+      for (const core::Run& run : key_runs_) keys += seen_keys(tile, run).extent();
+      return keys;
+    };
     std::int64_t total = 0, before = 0;
-    for (std::int64_t t = 0; t < tiles; ++t) total += heads * work(query_tile(t));
-    for (std::int64_t t = 0; t < tiles; ++t) {
-      const QueryTile tile = query_tile(t);
+    for (const QueryTile& tile : tiles_) total += heads * work(tile);
+    for (const QueryTile& tile : tiles_) {
       for (std::int64_t head = 0; head < heads; ++head) {
         if (before * cut / total == part) body(tile, head);
         before += work(tile);
@@ -511,8 +545,12 @@ class AttentionKernel final : public PreparedKernel {
   core::Interval keys_of(std::int64_t part) const {
     core::Interval keys{keys_.extent(), 0};
     for_tiles_of(part, [&](const QueryTile& tile, std::int64_t) {
-      keys.begin = std::min(keys.begin, tile.key_begin);
-      keys.end = std::max(keys.end, tile.key_end);
+      for (const core::Run& run : key_runs_) {
+        const SeenKeys seen = seen_keys(tile, run);
+        if (seen.extent() == 0) continue;
+        keys.begin = std::min(keys.begin, seen.begin);
+        keys.end = std::max(keys.end, seen.end);
+      }
     });
     return keys;
   }
@@ -614,13 +652,12 @@ class AttentionKernel final : public PreparedKernel {
     transpose(q_rows, width, d, q_columns);
     transpose(dy_rows, width, d, dy_columns);
     for (std::int64_t i = 0; i < kQueries * width; ++i) dq[i] = T(0);
-    for (std::int64_t first = tile.key_begin; first < tile.key_end; first += kKeys) {
-      const std::int64_t count = std::min(kKeys, tile.key_end - first);
+    for_key_tiles(tile, [&](const SeenKeys& seen, std::int64_t first, std::int64_t count) {
       load(b.k, b.k.at(sample, group, first), count, d, T(1), kKeys, width, keys);
       load(b.v, b.v.at(sample, group, first), count, d, T(1), kKeys, width, values);
       product<Into::kZero, T>(kKeys, kQueries, d, {keys, width, 1}, q_columns, p);
       product<Into::kZero, T>(kKeys, kQueries, d, {values, width, 1}, dy_columns, ds);
-      mask(tile, b.added, sample, first, count, p);
+      mask(tile, seen, b.added, sample, first, count, p);
       for (std::int64_t j = 0; j < count; ++j) {
         T *p_row = p + j * kQueries, *ds_row = ds + j * kQueries;
         SOAPSTONE_SIMD
@@ -639,7 +676,7 @@ class AttentionKernel final : public PreparedKernel {
       }
       if (b.dq.data != nullptr)
         product<Into::kSum, T>(kQueries, width, count, {ds, 1, kQueries}, keys, dq);
-    }
+    });
     if (b.dq.data == nullptr) return;
     for (std::int64_t i = 0; i < tile.count; ++i) {
       T* to = b.dq.at(sample, head, tile.first + i);
@@ -652,7 +689,9 @@ class AttentionKernel final : public PreparedKernel {
   std::int64_t window_ = 0;
   bool packed_ = false;
   std::int64_t samples_ = 0;
-  core::Interval queries_, keys_;        // positions in the whole sequences
+  core::Interval queries_, keys_;        // indices in the whole sequences
+  std::vector<QueryTile> tiles_;         // of the queries
+  std::vector<core::Run> key_runs_;      // of the keys
   std::int64_t heads_ = 0, groups_ = 0;  // of queries; of keys and values
   std::int64_t features_ = 0;
   std::int64_t width_ = 0;       // features, padded

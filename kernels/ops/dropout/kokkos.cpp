@@ -1,11 +1,13 @@
 // dropout: y = x m / (1 - rate), dx = dy m / (1 - rate); see core/ops/dropout.hpp.
 //
-// m is 0 where uniform01_coarse of the element's row-major index in the whole mini-batch is less
-// than rate: four consecutive elements share one Philox call. Any order; overwrites y or dx.
-// Moves 2 words per element, but takes the time of Philox.
+// m is 0 where uniform01_coarse of the element's row-major index in the whole mini-batch, by the
+// positions of dimensions in zig-zag order, is less than rate: four consecutive elements share one
+// Philox call. Any order; overwrites y or dx. Moves 2 words per element, but takes the time of
+// Philox.
 #include <cmath>
 
 #include "core/ops/dropout.hpp"
+#include "core/zigzag.hpp"
 #include "kernels/detail/block_access.hpp"
 #include "kernels/detail/nest.hpp"
 #include "kernels/detail/simd.hpp"
@@ -58,7 +60,10 @@ class DropoutKernel final : public PreparedKernel {
   explicit DropoutKernel(const core::LocalProblem& problem)
       : steps_(*problem.definition),
         rate_(problem.op.get_if<core::Dropout>()->rate),
-        shape_(problem.definition->operands[problem.definition->operand("x")].desc.shape) {}
+        shape_(problem.definition->operands[problem.definition->operand("x")].desc.shape),
+        zigzag_(problem.op.get_if<core::Dropout>()->zigzag) {
+    zigzag_.resize(shape_.size(), 0);
+  }
 
   void execute(const StepCall& call) const override {
     if (steps_.name(call) == "forward")
@@ -71,16 +76,41 @@ class DropoutKernel final : public PreparedKernel {
   }
 
  private:
-  void apply(const char* label, const StepCall& call, const Block& from_block,
-             const Block& to_block) const {
-    if (to_block.data == nullptr) return;
+  void apply(const char* label, const StepCall& call, const Block& from, const Block& to) const {
+    if (to.data == nullptr) return;
+    const std::int64_t offset =
+        shape_.empty() ? 0 : call.random.sample_offset * core::packed_strides(shape_, {})[0];
+    apply_from(label, call, {from, to, core::extents(to.box), 0, 0, offset}, 0);
+  }
+
+  // A part of the blocks: its extents, where it begins in them, and the number of its first
+  // element.
+  struct Part {
+    const Block &from, &to;
+    core::Shape extents;
+    std::int64_t from_begin, to_begin, origin;
+  };
+  // Cuts the part into such whose positions follow each other, dimension by dimension.
+  void apply_from(const char* label, const StepCall& call, const Part& part,
+                  std::size_t dim) const {
+    if (dim == shape_.size()) return apply_to(label, call, part);
+    const core::Shape numbers = core::packed_strides(shape_, {});
+    const std::int64_t begin = part.to.box[dim].begin;
+    for (const core::Run& run : core::zigzag_runs(part.to.box[dim], shape_[dim], zigzag_[dim])) {
+      Part inner = part;
+      inner.extents[dim] = run.indices.extent();
+      inner.from_begin += (run.indices.begin - begin) * strides_of(part.from)[dim];
+      inner.to_begin += (run.indices.begin - begin) * strides_of(part.to)[dim];
+      inner.origin += run.position * numbers[dim];
+      apply_from(label, call, inner, dim + 1);
+    }
+  }
+
+  void apply_to(const char* label, const StepCall& call, const Part& part) const {
+    const std::int64_t origin = part.origin;
     // The element's index follows the dimensions by the strides of the whole tensor.
-    const core::Shape index_strides = core::packed_strides(shape_, {});
-    std::int64_t origin = shape_.empty() ? 0 : call.random.sample_offset * index_strides[0];
-    for (std::size_t d = 0; d < shape_.size(); ++d)
-      origin += to_block.box[d].begin * index_strides[d];
-    const auto nest = make_nest<3>(core::extents(to_block.box),
-                                   {strides_of(to_block), strides_of(from_block), index_strides});
+    const auto nest = make_nest<3>(part.extents, {strides_of(part.to), strides_of(part.from),
+                                                  core::packed_strides(shape_, {})});
     const RandomStream stream{call.random.seed, RandomUse::kDropout, call.random.op,
                               static_cast<std::uint32_t>(call.random.step)};
     // word · 2^-32 < rate, in integers.
@@ -88,8 +118,8 @@ class DropoutKernel final : public PreparedKernel {
     const auto threshold =
         static_cast<std::uint32_t>(std::min(std::ceil(rate * 0x1p32), 0x1p32 - 1));
     const T scale = static_cast<T>(1 / (1 - rate));
-    T* to = data_of<T>(to_block);
-    const T* from = data_of<T>(from_block);
+    T* to = data_of<T>(part.to) + part.to_begin;
+    const T* from = data_of<T>(part.from) + part.from_begin;
     for_tiles(Space(), label, nest, [=](const Tile<3>& tile) {
       const std::int64_t to_step = nest.stride[0][0], from_step = nest.stride[0][1],
                          index_step = nest.stride[0][2];
@@ -119,6 +149,7 @@ class DropoutKernel final : public PreparedKernel {
   StepTable steps_;
   double rate_;
   core::Shape shape_;  // of the whole tensor
+  std::vector<std::int64_t> zigzag_;
 };
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "core/ops/moe_dispatch.hpp"
+#include "core/zigzag.hpp"
 #include "kernels/detail/block_access.hpp"
 #include "kernels/detail/simd.hpp"
 #include "kernels/detail/step_table.hpp"
@@ -35,6 +36,7 @@ class MoeDispatchKernel final : public PreparedKernel {
     const auto samples =
         definition.axes[static_cast<std::size_t>(definition.axis("n"))].extent;  // of all parts
     top_k_ = op.top_k;
+    zigzag_ = op.zigzag;
     renormalize_ = op.renormalize;
     samples_ = part("n").extent();
     tokens_ = part("s").extent();
@@ -151,7 +153,8 @@ class MoeDispatchKernel final : public PreparedKernel {
       for (std::int64_t r = 0; r < rows; ++r) token_at[r] = -1;
       if (self->balances_)
         for (std::int64_t j = 0; j < gates; ++j) load(n, j) = T(0);
-      for (std::int64_t s = 0; s < tokens; ++s)
+      for (std::int64_t position = 0; position < tokens; ++position) {
+        const std::int64_t s = core::zigzag_index(position, tokens, self->zigzag_);
         for (std::int64_t k = 0; k < top_k; ++k) {
           const std::int32_t expert = slots(n, s, k);
           if (self->balances_ && k == 0) load(n, expert) += T(1);
@@ -165,6 +168,7 @@ class MoeDispatchKernel final : public PreparedKernel {
           const std::int64_t row = slot - self->experts_.begin * capacity;
           if (row >= 0 && row < rows) token_at[row] = static_cast<std::int32_t>(s);
         }
+      }
     });
     const std::int64_t features = features_;
     parallel_for_chunks(
@@ -298,7 +302,7 @@ class MoeDispatchKernel final : public PreparedKernel {
   }
 
   StepTable steps_;
-  std::int64_t top_k_ = 1;
+  std::int64_t top_k_ = 1, zigzag_ = 0;
   bool renormalize_ = false;
   bool balances_ = false;  // has load_loss
   double load_scale_ = 0;  // load_loss = load_scale · Σ load Σ_s p

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/ops/rotary_embedding.hpp"
+#include "core/zigzag.hpp"
 #include "kernels/detail/block_access.hpp"
 #include "kernels/detail/rows.hpp"
 #include "kernels/detail/simd.hpp"
@@ -23,17 +24,21 @@ class RotaryEmbeddingKernel final : public PreparedKernel {
  public:
   explicit RotaryEmbeddingKernel(const core::LocalProblem& problem) : steps_(*problem.definition) {
     const auto& op = *problem.op.get_if<core::RotaryEmbedding>();
-    const core::Interval positions = problem.axes[problem.definition->axis("s")];
+    const auto axis = static_cast<std::size_t>(problem.definition->axis("s"));
+    const core::Interval tokens = problem.axes[axis];
+    const std::int64_t length = problem.definition->axes[axis].extent;
     const std::int64_t features = problem.axes[problem.definition->axis("d")].extent();
     pairs_ = features / 2;
     interleaved_ = op.interleaved;
-    table_.reserve(static_cast<std::size_t>(positions.extent() * features));
-    for (std::int64_t p = positions.begin; p < positions.end; ++p)
+    table_.reserve(static_cast<std::size_t>(tokens.extent() * features));
+    for (std::int64_t token = tokens.begin; token < tokens.end; ++token) {
+      const std::int64_t p = core::zigzag_position(token, length, op.zigzag);
       for (const auto function :
            {+[](double a) { return std::cos(a); }, +[](double a) { return std::sin(a); }})
         for (std::int64_t i = 0; i < pairs_; ++i)
           table_.push_back(static_cast<T>(
               function(static_cast<double>(p + op.position_offset) * op.frequency(i, features))));
+    }
   }
 
   void execute(const StepCall& call) const override {

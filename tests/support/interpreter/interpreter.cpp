@@ -8,8 +8,10 @@
 
 #include "core/assert.hpp"
 #include "core/member_boxes.hpp"
+#include "core/sequence_order.hpp"
 #include "tests/support/interpreter/transfer.hpp"
 #include "tests/support/reference/reference.hpp"
+#include "tests/support/reference/step_call.hpp"
 
 namespace soapstone::interpreter {
 
@@ -62,10 +64,14 @@ struct Machine {
   std::map<std::vector<core::Interval>, double> losses;  // by micro-batch and part
 
   Machine(const core::Graph& g, const core::Plan& p, const TrainingData& d, const RunOptions& o)
-      : whole(g), graph(g.micro_batch(p.micro_batches).value()), plan(p), data(d), options(o) {
+      : whole(g),
+        graph(core::planned_graph(g, p.micro_batches, p.zigzag).value()),
+        plan(p),
+        data(d),
+        options(o) {
     for (std::uint32_t t = 0; t < whole.tensors().size(); ++t)
       if (whole.tensors()[t].role == core::TensorRole::kSource)
-        sources[t] = data.source(whole, core::TensorId(t));
+        sources[t] = as_held(t, data.source(whole, core::TensorId(t)));
     for (const core::DeviceClass& c : plan.classes)
       for (std::uint32_t m = 0; m < c.members.size(); ++m) {
         DeviceState s;
@@ -88,6 +94,23 @@ struct Machine {
       }
     fill_kept_buffers();
     collect_actions();
+  }
+
+  // A source in the order in which the plan's graph has it.
+  Values as_held(std::uint32_t t, const Values& in_order) const {
+    const auto& specs = graph.spec().sources;
+    const auto spec = std::find_if(specs.begin(), specs.end(), [&](const core::SourceSpec& s) {
+      return s.name == whole.tensors()[t].name;
+    });
+    const core::Shape& shape = whole.tensors()[t].desc.shape;
+    Values held(in_order.size());
+    for (std::size_t e = 0; e < held.size(); ++e) {
+      auto index = reference::row_major_index(shape, static_cast<std::int64_t>(e));
+      for (std::size_t d = 0; d < spec->zigzag.size(); ++d)
+        index[d] = reference::position_in_zigzag(index[d], shape[d], spec->zigzag[d]);
+      held[e] = in_order[static_cast<std::size_t>(reference::row_major_position(shape, index))];
+    }
+    return held;
   }
 
   void fill_kept_buffers() {

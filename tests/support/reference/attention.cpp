@@ -52,13 +52,16 @@ struct Scores {
     return c.value("key_value_gradients")(n, i, which - kK, head_of(which, head), f);
   }
 
-  // The keys of this part that query i sees.
-  core::Interval seen_by(std::int64_t i) const {
-    const std::int64_t itself = i + (all_keys - queries);  // the key at the query's position
-    core::Interval seen = keys;
-    if (attention.causal) seen.end = std::min(keys.end, itself + 1);
-    if (attention.window > 0) seen.begin = std::max(keys.begin, itself + 1 - attention.window);
-    return seen;
+  // body(j) for the keys of this part that query i sees.
+  void for_seen(std::int64_t i, const auto& body) const {
+    const std::int64_t itself = position_in_zigzag(i, queries, attention.zigzag) +
+                                (all_keys - queries);  // the key at the query's position
+    for (std::int64_t j = keys.begin; j < keys.end; ++j) {
+      const std::int64_t ahead = position_in_zigzag(j, all_keys, attention.zigzag) - itself;
+      if (attention.causal && ahead > 0) continue;
+      if (attention.window > 0 && ahead <= -attention.window) continue;
+      body(j);
+    }
   }
   double score(std::int64_t n, std::int64_t i, std::int64_t head, std::int64_t j) const {
     double sum = 0;
@@ -72,24 +75,23 @@ struct Scores {
 
   void forward(std::int64_t n, std::int64_t i, std::int64_t head) const {
     constexpr double kNothing = -std::numeric_limits<double>::infinity();
-    const auto [begin, end] = seen_by(i);
     double largest = kNothing, sum = 0;
-    for (std::int64_t j = begin; j < end; ++j) largest = std::max(largest, score(n, i, head, j));
+    for_seen(i, [&](auto j) { largest = std::max(largest, score(n, i, head, j)); });
     if (largest == kNothing) return;  // sees no key: zeros
-    for (std::int64_t j = begin; j < end; ++j) sum += std::exp(score(n, i, head, j) - largest);
+    for_seen(i, [&](auto j) { sum += std::exp(score(n, i, head, j) - largest); });
     c.value("lse")(n, head, i) = largest + std::log(sum);
-    for (std::int64_t j = begin; j < end; ++j)
+    for_seen(i, [&](auto j) {
       for (std::int64_t f = 0; f < features.end; ++f)
         c.value("y")(n, i, head, f) +=
             std::exp(score(n, i, head, j) - largest) / sum * value(kV, n, j, head, f);
+    });
   }
 
   void backward(std::int64_t n, std::int64_t i, std::int64_t head) const {
-    const auto [begin, end] = seen_by(i);
     double delta = 0;  // Σ_j p_j dp_j = y · dy
     for (std::int64_t f = 0; f < features.end; ++f)
       delta += c.value("y")(n, i, head, f) * c.gradient("y")(n, i, head, f);
-    for (std::int64_t j = begin; j < end; ++j) {
+    for_seen(i, [&](auto j) {
       const double probability = std::exp(score(n, i, head, j) - c.value("lse")(n, head, i));
       double dp = 0;
       for (std::int64_t f = 0; f < features.end; ++f) {
@@ -102,7 +104,7 @@ struct Scores {
         gradient(kQ, n, i, head, f) += ds * value(kK, n, j, head, f);
         gradient(kK, n, j, head, f) += ds * value(kQ, n, i, head, f);
       }
-    }
+    });
   }
 
   // One round: from the largest score and the sums of the keys seen before to those with the keys
@@ -112,21 +114,24 @@ struct Scores {
     const bool saw = total > 0;
     const double before = c.value("seen")(n, head, i, 0);
     double largest = saw ? before : -std::numeric_limits<double>::infinity();
-    const auto [begin, end] = seen_by(i);
-    for (std::int64_t j = begin; j < end; ++j) largest = std::max(largest, score(n, i, head, j));
-    if (!saw && begin >= end) return;  // has seen no key yet: zeros
+    bool sees = saw;
+    for_seen(i, [&](auto j) {
+      sees = true;
+      largest = std::max(largest, score(n, i, head, j));
+    });
+    if (!sees) return;  // has seen no key yet: zeros
     const double kept = saw ? std::exp(before - largest) : 0;
     double& sum = c.written("seen")(n, head, i, 1);
     c.written("seen")(n, head, i, 0) = largest;
     sum = kept * total;
     for (std::int64_t f = 0; f < features.end; ++f)
       c.written("sums")(n, i, head, f) = kept * c.value("sums")(n, i, head, f);
-    for (std::int64_t j = begin; j < end; ++j) {
+    for_seen(i, [&](auto j) {
       const double weight = std::exp(score(n, i, head, j) - largest);
       sum += weight;
       for (std::int64_t f = 0; f < features.end; ++f)
         c.written("sums")(n, i, head, f) += weight * value(kV, n, j, head, f);
-    }
+    });
   }
 
   void ring_end(std::int64_t n, std::int64_t i, std::int64_t head) const {

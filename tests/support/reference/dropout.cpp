@@ -8,9 +8,12 @@ namespace soapstone::reference {
 
 void dropout_step(const StepCall& c) {
   const double rate = c.attributes<core::Dropout>().rate;
+  const auto& zigzag = c.attributes<core::Dropout>().zigzag;
   const core::Shape& shape = c.shape("x");
   for_each_index(c.axes(), [&](Index p) {
     std::vector<std::int64_t> in_mini_batch(p.begin(), p.end());
+    for (std::size_t d = 0; d < zigzag.size(); ++d)
+      in_mini_batch[d] = position_in_zigzag(p[d], shape[d], zigzag[d]);
     in_mini_batch[0] += c.random.sample_offset;
     const auto element = static_cast<std::uint64_t>(row_major_position(shape, in_mini_batch));
     const bool keep = dropout_uniform(c.random.seed, c.random.step, c.random.op, element) >= rate;

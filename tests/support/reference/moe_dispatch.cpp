@@ -51,7 +51,10 @@ void moe_dispatch_step(const StepCall& c) {
   for (std::int64_t n = samples.begin; n < samples.end; ++n) {
     std::vector<std::int64_t> taken(static_cast<std::size_t>(experts), 0);
     std::vector<double> mean(static_cast<std::size_t>(experts), 0);  // of the probabilities
-    for (std::int64_t s = 0; s < tokens; ++s) {
+    std::vector<std::int64_t> at(static_cast<std::size_t>(tokens));  // where a position stands
+    for (std::int64_t s = 0; s < tokens; ++s)
+      at[static_cast<std::size_t>(position_in_zigzag(s, tokens, a.zigzag))] = s;
+    for (const std::int64_t s : at) {
       const auto order = preferred(n, s);
       const Index chosen = Index(order).first(static_cast<std::size_t>(a.top_k));
       const auto p = softmax(n, s, order), q = a.renormalize ? softmax(n, s, chosen) : p;

@@ -17,8 +17,9 @@ void rotary_embedding_step(const StepCall& c) {
   for_each_index(c.axes().first(3), [&](Index p) {
     for (std::int64_t i = 0; i < features / 2; ++i) {
       const double exponent = -2.0 * static_cast<double>(i) / static_cast<double>(features);
-      const double angle =
-          static_cast<double>(p[1] + a.position_offset) * std::pow(a.theta, exponent);
+      const double angle = static_cast<double>(position_in_zigzag(p[1], c.shape("x")[1], a.zigzag) +
+                                               a.position_offset) *
+                           std::pow(a.theta, exponent);
       const double cosine = std::cos(angle), sine = forward ? std::sin(angle) : -std::sin(angle);
       const std::int64_t first = a.interleaved ? 2 * i : i;
       const std::int64_t second = a.interleaved ? 2 * i + 1 : i + features / 2;

@@ -85,6 +85,19 @@ inline JoinedIndex joined(Index a, Index b) { return {a, b}; }
 std::int64_t row_major_position(const core::Shape& shape, Index index);
 std::vector<std::int64_t> row_major_index(const core::Shape& shape, std::int64_t position);
 
+// Where an index of a sequence of n · length positions stands in order, if its chunks stand as
+// first, last, second, last but one, …; n = 0: there.
+inline std::int64_t position_in_zigzag(std::int64_t index, std::int64_t extent, std::int64_t n) {
+  if (n == 0) return index;
+  std::vector<std::int64_t> chunks;
+  for (std::int64_t first = 0, last = n - 1; first < last; ++first, --last) {
+    chunks.push_back(first);
+    chunks.push_back(last);
+  }
+  const std::int64_t length = extent / n;
+  return chunks[static_cast<std::size_t>(index / length)] * length + index % length;
+}
+
 inline double relu(double x) { return x > 0 ? x : 0; }
 
 }  // namespace soapstone::reference
