@@ -294,7 +294,7 @@ void declare_strategy(CLI::App& app, std::string& strategy) {
           ->capture_default_str();
   app.add_option("--parallel", strategy,
                  "A hybrid strategy, for example dp=4,tp=2,pp=2: degrees dp (data), tp (tensor), "
-                 "pp (pipeline), cp (context, cp_style=gather|ring), "
+                 "pp (pipeline), cp (context, cp_style=gather|ring, cp_order=contiguous|zigzag), "
                  "ep (experts), vp (stages per pipeline rank); sp=1 (sequence between matrices), "
                  "zero=0…3, zero_over=COPIES (hybrid sharding), bucket=BYTES (of gradients), "
                  "server=1 (parameter server), recompute=none|selective|full, "

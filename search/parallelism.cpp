@@ -9,6 +9,7 @@
 #include <set>
 
 #include "core/derive.hpp"
+#include "core/sequence_order.hpp"
 #include "core/suggest.hpp"
 #include "core/units.hpp"
 #include "search/axis_roles.hpp"
@@ -244,12 +245,38 @@ std::int64_t nearest_divisor(std::int64_t of, std::int64_t wanted) {
   return best;
 }
 
+Status check_order(const Graph& graph, const Parallelism& p) {
+  if (p.cp_order == ContextOrder::kContiguous) return {};
+  if (p.cp == 1)
+    return usage_error(
+        "--parallel: cp_order = zigzag with cp = 1: an order that balances the parts of a sequence "
+        "wants cp of at least 2");
+  for (const OpNode& node : graph.ops())
+    for (std::size_t a = 0; a < node.definition.axes.size(); ++a) {
+      const std::int64_t length = node.definition.axes[a].extent;
+      if (!node.definition.causal.has(static_cast<int>(a)) || length % (2 * p.cp) == 0) continue;
+      const std::int64_t nearest = length % 2 == 0 ? nearest_divisor(length / 2, p.cp) : 1;
+      return usage_error(
+          "--parallel: cp_order = zigzag with cp = {}: a sequence of {} has {} indices, of which a "
+          "rank has 2 of {} equal chunks: {} is accepted",
+          p.cp, node.name, length, 2 * p.cp,
+          nearest > 1 ? fmt::format("cp={} or cp_order=contiguous", nearest)
+                      : "cp_order=contiguous");
+    }
+  // Without a causal attention, or with operators that a sequence must stand in order for.
+  if (const auto ordered = in_zigzag(graph, 2 * p.cp); !ordered)
+    return usage_error("--parallel: cp_order = zigzag: {}: cp_order=contiguous is accepted",
+                       ordered.error().message);
+  return {};
+}
+
 }  // namespace
 
 Result<Parallelism> parse_parallelism(std::string_view text) {
   static constexpr std::string_view kKeys[] = {
-      "dp",   "tp",        "pp",     "cp",     "cp_style", "ep",        "vp",          "sp",
-      "zero", "zero_over", "server", "bucket", "offload",  "recompute", "micro_batch", "schedule"};
+      "dp",     "tp",      "pp",        "cp",          "cp_style",  "cp_order",
+      "ep",     "vp",      "sp",        "zero",        "zero_over", "server",
+      "bucket", "offload", "recompute", "micro_batch", "schedule"};
   Parallelism p;
   std::set<std::string_view> seen;
   while (!text.empty()) {
@@ -277,6 +304,8 @@ Result<Parallelism> parse_parallelism(std::string_view text) {
       done = number(p.cp);
     else if (key == "cp_style")
       done = read_name(key, value, p.cp_style);
+    else if (key == "cp_order")
+      done = read_name(key, value, p.cp_order);
     else if (key == "ep")
       done = number(p.ep);
     else if (key == "vp")
@@ -325,6 +354,7 @@ Result<Strategy> hybrid(const Graph& graph, const Cluster& cluster, const Parall
         p.vp);
   if (p.cp_style == ContextStyle::kRing && p.cp == 1)
     return usage_error("--parallel: cp_style = ring with cp = 1: a ring wants cp of at least 2");
+  SOAPSTONE_TRY(check_order(graph, p));
   if (p.schedule == ScheduleKind::kZbV && p.vp == 1 && p.pp > 1) p.vp = 2;
   if (p.vp > 1 && (p.schedule == ScheduleKind::k1F1B || p.schedule == ScheduleKind::kZbH1))
     return usage_error(
@@ -373,12 +403,14 @@ Result<Strategy> hybrid(const Graph& graph, const Cluster& cluster, const Parall
   Strategy strategy = single_device(graph);
   strategy.micro_batches = static_cast<std::int32_t>(count);
   strategy.bucket = p.bucket;
+  if (p.cp_order == ContextOrder::kZigzag) strategy.zigzag = 2 * p.cp;
   // Without a pipeline there is nothing to go back over.
   strategy.schedule =
       p.pp == 1 && p.schedule == ScheduleKind::kZbV ? ScheduleKind::k1F1B : p.schedule;
   const std::int32_t stages = p.pp * p.vp;
   SOAPSTONE_ASSIGN(const auto cuts, stage_cuts(graph, static_cast<std::size_t>(stages)));
-  SOAPSTONE_ASSIGN(const Graph micro, graph.micro_batch(strategy.micro_batches));
+  SOAPSTONE_ASSIGN(const Graph micro,
+                   planned_graph(graph, strategy.micro_batches, strategy.zigzag));
   const bool heads = std::any_of(micro.ops().begin(), micro.ops().end(),
                                  [](const OpNode& n) { return has_heads(n.definition); });
 

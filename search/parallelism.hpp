@@ -24,6 +24,13 @@ SOAPSTONE_ENUM_NAMES(Recompute, {Recompute::kNone, "none"}, {Recompute::kSelecti
 enum class ContextStyle : std::uint8_t { kGather, kRing };
 SOAPSTONE_ENUM_NAMES(ContextStyle, {ContextStyle::kGather, "gather"}, {ContextStyle::kRing, "ring"})
 
+// In which order the sequence is held: as it is, or so that every context-parallel rank has a chunk
+// of its beginning and one of its end, and causal attention is as much work for all of them
+// (core/zigzag.hpp, arXiv 2411.01783).
+enum class ContextOrder : std::uint8_t { kContiguous, kZigzag };
+SOAPSTONE_ENUM_NAMES(ContextOrder, {ContextOrder::kContiguous, "contiguous"},
+                     {ContextOrder::kZigzag, "zigzag"})
+
 // 0: not said.
 struct Parallelism {
   std::int32_t dp = 0;  // data parallel: samples; by default all devices that the others leave
@@ -31,6 +38,7 @@ struct Parallelism {
   std::int32_t pp = 1;  // pipeline parallel: ranks of the pipeline
   std::int32_t cp = 1;  // context parallel: the sequence of all operators
   ContextStyle cp_style = ContextStyle::kGather;
+  ContextOrder cp_order = ContextOrder::kContiguous;
   std::int32_t ep = 1;  // expert parallel: experts over so many of the data-parallel ranks
   std::int32_t vp = 1;  // stages per rank of the pipeline
   bool sp = false;      // sequence parallel: between matrices, the sequence over the tp ranks

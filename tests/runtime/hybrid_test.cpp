@@ -25,6 +25,15 @@ namespace {
 
 core::Graph small_model(const std::string& name) {
   core::ModelOptions o{.batch = 8, .dtype = core::DType::kF64};
+  if (name == "gpt-12") {
+    o.parameters = {{"layers", 2}, {"hidden", 16}, {"heads", 4}, {"seq", 12}, {"vocab", 32}};
+    return core::build_model("gpt", o).value();
+  }
+  if (name == "mixtral-window") {
+    o.parameters = {{"layers", 1},  {"hidden", 16}, {"ffn", 24},   {"heads", 4}, {"kv_heads", 2},
+                    {"experts", 4}, {"seq", 8},     {"vocab", 32}, {"window", 3}};
+    return core::build_model("mixtral-8x7b", o).value();
+  }
   if (name == "gpt")
     o.parameters = {{"layers", 4}, {"hidden", 16}, {"heads", 4}, {"seq", 8}, {"vocab", 32}};
   if (name == "mixtral-8x7b")
@@ -151,6 +160,30 @@ TEST(Hybrid, keys_and_values_go_round_in_a_ring) {
                 "dp=2,cp=2,cp_style=ring,zero=1,recompute=full"});
   // Groups of heads; keys and values by themselves.
   expect_equal("mixtral-8x7b", 4, {"cp=4,cp_style=ring", "cp=2,tp=2,cp_style=ring"});
+}
+
+// The sequence stands in another order for all operators, in which causal attention is as much work
+// for every rank.
+TEST(Hybrid, sequences_are_dealt_out_in_zigzag) {
+  for (const std::string ring : {"", ",cp_style=ring"}) {
+    const auto order = [&](std::string text) { return text + ring + ",cp_order=zigzag"; };
+    expect_equal("gpt", 2,
+                 {order("cp=2"), order("cp=2,recompute=full"), order("cp=2,zero=3,micro_batch=2")});
+    expect_equal("gpt", 4,
+                 {order("cp=4"), order("cp=2,tp=2,sp=1"),
+                  order("cp=2,pp=2,schedule=zb-h1,recompute=selective"), order("dp=2,cp=2,zero=2"),
+                  order("dp=2,cp=2,bucket=2kB,offload=both")});
+    expect_equal("gpt-12", 3, {order("dp=1,cp=3"), order("dp=1,cp=3,zero=3,zero_over=3")});
+    // Turned keys, groups of heads, experts.
+    expect_equal("mixtral-8x7b", 4,
+                 {order("cp=4"), order("cp=2,tp=2"), order("dp=2,ep=2,cp=2,micro_batch=2")});
+    expect_equal("transformer-block", 3, {order("dp=1,cp=3,micro_batch=2")});
+  }
+}
+
+TEST(Hybrid, a_window_is_dealt_out_in_zigzag) {
+  expect_equal("mixtral-window", 2,
+               {"cp=2,cp_order=zigzag", "cp=2,cp_order=zigzag,recompute=full"});
 }
 
 TEST(Hybrid, experts_are_split) {
@@ -296,6 +329,8 @@ TEST_P(Combinations, random_ones_equal_one_device) {
     if (zero > 0 && dp * cp % 2 == 0 && pick({0, 1}) == 1) text += ",zero_over=2";
     if (zero == 0) text += std::array{"", ",bucket=2kB", ",server=1"}[random() % 3];
     if (schedule == "interleaved-1f1b" && pp > 1) text += ",vp=2";
+    if (cp > 1) text += std::array{"", ",cp_style=ring"}[random() % 2];
+    if (cp > 1) text += std::array{"", ",cp_order=zigzag"}[random() % 2];
     expect_equal(model, ranks, {text}, 2);
     ++done;
   }

@@ -41,7 +41,8 @@ Strategy strategy_of(const Graph& graph, int devices, std::string_view text) {
 
 TEST(Parallelism, reads_every_key) {
   const auto p = parse_parallelism(
-      "dp=4,tp=8,pp=16,cp=2,cp_style=ring,ep=2,schedule=interleaved-1f1b,vp=4,micro_batch=1,zero=1,"
+      "dp=4,tp=8,pp=16,cp=2,cp_style=ring,cp_order=zigzag,ep=2,schedule=interleaved-1f1b,vp=4,"
+      "micro_batch=1,zero=1,"
       "recompute=selective,sp=1");
   ASSERT_TRUE(p) << p.error().message;
   EXPECT_EQ(p->ranks(), 4 * 8 * 16 * 2);
@@ -49,6 +50,7 @@ TEST(Parallelism, reads_every_key) {
   EXPECT_EQ(p->recompute, Recompute::kSelective);
   EXPECT_TRUE(p->sp);
   EXPECT_EQ(p->cp_style, ContextStyle::kRing);
+  EXPECT_EQ(p->cp_order, ContextOrder::kZigzag);
 }
 
 TEST(Parallelism, attention_goes_round_along_the_sequence) {
@@ -78,6 +80,30 @@ TEST(Parallelism, attention_goes_round_along_the_sequence) {
                   {.batch = 8, .parameters = {{"layers", 1}, {"seq", 8}, {"window", 4}}})
           .value();
   EXPECT_THAT(refusal(windowed, 2, "cp=2,cp_style=ring"), HasSubstr("cp_style=gather"));
+}
+
+TEST(Parallelism, the_sequence_is_dealt_out_in_zigzag) {
+  const Graph g = gpt();
+  for (const char* text : {"cp=2,cp_order=zigzag", "cp=2,cp_style=ring,cp_order=zigzag"}) {
+    const Strategy s = strategy_of(g, 2, text);
+    EXPECT_EQ(s.zigzag, 4) << text;
+    Strategy in_order =
+        strategy_of(g, 2, std::string(text).substr(0, std::string(text).rfind(',')));
+    EXPECT_EQ(in_order.zigzag, 0);
+    in_order.zigzag = 4;
+    EXPECT_EQ(s, in_order) << text;  // nothing else differs
+    EXPECT_THAT(summary(g, s), HasSubstr("; zigzag=4"));
+    EXPECT_EQ(from_document(g, to_document(g, s)).value(), s);
+  }
+  EXPECT_EQ(strategy_of(g, 2, "cp=2,cp_order=contiguous").zigzag, 0);
+  EXPECT_THAT(refusal(g, 2, "cp=2,cp_order=zigzg"), HasSubstr("did you mean `zigzag`?"));
+  EXPECT_THAT(refusal(g, 2, "cp_order=zigzag"), HasSubstr("cp of at least 2"));
+  EXPECT_EQ(refusal(g, 3, "dp=1,cp=3,cp_order=zigzag"),
+            "--parallel: cp_order = zigzag with cp = 3: a sequence of layer0_attention has 8 "
+            "indices, of which a rank has 2 of 6 equal chunks: cp=2 or cp_order=contiguous is "
+            "accepted");
+  EXPECT_THAT(refusal(build_model("bert-base", {.batch = 4}).value(), 2, "cp=2,cp_order=zigzag"),
+              HasSubstr("has no causal attention"));
 }
 
 TEST(Parallelism, says_what_is_wrong_and_what_would_be_accepted) {
