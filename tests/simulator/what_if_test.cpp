@@ -63,7 +63,9 @@ TEST(WhatIf, ChangesWhatItNamesAndNothingElse) {
   EXPECT_EQ(b.step("op:fc1*1"), all);
   EXPECT_EQ(b.step("op:fc1*2"), all - 2 * 5_ms);      // forward, gradient of weights
   EXPECT_EQ(b.step("op:fc2=free"), all - 3 * 10_ms);  // and that of inputs
-  EXPECT_EQ(b.step("op:fc*=free"), all - 5 * 10_ms);
+  // Both sums begin after the loss, and queue.
+  EXPECT_EQ(b.step("op:fc**2"), 20_ms + 5 * 5_ms + 4_ms + 2_ms);
+  EXPECT_EQ(b.step("op:fc*=free"), 20_ms + 2 * 4_ms + 2_ms);
   EXPECT_EQ(b.step("device:toy*2"), 35_ms + 4_ms + 1_ms);
   EXPECT_EQ(b.step("device:1*0.5"), 2 * 70_ms + 4_ms + 2 * 2_ms);
   EXPECT_EQ(b.step("device:device1*0.5"), b.step("device:1*0.5"));
@@ -98,9 +100,10 @@ TEST(WhatIf, ADeviceMoreTakesItsShareOfTheSamples) {
 
 TEST(WhatIf, AStageMoreIsNotDataParallelism) {
   Bench b;
+  b.graph = build_model("mlp", {.batch = 12}).value();
   b.cluster = small_cluster(2, 4, 2);
   b.strategy =
-      search::hybrid(b.graph, b.cluster, search::parse_parallelism("dp=2,tp=2,pp=2").value())
+      search::hybrid(b.graph, b.cluster, search::parse_parallelism("dp=2,tp=2,pp=2,micro_batch=3").value())
           .value();
   const Outcome o = b.outcome("add:node").value();
   EXPECT_EQ(o.cluster.size(), 12u);
@@ -158,16 +161,17 @@ TEST(Explain, TellsFirstWhatWouldSaveMost) {
   const Plan plan = lower(b.graph, b.strategy, b.cluster, b.catalog).value();
   const Trace trace = simulate(b.graph, plan, b.cluster, b.costs).value();
   const StepAnalysis analysis = analyse(plan, trace).value();
-  // Both sums want the same ports: the first begins after 60 ms, the second is done 80 ms later.
-  ASSERT_EQ(trace.step_time, 50_ms + 80_ms + 2_ms);
+  // The first sum begins after 60 ms, 10 ms before the end of computing. The second wants the same
+  // ports.
+  ASSERT_EQ(trace.step_time, 60_ms + 80_ms + 2_ms);
   const auto facts = explain({b.graph, b.strategy, b.cluster, plan, trace, analysis});
   ASSERT_EQ(facts.size(), 5u);
   EXPECT_EQ(facts[0].kind, FactKind::kCommunication);
   EXPECT_EQ(facts[0].about, "all-reduce of gradients over 0-1");
-  EXPECT_EQ(facts[0].time, 60_ms);
+  EXPECT_EQ(facts[0].time, 70_ms);
   EXPECT_EQ(facts[0].saves, trace.step_time - 72_ms);
-  EXPECT_NEAR(facts[0].share, 60.0 / 132, 1e-12);
-  EXPECT_NE(facts[0].text.find("45 % of the step (60 ms) is exposed all-reduce of gradients over "
+  EXPECT_NEAR(facts[0].share, 70.0 / 142, 1e-12);
+  EXPECT_NE(facts[0].text.find("49 % of the step (70 ms) is exposed all-reduce of gradients over "
                                "0-1; without it the step would take 72 ms."),
             std::string::npos)
       << facts[0].text;
