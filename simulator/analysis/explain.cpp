@@ -119,6 +119,7 @@ class Explainer {
       std::int64_t transfers = 0;
       std::vector<std::uint32_t> groups, spans;
       std::map<std::string, Nanoseconds> of_op;
+      Nanoseconds queued;  // of what is exposed
     };
     std::map<std::string, Family> families;
     for (std::uint32_t g = 0; g < exposure_.groups.size(); ++g) {
@@ -135,6 +136,15 @@ class Explainer {
     for (const ExposedGroup& group : exposure_.groups)
       for (const std::uint32_t i : group.spans)
         families[group.group.family].of_op[operator_[i]] += exposure_.exposed_of_span[i];
+    const std::vector<Nanoseconds> queueing =
+        simulator::queueing(in_.trace, graph_, in_.analysis.communication);
+    for (const IdlePiece& piece : exposure_.pieces) {
+      if (piece.group == kNoIndex || piece.cause == kNoIndex) continue;
+      const Nanoseconds until =
+          graph_.start[graph_.node_of_span[piece.cause]] + queueing[piece.cause];
+      families[exposure_.groups[piece.group].group.family].queued +=
+          std::clamp(until, piece.start, piece.end) - piece.start;
+    }
     for (auto& [name, family] : families) {
       const CommunicationGroup& first = exposure_.groups[family.groups[0]].group;
       const std::size_t groups = family.groups.size();
@@ -148,6 +158,9 @@ class Explainer {
       f.bytes = family.bytes;
       f.text = fmt::format("{} is exposed {}; {}.", of_step(family.exposed), where, without(saves));
       if (of_op.size() > 1) f.text += fmt::format(" Most of it: {}.", first_of(of_op));
+      if (family.queued * 4 > family.exposed && mean(family.queued).value > 0)
+        f.text += fmt::format(" For {} of it they queue behind other transfers.",
+                              human_text(mean(family.queued)));
       const double hidden = family.busy.value == 0 ? 0
                                                    : static_cast<double>(family.hidden.value) /
                                                          static_cast<double>(family.busy.value);

@@ -176,6 +176,8 @@ TEST_F(BadInput, DocumentOfANewerVersion) {
         with({"report"}, {"--ranked", "ranked.json", "--out", "report"})}},
       {"trace",
        {{"diff", "trace.json", "trace.json"},
+        with({"explain"}, {"--trace", "trace.json"}),
+        with({"explain"}, {"--against", "trace.json"}),
         with({"report"}, {"--predicted", "trace.json", "--out", "report"})}},
   };
   for (const auto& [kind, commands] : readers) {
@@ -190,6 +192,27 @@ TEST_F(BadInput, DocumentOfANewerVersion) {
   EXPECT_EQ(resumed.exit_code, 3);
   EXPECT_THAT(resumed.err, HasSubstr("a.checkpoint: checkpoint format 9; this program reads format "
                                      "1: it was written by a newer one"));
+}
+
+TEST_F(BadInput, ExplanationOfWhatIsNotThere) {
+  const auto explain = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> words{"explain", "mlp", "--cluster", "p100-4x4"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run(words);
+  };
+  expect_refusal(explain({"--what-if", "op:fc9=free"}), 2,
+                 {"--what-if `op:fc9=free`: mlp has no operator `fc9`; did you mean `fc1`?"});
+  expect_refusal(explain({"--what-if", "link:network"}), 2,
+                 {"--what-if `link:network`: `*K` or `=free` is missing; accepted: op:NAME"});
+  expect_refusal(explain({"--against", "exprt"}), 2, {"no such file; did you mean `expert`?"});
+  expect_refusal(explain({"--basis", "path"}), 2, {"--basis", "`path`", "critical-path"});
+  EXPECT_EQ(run({"simulate", "mlp", "--cluster", "p100-4x4", "--strategy", "single", "--trace",
+                 "single.json"})
+                .exit_code,
+            0);
+  expect_refusal(explain({"--trace", "single.json"}), 2,
+                 {"single.json: the trace of mlp and what is asked for have different strategies"});
+  EXPECT_EQ(explain({"--strategy", "single", "--trace", "single.json"}).exit_code, 0);
 }
 
 TEST_F(BadInput, DocumentThatCannotBeRead) {

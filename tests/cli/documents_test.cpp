@@ -21,6 +21,7 @@ const SchemaFile kSchemas[] = {
     {"clusters", document_schema_text<ClustersOutput>},
     {"diff", document_schema_text<DiffOutput>},
     {"doctor", document_schema_text<DoctorOutput>},
+    {"explanation", document_schema_text<ExplainOutput>},
     {"generation", document_schema_text<GenerateOutput>},
     {"kernels", document_schema_text<KernelsOutput>},
     {"models", document_schema_text<ModelsOutput>},

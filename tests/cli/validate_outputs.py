@@ -23,6 +23,8 @@ CORE = [
     "search mlp --batch 8 --cluster p100-4x4 --budget 50ms --memory-limit 1GiB",
     "simulate mlp --batch 8 --cluster p100-4x4 --strategy ranked.json#1 --trace predicted.json --plan plan.json",
     "diff predicted.json predicted.json",
+    "explain mlp --batch 8 --cluster p100-4x4 --strategy ranked.json#1 --trace predicted.json --what-if add:node "
+    "--what-if op:*=free --against data-parallel --ranked ranked.json --spans 3",
     "report mlp --batch 8 --cluster p100-4x4 --strategy ranked.json#1 --ranked ranked.json --out report",
 ]
 KERNELS = [

@@ -36,7 +36,7 @@ class Verbs : public ProgramTest {
 };
 
 const std::vector<std::string> kVerbs{
-    "models",  "clusters", "search", "simulate", "diff",  "report",  "doctor",
+    "models",  "clusters", "search", "simulate", "diff",  "report",  "doctor", "explain",
 #ifdef SOAPSTONE_HAS_KERNELS
     "kernels", "profile",  "train",  "verify",   "bench", "generate"
 #endif
@@ -58,6 +58,7 @@ TEST_F(Verbs, TellTheirOwnOptionsFirst) {
   const std::map<std::string, std::vector<std::string>> order{
       {"search", {"--budget", "\nCluster and costs:", "--cluster", "\nOptimizer:", "--clip"}},
       {"simulate", {"--trace", "\nCluster and costs:", "--cluster", "\nOptimizer:", "--clip"}},
+      {"explain", {"--what-if", "\nCluster and costs:", "--cluster", "\nOptimizer:", "--clip"}},
       {"report", {"--measured", "\nCluster and costs:", "--cluster", "\nOptimizer:", "--clip"}},
 #ifdef SOAPSTONE_HAS_KERNELS
       {"train", {"--data", "--epochs", "\nOptimizer:", "--clip-norm"}},
@@ -171,6 +172,28 @@ TEST_F(Verbs, SearchSimulateAndCompare) {
   EXPECT_THAT(read("page.md"), AllOf(HasSubstr("## Strategies"), HasSubstr("## Two traces"),
                                      Not(HasSubstr("measured"))));
   document({"diff", "best.json", "data-parallel.json"}, "soapstone.diff/1");
+  const auto explained =
+      document({"explain", "alexnet", "--batch", "64", "--cluster", "p100-4x4", "--trace",
+                "data-parallel.json", "--what-if", "link:network*2", "--what-if", "add:node",
+                "--against", "best.json", "--ranked", "ranked.json", "--spans", "3"},
+               "soapstone.explanation/1");
+  EXPECT_EQ(explained["facts"][0]["about"], "all-reduce of gradients over 0-15");
+  EXPECT_LT(explained["what_if"][0]["step_time_ns"], explained["step_time_ns"]);
+  ASSERT_EQ(explained["comparisons"].size(), 3u);
+  for (const auto& comparison : explained["comparisons"]) {
+    std::int64_t first = 0, second = 0;
+    for (const auto& term : comparison["waterfall"]["terms"]) {
+      first += term["first_ns"].get<std::int64_t>();
+      second += term["second_ns"].get<std::int64_t>();
+    }
+    EXPECT_EQ(first, comparison["waterfall"]["first_ns"]);
+    EXPECT_EQ(second, comparison["waterfall"]["second_ns"]);
+  }
+  EXPECT_THAT(
+      good({"explain", "alexnet", "--batch", "64", "--cluster", "p100-4x4", "--against", "expert"})
+          .out,
+      AllOf(HasSubstr("is exposed all-reduce of gradients over 0-15; without it"),
+            HasSubstr("critical path, by operator"), HasSubstr("data-parallel takes 46 ms, ")));
   EXPECT_THAT(files(), ElementsAre("best.json", "data-parallel.json", "own.json", "page.md",
                                    "plan.json", "ranked.json"));
 }
