@@ -1,6 +1,7 @@
 #include "core/zigzag.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace soapstone::core {
 
