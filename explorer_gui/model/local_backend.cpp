@@ -9,6 +9,7 @@
 #include "core/reflect.hpp"
 #include "core/suggest.hpp"
 #include "core/units.hpp"
+#include "explorer_gui/model/detail/sample_files.hpp"
 #include "search/exhaustive.hpp"
 #include "search/mcmc.hpp"
 #include "simulator/simulate.hpp"
@@ -49,6 +50,18 @@ simulator::Utilization utilization_in_use(const core::Trace& trace) {
 
 namespace {
 
+// Before the name of a design that comes with the program.
+constexpr std::string_view kSample = "sample:";
+
+constexpr std::pair<std::string_view, std::string_view> kSampleWords[] = {
+    {"slow-link", "A slow link inside one node"},
+    {"straggler", "One node a quarter as fast"},
+    {"unbalanced-stage", "A pipeline whose first stage has too much"},
+    {"wrong-bucket", "Gradients that wait for one large bucket"},
+    {"bad-placement", "Tensor-parallel ranks on four nodes"},
+    {"memory-overflow", "More memory than the devices have"},
+};
+
 // Of the computing time of a predicted trace.
 double share_measured(const core::Trace& trace) {
   std::int64_t all = 0, measured = 0;
@@ -81,7 +94,12 @@ class LocalBackend final : public Backend {
   explicit LocalBackend(Resources resources) : resources_(std::move(resources)) {}
 
   std::string place() const override { return "this machine"; }
-  core::Result<Catalogue> catalogue() override { return resources_.catalogue(); }
+  core::Result<Catalogue> catalogue() override {
+    SOAPSTONE_ASSIGN(Catalogue out, resources_.catalogue());
+    for (const auto& [name, words] : kSampleWords)
+      out.samples.push_back({std::string(kSample) + std::string(name), std::string(words)});
+    return out;
+  }
   core::Result<core::Graph> model(const ModelChoice& choice) override {
     return resources_.model(choice);
   }
@@ -91,7 +109,14 @@ class LocalBackend final : public Backend {
   core::Result<core::Strategy> strategy(const Setting& setting, const std::string& text) override {
     return resources_.strategy(*setting.graph, *setting.cluster, text);
   }
-  core::Result<std::string> read(const std::string& path) override { return core::read_file(path); }
+  core::Result<std::string> read(const std::string& path) override {
+    if (path.starts_with(kSample)) {
+      for (const auto& [name, text] : explorer_gui::model::detail::sample_files())
+        if (path.substr(kSample.size()) == name) return std::string(text);
+      return core::usage_error("{}: there is no such sample", path);
+    }
+    return core::read_file(path);
+  }
 
   core::Status write(const std::string& path, const std::string& text) override {
     return core::write_file_atomically(path, text);

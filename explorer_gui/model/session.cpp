@@ -148,7 +148,9 @@ void Session::open(const std::string& file) {
 }
 
 void Session::take_document(const std::string& file, const std::string& text) {
-  const auto opened = [&] { settings_.opened(file); };
+  const auto opened = [&] {
+    if (!file.starts_with("sample:")) settings_.opened(file);
+  };
   if (file.ends_with(".toml")) {
     auto spec = core::cluster_from_toml(text, file);
     if (!spec) return complain(spec.error().message);

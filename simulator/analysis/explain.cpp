@@ -250,10 +250,29 @@ class Explainer {
     const auto late = stragglers(in_.trace, exposure_, &in_.cluster);
     if (late.empty()) return;
     const Straggler& worst = late[0];
-    Fact& f = add(FactKind::kStraggler, fmt::format("device {}", worst.device.value), worst.waited);
+    // One device is waited for; those of the same slower kind are no faster. What the step would
+    // take is told of all of them.
+    std::vector<DeviceId> devices{worst.device};
+    std::vector<std::uint32_t> spans = worst.spans;
+    if (worst.reason == StragglerReason::kSlowerDevice) {
+      devices.clear();
+      spans.clear();
+      const std::uint32_t kind = in_.cluster.device(worst.device).kind;
+      for (std::uint32_t l = 0; l < in_.trace.lanes.size(); ++l)
+        if (const Lane& lane = in_.trace.lanes[l];
+            lane.kind == LaneKind::kCompute && in_.cluster.device(lane.device).kind == kind)
+          devices.push_back(lane.device);
+      for (std::uint32_t i = 0; i < in_.trace.spans.size(); ++i)
+        if (const Lane& lane = in_.trace.lanes[in_.trace.spans.lane[i]];
+            lane.kind == LaneKind::kCompute && in_.cluster.device(lane.device).kind == kind)
+          spans.push_back(i);
+    }
+    const std::string whom =
+        fmt::format("device{} {}", devices.size() == 1 ? "" : "s", device_text(devices));
+    Fact& f = add(FactKind::kStraggler, whom, worst.waited);
     std::vector<Nanoseconds> lengths = graph_.length;
     if (worst.time > worst.time_elsewhere)
-      for (const std::uint32_t i : worst.spans) {
+      for (const std::uint32_t i : spans) {
         Nanoseconds& length = lengths[graph_.node_of_span[i]];
         length = Nanoseconds(static_cast<std::int64_t>(
             static_cast<double>(length.value) * static_cast<double>(worst.time_elsewhere.value) /
@@ -266,7 +285,9 @@ class Explainer {
         reason = fmt::format("it has {:.2f} times their work", worst.work);
         break;
       case StragglerReason::kSlowerDevice:
-        reason = fmt::format("it is a {}", in_.cluster.kind(worst.device).name);
+        reason = devices.size() == 1
+                     ? fmt::format("it is a {}", in_.cluster.kind(worst.device).name)
+                     : fmt::format("they are {}", in_.cluster.kind(worst.device).name);
         f.hints.push_back("a smaller part for the slower device, or a strategy without it");
         break;
       case StragglerReason::kSameWork:
@@ -275,11 +296,12 @@ class Explainer {
         break;
     }
     f.text = fmt::format(
-        "{} device{} wait{} {} in all for device {}, which takes {} where they take {}: {}.",
+        "{} device{} wait{} {} in all for {}, which take{} {} where they take {}: {}; as fast as "
+        "them, the step would take {}.",
         worst.waiting, worst.waiting == 1 ? "" : "s", worst.waiting == 1 ? "s" : "",
-        human_text(worst.waited), worst.device.value, human_text(worst.time),
-        human_text(worst.time_elsewhere), reason);
-    f.spans = worst.spans;
+        human_text(worst.waited), whom, devices.size() == 1 ? "s" : "", human_text(worst.time),
+        human_text(worst.time_elsewhere), reason, human_text(graph_.end - f.saves));
+    f.spans = std::move(spans);
   }
 
   // The three operators whose computing stands longest on the critical path.
