@@ -119,10 +119,13 @@ void Session::add_message(Message::Kind kind, std::string text) {
 // --- what is open -------------------------------------------------------------------------------
 
 void Session::start(Design design, std::string what) {
-  history_ = History(std::move(design), std::move(what));
+  // What was open before is a step back.
+  const bool nothing_yet = !history_.now().graph && !history_.now().cluster;
+  if (nothing_yet)
+    history_ = History(std::move(design), std::move(what));
+  else
+    history_.change(std::move(what), std::move(design));
   saved_ = history_.shared();
-  selection_ = {};
-  last_shown_ = nullptr;
   after_change();
 }
 
@@ -133,6 +136,12 @@ void Session::change(std::string what, Design next, std::string key) {
 
 void Session::after_change() {
   ++revision_;
+  if (design().graph != of_graph_) {
+    // Operators and spans of another model mean nothing here.
+    of_graph_ = design().graph;
+    selection_ = {};
+    last_shown_ = nullptr;
+  }
   if (!design().complete()) return;
   if (design().current != 0) want(design().current);
   if (design().baseline) want(*design().baseline);

@@ -178,7 +178,7 @@ class Session {
   struct LaunchProgress;
 
   void add_message(Message::Kind kind, std::string text);
-  void start(Design design, std::string what);  // a new history
+  void start(Design design, std::string what);  // something else is open from now on
   void change(std::string what, Design next, std::string key = {});
   void after_change();
   void want(StrategyId id);
@@ -202,6 +202,7 @@ class Session {
   std::shared_ptr<const Evaluation> last_shown_;
   std::vector<OpenTrace> traces_;
   Selection selection_;
+  std::shared_ptr<const core::Graph> of_graph_;  // whose operators `selection_` means
   SearchRequest next_search_;
   SearchRun search_;
   std::shared_ptr<Progress> progress_;

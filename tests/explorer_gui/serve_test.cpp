@@ -1,7 +1,6 @@
-#include <unistd.h>
-
 #include <fmt/core.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "explorer_gui/model/remote_backend.hpp"
 #include "tests/explorer_gui/world.hpp"
@@ -17,9 +16,9 @@ TEST(Serve, LivesOnWhenTheConnectionIsGoneAndKnowsWhatItWasTold) {
   const auto process_of = [](Backend& backend) {
     // What the serving process starts is its child.
     std::string parent;
-    const auto code = backend.execute({{}, {"sh", "-c", "echo $PPID"}},
-                                      [&](std::string_view line) { parent = line; },
-                                      [] { return true; });
+    const auto code = backend.execute(
+        {{}, {"sh", "-c", "echo $PPID"}}, [&](std::string_view line) { parent = line; },
+        [] { return true; });
     EXPECT_EQ(code, 0);
     return parent;
   };

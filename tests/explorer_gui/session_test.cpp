@@ -143,6 +143,19 @@ TEST(Session, ADesignIsSavedOpenedAndTheSame) {
   EXPECT_EQ(other->settings().recent, std::vector<std::string>{file.string()});
 }
 
+TEST(Session, OpeningSomethingElseCanBeUndone) {
+  Work w("alexnet", 64, "p100-4x4");
+  w->pin({2}, true);
+  w->selection().ops = {1};
+  const Design before = w->design();
+  w->choose_model({"mlp", 32, {}, {}});
+  w->finish_jobs();
+  EXPECT_EQ(w->design().graph->name(), "mlp");
+  EXPECT_TRUE(w->selection().ops.empty()) << "they are operators of another model";
+  while (!(w->design() == before) && w->history().can_undo()) w->undo();
+  EXPECT_EQ(w->design(), before);
+}
+
 TEST(Session, StrategiesTracesAndClustersAreTheDocumentsOfTheCommandLine) {
   Work w("alexnet", 64, "p100-4x4");
   const auto strategy = w.folder.path() / "strategy.json", trace = w.folder.path() / "trace.json",
