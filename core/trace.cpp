@@ -135,6 +135,10 @@ Status check(const Trace& trace) {
       return usage_error("span {}: starts at {} ns before span {} of its lane ends at {} ns", i,
                          s.start[i].value, i - 1, s.end[i - 1].value);
   }
+  for (std::size_t i = 0; i < trace.memory.size(); ++i)
+    if (trace.memory[i].time.size() != trace.memory[i].value.size())
+      return usage_error("memory {}: {} times, {} values", i, trace.memory[i].time.size(),
+                         trace.memory[i].value.size());
   return {};
 }
 

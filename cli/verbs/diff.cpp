@@ -11,7 +11,7 @@
 #include "cli/output.hpp"
 #include "core/document.hpp"
 #include "core/file.hpp"
-#include "core/trace.hpp"
+#include "core/trace_file.hpp"
 #include "reports/summary.hpp"
 
 namespace soapstone::cli {
@@ -44,9 +44,7 @@ core::Status diff_traces(const Invocation& invocation, const Options& options) {
   core::Trace traces[2];
   const std::string* files[] = {&options.predicted, &options.measured};
   for (int i = 0; i < 2; ++i) {
-    SOAPSTONE_ASSIGN(traces[i], core::load_document<core::Trace>(*files[i]));
-    if (const auto status = core::check(traces[i]); !status)
-      return core::usage_error("{}: {}", *files[i], status.error().message);
+    SOAPSTONE_ASSIGN(traces[i], core::load_trace(*files[i]));
   }
   SOAPSTONE_ASSIGN(const simulator::TraceDiff diff, simulator::diff(traces[0], traces[1]));
   if (!options.markdown.empty()) SOAPSTONE_TRY(write_summary(diff, options));

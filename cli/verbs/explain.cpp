@@ -19,6 +19,7 @@
 #include "core/file.hpp"
 #include "core/lower.hpp"
 #include "core/ranked_strategies.hpp"
+#include "core/trace_file.hpp"
 #include "core/units.hpp"
 #include "reports/report_input.hpp"
 #include "simulator/analysis/what_if.hpp"
@@ -69,13 +70,6 @@ struct Bench {
   }
 };
 
-core::Result<core::Trace> load_trace(const std::string& file) {
-  SOAPSTONE_ASSIGN(core::Trace trace, core::load_document<core::Trace>(file));
-  if (const auto status = core::check(trace); !status)
-    return tl::unexpected(in_file(file, status.error()));
-  return trace;
-}
-
 core::Result<Step> explained_step(const Bench& bench) {
   const Options& o = bench.options;
   SOAPSTONE_ASSIGN(core::Strategy strategy, load_strategy(bench.graph, bench.cluster, o.strategy));
@@ -83,7 +77,7 @@ core::Result<Step> explained_step(const Bench& bench) {
   Step step;
   step.name = fmt::format("{} {}", o.strategy, o.trace);
   SOAPSTONE_ASSIGN(step.plan, bench.plan(strategy));
-  SOAPSTONE_ASSIGN(step.trace, load_trace(o.trace));
+  SOAPSTONE_ASSIGN(step.trace, core::load_trace(o.trace));
   if (const auto status = reports::check_trace(step.plan, step.trace, step.trace.origin); !status)
     return tl::unexpected(in_file(o.trace, status.error()));
   auto analysis = simulator::analyse(step.plan, step.trace);
@@ -102,7 +96,7 @@ core::Result<Step> other_step(const Bench& bench, const Step& step) {
     SOAPSTONE_ASSIGN(const core::DocumentFormat format, core::document_format(text, against));
     if (format.kind == core::Trace::kFormat) {
       Step other;
-      SOAPSTONE_ASSIGN(other.trace, load_trace(against));
+      SOAPSTONE_ASSIGN(other.trace, core::load_trace(against));
       other.name = fmt::format("{} {}", core::name_of(other.trace.origin), against);
       if (other.trace.graph != step.trace.graph)
         return core::usage_error("--against {}: a trace of {}, one of {} is wanted", against,

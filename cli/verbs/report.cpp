@@ -13,6 +13,7 @@
 #include "core/document.hpp"
 #include "core/file.hpp"
 #include "core/lower.hpp"
+#include "core/trace_file.hpp"
 #include "core/units.hpp"
 #include "reports/chrome_trace.hpp"
 #include "reports/csv.hpp"
@@ -40,7 +41,7 @@ struct Options {
 
 core::Result<core::Trace> load_trace(const std::string& file, const core::Plan& plan,
                                      core::TraceOrigin origin) {
-  SOAPSTONE_ASSIGN(core::Trace trace, core::load_document<core::Trace>(file));
+  SOAPSTONE_ASSIGN(core::Trace trace, core::load_trace(file));
   if (const auto status = reports::check_trace(plan, trace, origin); !status)
     return tl::unexpected(in_file(file, status.error()));
   return trace;

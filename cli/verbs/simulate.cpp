@@ -11,6 +11,7 @@
 #include "cli/output.hpp"
 #include "core/document.hpp"
 #include "core/lower.hpp"
+#include "core/trace_file.hpp"
 #include "core/units.hpp"
 
 namespace soapstone::cli {
@@ -38,7 +39,7 @@ core::Status simulate_step(const Invocation& invocation, const Options& options)
   SOAPSTONE_ASSIGN(const core::Trace trace,
                    simulator::simulate(graph, plan, cluster, costs.model()));
   if (!options.plan.empty()) SOAPSTONE_TRY(core::save_document(options.plan, plan));
-  if (!options.trace.empty()) SOAPSTONE_TRY(core::save_document(options.trace, trace));
+  if (!options.trace.empty()) SOAPSTONE_TRY(core::save_trace(options.trace, trace));
 
   SimulateOutput out;
   out.model = graph.name();
@@ -78,7 +79,9 @@ Action declare(CLI::App& app) {
   declare_costs(app, o->costs);
   declare_strategy(app, o->strategy);
   declare_optimizer(app, o->optimizer);
-  app.add_option("--trace", o->trace, "Write the predicted trace here")->type_name("FILE");
+  app.add_option("--trace", o->trace,
+                 "Write the predicted trace here; binary where the name ends in .trace")
+      ->type_name("FILE");
   app.add_option("--plan", o->plan, "Write the plan here")->type_name("FILE");
   declare_model(app, o->model);
   return [o](const Invocation& invocation) { return simulate_step(invocation, *o); };

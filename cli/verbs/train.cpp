@@ -12,8 +12,8 @@
 #include "cli/optimizer.hpp"
 #include "cli/output.hpp"
 #include "cli/ranks.hpp"
-#include "core/document.hpp"
 #include "core/suggest.hpp"
+#include "core/trace_file.hpp"
 #include "core/units.hpp"
 #include "kernels/catalog.hpp"
 #include "kernels/device.hpp"
@@ -221,7 +221,7 @@ core::Status train_model(const Invocation& invocation, Options options) {
   core::Status traced;  // what cannot be written does not hide the result
   if (!options.trace.empty())
     traced = measured
-                 ? core::save_document(options.trace, report->trace)
+                 ? core::save_trace(options.trace, report->trace)
                  : core::fail("--trace {}: not written: all {} steps of this run only warmed up",
                               options.trace, out.steps - out.first_step);
   if (invocation.json) {
@@ -279,7 +279,9 @@ Action declare(CLI::App& app) {
   app.add_option("--resume", o->train.resume,
                  "Go on from this checkpoint, under any strategy and number of ranks")
       ->type_name("FILE");
-  app.add_option("--trace", o->trace, "Write the measured trace here")->type_name("FILE");
+  app.add_option("--trace", o->trace,
+                 "Write the measured trace here; binary where the name ends in .trace")
+      ->type_name("FILE");
   app.add_option("--trace-steps", o->trace_steps,
                  "The trace and the measured step are medians over so many last steps")
       ->check(CLI::PositiveNumber)
