@@ -2,8 +2,7 @@
 
 #include <algorithm>
 #include <map>
-
-#include "reports/detail/text.hpp"
+#include <set>
 
 namespace soapstone::reports {
 
@@ -79,26 +78,35 @@ MemoryCurve curve_of(const DeviceClass& program, DeviceId device, const std::vec
 
 }  // namespace
 
-std::vector<MemoryCurve> memory_curves(const Plan& plan, const Trace& trace) {
-  const auto places = detail::places_of(plan);
+MemoryCurve memory_curve(const Plan& plan, const Trace& trace, DeviceId device) {
+  const PlanPlace place = place_of(plan, device);
+  if (place.class_index == kNoIndex) return {};
+  const DeviceClass& program = plan.classes[place.class_index];
   const Spans& s = trace.spans;
-  std::map<DeviceId, std::vector<Life>> lives;
-  for (std::size_t i = 0; i < s.size(); ++i) {
-    const DeviceId device = trace.lanes[s.lane[i]].device;
-    const DeviceClass& program = plan.classes[places[device.value].class_index];
-    std::vector<Life>& life = lives[device];
-    life.resize(program.buffers.size());
-    for (const BufferUse& use : program.uses_of(program.tasks[s.task[i]])) {
-      if (use.buffer == kNoIndex) continue;
-      const std::uint32_t whole = program.buffers[use.buffer].inside;
-      Life& l = life[whole == kNoIndex ? use.buffer : whole];
-      l.from = std::min(l.from, s.start[i].value);
-      l.to = std::max(l.to, s.end[i].value);
-    }
+  std::vector<Life> life(program.buffers.size());
+  bool seen = false;
+  for (std::uint32_t lane = 0; lane < trace.lanes.size(); ++lane) {
+    if (trace.lanes[lane].device != device) continue;
+    seen = true;
+    const auto [first, last] = std::equal_range(s.lane.begin(), s.lane.end(), lane);
+    for (auto i = static_cast<std::size_t>(first - s.lane.begin());
+         i < static_cast<std::size_t>(last - s.lane.begin()); ++i)
+      for (const BufferUse& use : program.uses_of(program.tasks[s.task[i]])) {
+        if (use.buffer == kNoIndex) continue;
+        const std::uint32_t whole = program.buffers[use.buffer].inside;
+        Life& l = life[whole == kNoIndex ? use.buffer : whole];
+        l.from = std::min(l.from, s.start[i].value);
+        l.to = std::max(l.to, s.end[i].value);
+      }
   }
+  return seen ? curve_of(program, device, life) : MemoryCurve{};
+}
+
+std::vector<MemoryCurve> memory_curves(const Plan& plan, const Trace& trace) {
+  std::set<DeviceId> devices;
+  for (const Lane& lane : trace.lanes) devices.insert(lane.device);
   std::vector<MemoryCurve> curves;
-  for (const auto& [device, life] : lives)
-    curves.push_back(curve_of(plan.classes[places[device.value].class_index], device, life));
+  for (const DeviceId device : devices) curves.push_back(memory_curve(plan, trace, device));
   return curves;
 }
 

@@ -45,5 +45,7 @@ struct MemoryCurve {
 // One per device of the trace, ascending. A buffer lives from the start of the first task that uses
 // it to the end of the last; weights, optimizer state and workspace always.
 std::vector<MemoryCurve> memory_curves(const core::Plan& plan, const core::Trace& trace);
+// Of one device; without entries where the trace does not have it.
+MemoryCurve memory_curve(const core::Plan& plan, const core::Trace& trace, core::DeviceId device);
 
 }  // namespace soapstone::reports

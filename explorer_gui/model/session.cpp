@@ -12,6 +12,7 @@
 #include "core/document.hpp"
 #include "core/file.hpp"
 #include "core/reflect.hpp"
+#include "core/trace_file.hpp"
 
 namespace soapstone::explorer {
 
@@ -152,6 +153,14 @@ void Session::open(const std::string& file) {
               [this, backend = backend_, file](JobContext&) -> Jobs::Finish {
                 auto text = backend->read(file);
                 if (!text) return [this, message = text.error().message] { complain(message); };
+                // Traces may be large.
+                if (core::is_trace_file(*text) || core::is_trace_text(*text)) {
+                  auto trace = core::trace_from_bytes(*text, file);
+                  if (!trace) return [this, message = trace.error().message] { complain(message); };
+                  return [this, file, t = std::make_shared<const core::Trace>(std::move(*trace))] {
+                    take_trace(file, t);
+                  };
+                }
                 return [this, file, text = std::move(*text)] { take_document(file, text); };
               });
 }
@@ -184,12 +193,9 @@ void Session::take_document(const std::string& file, const std::string& text) {
     if (!design) return complain(file + ": " + design.error().message);
     start(std::move(*design), "opened " + file_name(file));
   } else if (format->kind == core::Trace::kFormat) {
-    auto trace = core::document_from_text<core::Trace>(text, file);
+    auto trace = core::trace_from_bytes(text, file);
     if (!trace) return complain(trace.error().message);
-    if (const auto status = core::check(*trace); !status)
-      return complain(file + ": " + status.error().message);
-    traces_.push_back({file_name(file), std::make_shared<const core::Trace>(std::move(*trace))});
-    ++revision_;
+    return take_trace(file, std::make_shared<const core::Trace>(std::move(*trace)));
   } else if (format->kind == core::StrategyDocument::kFormat ||
              format->kind == core::RankedStrategies::kFormat) {
     if (!design().complete()) {
@@ -217,6 +223,12 @@ void Session::take_document(const std::string& file, const std::string& text) {
         file, format->kind));
   }
   opened();
+}
+
+void Session::take_trace(const std::string& file, std::shared_ptr<const core::Trace> trace) {
+  traces_.push_back({file_name(file), std::move(trace)});
+  settings_.opened(file);
+  ++revision_;
 }
 
 void Session::begin(const Beginning& beginning) {
@@ -376,7 +388,7 @@ core::Status Session::save_trace(const std::filesystem::path& file) const {
   const auto it = shown ? evaluated_.find(key_of(*shown->strategy)) : evaluated_.end();
   if (it == evaluated_.end() || !it->second.full)
     return core::refuse("there is no trace to save yet");
-  return core::save_document(file, it->second.full->trace);
+  return core::save_trace(file, it->second.full->trace);
 }
 
 core::Status Session::save_cluster(const std::filesystem::path& file) const {

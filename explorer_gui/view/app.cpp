@@ -596,6 +596,7 @@ App::App(Session& session, Window& window) : impl_(std::make_unique<Impl>(sessio
   a.panels.push_back(start_panel());
   a.panels.push_back(cluster_panel());
   a.panels.push_back(launch_panel());
+  a.panels.push_back(timeline_panel());
   a.add_actions();
   a.layout_file = session.folder() / kLayoutFile;
   std::error_code ignored;

@@ -47,5 +47,6 @@ class Panel {
 std::unique_ptr<Panel> start_panel();
 std::unique_ptr<Panel> cluster_panel();
 std::unique_ptr<Panel> launch_panel();
+std::unique_ptr<Panel> timeline_panel();
 
 }  // namespace soapstone::explorer::view

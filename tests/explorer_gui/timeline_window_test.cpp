@@ -1,0 +1,119 @@
+#include <gtest/gtest.h>
+#include <imgui.h>
+
+#include "core/document.hpp"
+#include "tests/explorer_gui/display.hpp"
+#include "tests/explorer_gui/driven.hpp"
+
+namespace soapstone::explorer {
+namespace {
+
+TEST(TimelineWindow, ASpanIsFoundSelectedAndZoomedTo) {
+  SOAPSTONE_WINDOW();
+  Work work("alexnet", 64, "p100-4x4");
+  ASSERT_NE(work->shown(), nullptr);
+  Driven driven(work);
+  driven.picture("timeline");
+  driven.drive([](ImGuiTestContext* c) {
+    c->SetRef("Timeline");
+    c->ItemInput("##find");
+    c->KeyCharsReplace("fc6");
+    c->KeyPress(ImGuiKey_Enter);
+    c->Yield(2);
+  });
+  const auto op = work->design().graph->find_op("fc6");
+  ASSERT_TRUE(op);
+  EXPECT_EQ(work->selection().ops, std::set<std::uint32_t>{op->value});
+  ASSERT_TRUE(work->selection().span);
+  const std::size_t first = *work->selection().span;
+  driven.picture("timeline-found");
+  driven.drive([](ImGuiTestContext* c) {
+    c->SetRef("Timeline");
+    c->ItemClick(">##next");
+  });
+  ASSERT_TRUE(work->selection().span);
+  EXPECT_GT(*work->selection().span, first);
+  driven.drive([](ImGuiTestContext* c) {
+    c->SetRef("Timeline");
+    c->ItemClick("<##before");
+  });
+  EXPECT_EQ(work->selection().span, first);
+}
+
+TEST(TimelineWindow, ARangeIsDraggedAndAClickSelects) {
+  SOAPSTONE_WINDOW();
+  Work work("alexnet", 64, "p100-4x4");
+  Driven driven(work);
+  driven.drive([](ImGuiTestContext* c) {
+    c->SetRef("Timeline");
+    const ImGuiTestItemInfo canvas = c->ItemInfo("//Timeline/**/##canvas");
+    const ImVec2 at = canvas.RectClipped.Min;
+    const float width = canvas.RectClipped.GetWidth();
+    // The second row is the first lane.
+    c->MouseMoveToPos({at.x + width * 0.3F, at.y + 28});
+    c->MouseDown(0);
+    c->MouseMoveToPos({at.x + width * 0.6F, at.y + 28});
+    c->MouseUp(0);
+    c->Yield(2);
+    IM_CHECK(c->ItemExists("//Timeline/**/Clear"));
+  });
+  driven.picture("timeline-range");
+  driven.drive([](ImGuiTestContext* c) {
+    c->KeyPress(ImGuiKey_F);
+    c->Yield(2);
+    c->ItemClick("//Timeline/**/Clear");
+    const ImGuiTestItemInfo canvas = c->ItemInfo("//Timeline/**/##canvas");
+    c->KeyPress(ImGuiKey_Home);
+    // Into the backward pass.
+    c->MouseMoveToPos({canvas.RectClipped.Min.x + canvas.RectClipped.GetWidth() * 0.07F,
+                       canvas.RectClipped.Min.y + 28});
+    c->MouseWheelY(8);
+    c->Yield(2);
+    c->MouseClick(0);
+    c->Yield(2);
+  });
+  EXPECT_GT(work->selection().cursor.value, 0);
+  EXPECT_TRUE(work->selection().span);
+  driven.picture("timeline-near");
+}
+
+TEST(TimelineWindow, DevicesUnfoldAndAMeasuredTraceStandsBelow) {
+  SOAPSTONE_WINDOW();
+  Work work("alexnet", 64, "p100-4x4");
+  // A measurement that is a tenth slower, and on device 3 twice as slow.
+  ASSERT_NE(work->shown(), nullptr);
+  auto measured = work->shown()->trace;
+  measured.origin = core::TraceOrigin::kMeasured;
+  auto& s = measured.spans;
+  for (std::size_t i = 0; i < s.size(); ++i) {
+    const std::int64_t factor = measured.lanes[s.lane[i]].device.value == 3 ? 20 : 11;
+    s.start[i].value = s.start[i].value * factor / 10;
+    s.end[i].value = s.end[i].value * factor / 10;
+    s.waiting[i].value = s.waiting[i].value * factor / 10;
+    measured.step_time = std::max(measured.step_time, s.end[i]);
+  }
+  const auto file = work.folder.path() / "measured.json";
+  ASSERT_TRUE(core::save_document(file, measured));
+  Driven driven(work);
+  work->open(file.string());
+  driven.settle();
+  driven.picture("timeline-measured");
+  driven.drive([](ImGuiTestContext* c) {
+    c->ItemClick("//Timeline/**/unfold node0.device0");
+    c->Yield(2);
+  });
+  driven.picture("timeline-unfolded");
+  work->settings().theme = Theme::kLight;
+  driven.picture("timeline-light");
+}
+
+TEST(TimelineWindow, APipelineShowsItsStagesOnce) {
+  SOAPSTONE_WINDOW();
+  Work work("gpt2", 1024, "a100-128x8", {"dp=128,tp=2,pp=4,schedule=1f1b,micro_batch=1"});
+  Driven driven(work);
+  driven.picture("timeline-pipeline");
+  EXPECT_NE(work->shown(), nullptr);
+}
+
+}  // namespace
+}  // namespace soapstone::explorer
