@@ -635,7 +635,8 @@ float slowdown_of(const std::vector<float>& slowdown, const Box& box) {
 }
 
 double shade_of(float slowdown) {
-  return std::clamp(std::log2(std::max(1e-6, static_cast<double>(slowdown))), -1.0, 1.0);
+  return std::clamp(std::log(std::max(1e-6, static_cast<double>(slowdown))) / std::log(1.5), -1.0,
+                    1.0);
 }
 
 // --- texts --------------------------------------------------------------------------------------
@@ -696,10 +697,11 @@ std::vector<Line> describe(const Timeline& timeline, std::size_t source, const B
       out.push_back({"operator", graph->ops()[task->op].name});
   }
   if (trace.origin == core::TraceOrigin::kPredicted)
-    out.push_back({"time is", std::string(core::name_of(s.source[i]))});
+    out.push_back({"time from", std::string(core::name_of(s.source[i]))});
   else
-    out.push_back({"time is", trace.steps > 1 ? fmt::format("the median of {} steps", trace.steps)
-                                              : std::string("measured")});
+    out.push_back({"time from", trace.steps > 1
+                                    ? fmt::format("measuring, median of {} steps", trace.steps)
+                                    : std::string("measuring")});
   if (analysis && i < analysis->slack.slack.size()) {
     const core::Nanoseconds slack = analysis->slack.slack[i],
                             saves = analysis->slack.saves_if_free[i];

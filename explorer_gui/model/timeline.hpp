@@ -216,7 +216,7 @@ RangeStatistics range_statistics(const Timeline& timeline, std::size_t source, s
 std::vector<float> slowdown(const Timeline& timeline, std::size_t first, std::size_t second);
 // Of a box: the mean of its spans, of evenly chosen ones where there are many; NaN: not known.
 float slowdown_of(const std::vector<float>& slowdown, const Box& box);
-// −1 (twice as fast or more) to 1 (twice as slow or more), for a colour.
+// −1 (two thirds of the time or less) to 1 (half as long again or more), for a colour.
 double shade_of(float slowdown);
 
 // --- texts --------------------------------------------------------------------------------------

@@ -465,7 +465,7 @@ class TimelinePanel final : public Panel {
     ImGui::BeginDisabled(!two);
     option("differences", differences_,
            "Colours the lower trace: blue took less time than the same above, orange more; full at "
-           "half and at twice the time.");
+           "two thirds and at one and a half of the time.");
     ImGui::EndDisabled();
     option("communication", rows_options_.communication, "Shows the lanes that move data.");
     option("counters", counters_, "Shows memory and what is sent below, of the selected device.");
@@ -748,17 +748,19 @@ class TimelinePanel final : public Panel {
     ImDrawList& list = *ImGui::GetWindowDrawList();
     const float left = axis_x_ - label_width_, height = ui.points(row.height);
     const ImVec2 from{left, y}, to{axis_x_, y + height};
-    list.PushClipRect(from, {axis_x_ - ui.points(4), to.y}, true);
     if (row.kind == TimelineRow::Kind::kLane) {
-      const float size = std::min(ImGui::GetFontSize() * 0.85F, height);
-      const bool second = row.source > 0;
-      if (second) list.AddRectFilled({axis_x_ - ui.points(4), y}, to, packed(ui.colours.accent));
-      list.AddText(ImGui::GetFont(), size, {left + ui.points(22), y + (height - size) / 2},
-                   ImGui::GetColorU32(ImGuiCol_TextDisabled), row.label.c_str());
+      if (row.source > 0)
+        list.AddRectFilled({axis_x_ - ui.points(4), y}, to, packed(ui.colours.accent));
+      // A low row's label reaches down to the rows without one.
+      const float size = ImGui::GetFontSize() * 0.85F;
+      const float room = label_width_ - ui.points(28);
+      list.PushClipRect(from, {axis_x_ - ui.points(6), y + std::max(height, size + 2)}, true);
+      list.AddText(
+          ImGui::GetFont(), size, {left + ui.points(22), y + std::max(0.0F, (height - size) / 2)},
+          ImGui::GetColorU32(ImGuiCol_TextDisabled), fitted(row.label, room / 0.85F).c_str());
       list.PopClipRect();
       return;
     }
-    list.PopClipRect();
     const DeviceGroup& group = t.groups()[row.group];
     const bool shut = rows_options_.shut.contains(row.group),
                unfolded = rows_options_.open.contains(row.group);
@@ -816,12 +818,16 @@ class TimelinePanel final : public Panel {
 
   struct InkNow {
     Ink ink;
-    ImU32 full, faint, dim, text;
+    ImU32 full, half, faint, dim, text;
   };
   void prepare_inks(Ui& ui) {
     for (std::size_t w = 0; w < kWorks; ++w) {
       const Ink ink = ink_of(static_cast<Work>(w));
-      inks_[w] = {ink, packed(ink.colour), packed(ink.colour, 0.28), packed(ink.colour, 0.22),
+      inks_[w] = {ink,
+                  packed(ink.colour),
+                  packed(ink.colour, 0.6),
+                  packed(ink.colour, 0.28),
+                  packed(ink.colour, 0.22),
                   packed(text_on(ink.colour))};
     }
     font_size_ = ui.points(12.5);
@@ -861,9 +867,9 @@ class TimelinePanel final : public Panel {
         const auto length = static_cast<double>(std::max<std::int64_t>(1, box.end - box.start));
         const auto share = static_cast<float>(static_cast<double>(box.busy) / length);
         list.AddRectFilled({x0, top}, {x1, bottom}, now.dim);
-        if (emphasised)
+        if (emphasised || !finding)
           list.AddRectFilled({x0, bottom - std::max(1.0F, share * (bottom - top))}, {x1, bottom},
-                             full);
+                             emphasised ? full : now.half);
       } else {
         const float ready =
             box.waiting > 0 ? std::min(x1, x_of(static_cast<double>(box.start + box.waiting))) : x0;
@@ -872,11 +878,13 @@ class TimelinePanel final : public Panel {
           list.AddLine({x0, (top + bottom) / 2}, {ready, (top + bottom) / 2}, full);
         }
         if (!emphasised)
-          list.AddRectFilled({ready, top}, {x1, bottom}, now.faint);
+          list.AddRectFilled({ready, top}, {x1, bottom}, finding ? now.faint : now.half);
         else if (x1 - ready < 6)
           list.AddRectFilled({ready, top}, {std::max(x1, ready + 1), bottom}, full);
         else
           fill(list, {ready, top}, {x1, bottom}, ink);
+        if (shaded && x1 - ready > 2)  // what is the same has nearly the ground's colour
+          list.AddRect({ready, top}, {x1, bottom}, ImGui::GetColorU32(ImGuiCol_TextDisabled, 0.6F));
         if (x1 - ready > 4)  // what touches is told apart
           list.AddLine({x1 - 0.5F, top}, {x1 - 0.5F, bottom},
                        ImGui::GetColorU32(ImGuiCol_WindowBg, 0.8F));
@@ -1292,9 +1300,9 @@ class TimelinePanel final : public Panel {
       ImGui::TextDisabled("%s", std::string(text).c_str());
     };
     if (differences_ && t.sources() > 1) {
-      entry({change(-1, ui.dark())}, "half the time or less");
+      entry({change(-1, ui.dark())}, "two thirds of the time or less");
       entry({change(0, ui.dark())}, "the same");
-      entry({change(1, ui.dark())}, "twice or more");
+      entry({change(1, ui.dark())}, "half as long again or more");
     }
     for (std::size_t w = 0; w < kWorks; ++w)
       if (t.has(static_cast<Work>(w)))

@@ -276,5 +276,26 @@ TEST(Session, WorkThatWasNotSavedIsFoundAfterACrash) {
   EXPECT_TRUE(w->left_behind().empty());
 }
 
+TEST(Session, TracesOpenInEitherFormAndDamagedOnesLeaveWhatIsOpen) {
+  Work w("alexnet", 64, "p100-4x4");
+  const auto binary = w.folder.path() / "a.trace", json = w.folder.path() / "a.json",
+             cut = w.folder.path() / "cut.trace";
+  ASSERT_TRUE(w->save_trace(binary));
+  ASSERT_TRUE(w->save_trace(json));
+  const auto bytes = core::read_file(binary);
+  ASSERT_TRUE(bytes);
+  ASSERT_TRUE(core::write_file_atomically(cut, bytes->substr(0, bytes->size() / 2)));
+  for (const auto& file : {binary, json, cut}) {
+    w->open(file.string());
+    w->finish_jobs();
+  }
+  ASSERT_EQ(w->traces().size(), 2u);
+  EXPECT_EQ(w->traces()[0].name, "a.trace");
+  EXPECT_EQ(*w->traces()[0].trace, *w->traces()[1].trace);
+  EXPECT_EQ(*w->traces()[0].trace, w->shown()->trace);
+  EXPECT_TRUE(last_message(*w).starts_with(cut.string())) << last_message(*w);
+  EXPECT_EQ(w->settings().recent.front(), json.string());
+}
+
 }  // namespace
 }  // namespace soapstone::explorer

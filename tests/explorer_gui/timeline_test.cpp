@@ -300,6 +300,8 @@ TEST(Timeline, OfOnePlanTheSameTaskIsComparedElseTheSameName) {
   EXPECT_EQ(slowdown(*other, 0, 1), (std::vector<float>{1.25F, 1.25F}));
   EXPECT_EQ(shade_of(1), 0);
   EXPECT_EQ(shade_of(2), 1);
+  EXPECT_NEAR(shade_of(1.5F), 1, 1e-6);
+  EXPECT_NEAR(shade_of(std::sqrt(1.5F)), 0.5, 1e-6);
   EXPECT_EQ(shade_of(0.25F), -1);
 }
 
@@ -343,7 +345,7 @@ TEST(Timeline, TellsWhatASpanIs) {
   EXPECT_EQ(value("on"), "device0 communication");
   EXPECT_EQ(value("waiting for others"), "5 ns (25 %)");
   EXPECT_EQ(value("sent"), "30 B, 2 GB/s");
-  EXPECT_EQ(value("time is"), "roofline");
+  EXPECT_EQ(value("time from"), "roofline");
 }
 
 TEST(Timeline, AStrategysSpansKnowTheirOperatorsAndSlack) {

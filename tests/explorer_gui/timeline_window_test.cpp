@@ -58,7 +58,8 @@ TEST(TimelineWindow, ARangeIsDraggedAndAClickSelects) {
     IM_CHECK(c->ItemExists("//Timeline/**/Clear"));
   });
   driven.picture("timeline-range");
-  driven.drive([](ImGuiTestContext* c) {
+  ImVec2 mouse;
+  driven.drive([&mouse](ImGuiTestContext* c) {
     c->KeyPress(ImGuiKey_F);
     c->Yield(2);
     c->ItemClick("//Timeline/**/Clear");
@@ -67,6 +68,7 @@ TEST(TimelineWindow, ARangeIsDraggedAndAClickSelects) {
     // Into the backward pass.
     c->MouseMoveToPos({canvas.RectClipped.Min.x + canvas.RectClipped.GetWidth() * 0.07F,
                        canvas.RectClipped.Min.y + 28});
+    mouse = ImGui::GetIO().MousePos;
     c->MouseWheelY(8);
     c->Yield(2);
     c->MouseClick(0);
@@ -75,6 +77,8 @@ TEST(TimelineWindow, ARangeIsDraggedAndAClickSelects) {
   EXPECT_GT(work->selection().cursor.value, 0);
   EXPECT_TRUE(work->selection().span);
   driven.picture("timeline-near");
+  ImGui::GetIO().AddMousePosEvent(mouse.x, mouse.y);
+  driven.picture("timeline-tooltip");
 }
 
 TEST(TimelineWindow, DevicesUnfoldAndAMeasuredTraceStandsBelow) {
