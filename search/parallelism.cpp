@@ -210,33 +210,6 @@ bool is_reported(const Graph& graph, const OpNode& node) {
                      [&](TensorId t) { return t.valid() && graph.is_reported(t); });
 }
 
-// Marks what is computed again.
-void mark(const Graph& graph, Recompute how, Strategy& strategy) {
-  if (how == Recompute::kNone) return;
-  const auto crossing = crossings(graph);
-  constexpr std::size_t kSmallestBlock = 4;  // operators whose outputs are not kept
-  std::size_t since = 0;
-  for (std::size_t i = 0; i < graph.ops().size(); ++i) {
-    const OpNode& node = graph.ops()[i];
-    ++since;
-    if (is_reported(graph, node)) continue;
-    if (how == Recompute::kSelective) {
-      strategy.ops[i].recompute = !is_matrix(node.definition) && !has_heads(node.definition) &&
-                                  table_axis(node.definition) < 0 &&
-                                  expert_axis(node.definition) < 0;
-      continue;
-    }
-    const bool ends_stage =
-        i + 1 == graph.ops().size() || strategy.ops[i + 1].stage != strategy.ops[i].stage;
-    const bool ends_block =
-        i + 1 < crossing.size() && crossing[i + 1] == 1 && since > kSmallestBlock;
-    if (ends_stage || ends_block)
-      since = 0;
-    else
-      strategy.ops[i].recompute = true;
-  }
-}
-
 // The divisor of `of` that is nearest to `wanted`.
 std::int64_t nearest_divisor(std::int64_t of, std::int64_t wanted) {
   std::int64_t best = 1;
@@ -271,6 +244,33 @@ Status check_order(const Graph& graph, const Parallelism& p) {
 }
 
 }  // namespace
+
+void mark_recompute(const Graph& graph, Recompute how, Strategy& strategy) {
+  for (OpStrategy& s : strategy.ops) s.recompute = false;
+  if (how == Recompute::kNone) return;
+  const auto crossing = crossings(graph);
+  constexpr std::size_t kSmallestBlock = 4;  // operators whose outputs are not kept
+  std::size_t since = 0;
+  for (std::size_t i = 0; i < graph.ops().size(); ++i) {
+    const OpNode& node = graph.ops()[i];
+    ++since;
+    if (is_reported(graph, node)) continue;
+    if (how == Recompute::kSelective) {
+      strategy.ops[i].recompute = !is_matrix(node.definition) && !has_heads(node.definition) &&
+                                  table_axis(node.definition) < 0 &&
+                                  expert_axis(node.definition) < 0;
+      continue;
+    }
+    const bool ends_stage =
+        i + 1 == graph.ops().size() || strategy.ops[i + 1].stage != strategy.ops[i].stage;
+    const bool ends_block =
+        i + 1 < crossing.size() && crossing[i + 1] == 1 && since > kSmallestBlock;
+    if (ends_stage || ends_block)
+      since = 0;
+    else
+      strategy.ops[i].recompute = true;
+  }
+}
 
 Result<Parallelism> parse_parallelism(std::string_view text) {
   static constexpr std::string_view kKeys[] = {
@@ -501,7 +501,7 @@ Result<Strategy> hybrid(const Graph& graph, const Cluster& cluster, const Parall
   if (p.ep > 1 && !has_experts)
     return usage_error("--parallel: ep = {}: {} has no experts: ep=1 is accepted", p.ep,
                        graph.name());
-  mark(graph, p.recompute, strategy);
+  mark_recompute(graph, p.recompute, strategy);
   return strategy;
 }
 

@@ -63,4 +63,7 @@ core::Result<Parallelism> parse_parallelism(std::string_view text);
 core::Result<core::Strategy> hybrid(const core::Graph& graph, const core::Cluster& cluster,
                                     const Parallelism& parallelism);
 
+// Says what is computed again, and nothing else is.
+void mark_recompute(const core::Graph& graph, Recompute how, core::Strategy& strategy);
+
 }  // namespace soapstone::search

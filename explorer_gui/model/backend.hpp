@@ -130,6 +130,27 @@ struct Evaluation {
   }
 };
 
+// Parts of an operator that are one problem to kernels, and which kernel computes them.
+struct KernelReport {
+  std::string problem;  // core::LocalProblem::key
+  std::string candidate;
+  core::Bytes workspace;            // beyond the operands
+  std::vector<Choice> refused;      // the faster candidates before it, and why not
+  std::vector<std::int64_t> parts;  // by their place in the operator's list of devices
+  std::string device_kind;          // that they lie on
+
+  friend bool operator==(const KernelReport&, const KernelReport&) = default;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("problem", self.problem);
+    visit("candidate", self.candidate);
+    visit("workspace_bytes", self.workspace);
+    visit("refused", self.refused);
+    visit("parts", self.parts);
+    visit("device_kind", self.device_kind);
+  }
+};
+
 struct SearchRequest {
   std::string searcher = "mcmc";  // or exhaustive
   std::string budget = "10s";     // time, or a number of proposals
@@ -184,6 +205,10 @@ class Backend {
                                                 const std::string& text) = 0;
   virtual core::Result<Evaluation> evaluate(const Setting& setting,
                                             const core::Strategy& strategy) = 0;
+  // Of one operator of the strategy.
+  virtual core::Result<std::vector<KernelReport>> kernels(const Setting& setting,
+                                                          const core::Strategy& strategy,
+                                                          std::uint32_t op) = 0;
   virtual core::Result<core::RankedStrategies> search(const Setting& setting,
                                                       const SearchRequest& request,
                                                       const SearchProgress& progress) = 0;

@@ -33,6 +33,7 @@ class History {
   std::size_t size() const { return steps_.size(); }
   std::size_t at() const { return at_; }
   const std::string& what(std::size_t step) const { return steps_[step].what; }
+  const Design& design(std::size_t step) const { return *steps_[step].design; }
 
  private:
   struct Step {

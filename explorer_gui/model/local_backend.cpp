@@ -1,12 +1,16 @@
 #include "explorer_gui/model/local_backend.hpp"
 
+#include <map>
 #include <mutex>
+#include <utility>
 
 #include <fmt/core.h>
 #include <stdlib.h>
 
 #include "core/file.hpp"
+#include "core/local_problem.hpp"
 #include "core/reflect.hpp"
+#include "core/sequence_order.hpp"
 #include "core/suggest.hpp"
 #include "core/units.hpp"
 #include "explorer_gui/model/detail/sample_files.hpp"
@@ -139,11 +143,7 @@ class LocalBackend final : public Backend {
   core::Result<Evaluation> evaluate(const Setting& setting,
                                     const core::Strategy& strategy) override {
     const std::scoped_lock lock(evaluating_);
-    if (!evaluator_ || evaluator_key_ != setting.key()) {
-      SOAPSTONE_ASSIGN(Costs costs, resources_.costs(*setting.cluster));
-      evaluator_ = std::make_unique<Evaluator>(setting, std::move(costs));
-      evaluator_key_ = setting.key();
-    }
+    SOAPSTONE_TRY(prepare(setting));
     Evaluation out;
     SOAPSTONE_ASSIGN(out.plan, evaluator_->lowering.lower(strategy));
     SOAPSTONE_ASSIGN(out.trace, evaluator_->simulator.trace(out.plan));
@@ -164,6 +164,41 @@ class LocalBackend final : public Backend {
         out.why_not = fmt::format("needs {} on {}, which has {}", core::human_text(program.arena),
                                   setting.cluster->device(device).name, core::human_text(has));
       }
+    return out;
+  }
+
+  core::Result<std::vector<KernelReport>> kernels(const Setting& setting,
+                                                  const core::Strategy& whole,
+                                                  std::uint32_t op) override {
+    const std::scoped_lock lock(evaluating_);
+    SOAPSTONE_TRY(prepare(setting));
+    if (op >= whole.ops.size() || whole.ops.size() != setting.graph->ops().size())
+      return core::usage_error("operator {} of a strategy for {} operators: the graph has {}", op,
+                               whole.ops.size(), setting.graph->ops().size());
+    SOAPSTONE_ASSIGN(const core::Graph micro,
+                     core::planned_graph(*setting.graph, whole.micro_batches, whole.zigzag));
+    const core::OpNode& node = micro.ops()[op];
+    const core::OpStrategy& strategy = whole.ops[op];
+    SOAPSTONE_TRY(core::check(node, strategy, static_cast<std::uint32_t>(setting.cluster->size())));
+    std::vector<KernelReport> out;
+    std::map<std::pair<std::uint64_t, std::string>, std::size_t> known;
+    for (std::size_t i = 0; i < strategy.devices.size(); ++i) {
+      const core::LocalProblem problem = core::local_problem(node, strategy, i);
+      const core::DeviceKind& kind = setting.cluster->kind(strategy.devices[i]);
+      const auto [it, is_new] =
+          known.emplace(std::pair(problem.signature(), kind.name), out.size());
+      if (is_new) {
+        const core::KernelChoice chosen = evaluator_->costs.catalog->choose(problem, kind);
+        KernelReport& report = out.emplace_back();
+        report.problem = problem.key();
+        report.candidate = chosen.candidate;
+        report.workspace = chosen.workspace;
+        report.device_kind = kind.name;
+        for (const core::KernelRefusal& r : chosen.refused)
+          report.refused.push_back({r.candidate, r.reason});
+      }
+      out[it->second].parts.push_back(static_cast<std::int64_t>(i));
+    }
     return out;
   }
 
@@ -193,6 +228,15 @@ class LocalBackend final : public Backend {
   }
 
  private:
+  // The evaluator of that setting; under the lock.
+  core::Status prepare(const Setting& setting) {
+    if (evaluator_ && evaluator_key_ == setting.key()) return {};
+    SOAPSTONE_ASSIGN(Costs costs, resources_.costs(*setting.cluster));
+    evaluator_ = std::make_unique<Evaluator>(setting, std::move(costs));
+    evaluator_key_ = setting.key();
+    return {};
+  }
+
   Resources resources_;
   std::mutex evaluating_;
   std::unique_ptr<Evaluator> evaluator_;

@@ -82,6 +82,12 @@ class Remote final : public Backend {
                                     const core::Strategy& strategy) override {
     return of_setting<Evaluation>(setting, "evaluate", {{"strategy", core::to_json(strategy)}});
   }
+  core::Result<std::vector<KernelReport>> kernels(const Setting& setting,
+                                                  const core::Strategy& strategy,
+                                                  std::uint32_t op) override {
+    return of_setting<std::vector<KernelReport>>(
+        setting, "kernels", {{"strategy", core::to_json(strategy)}, {"op", op}});
+  }
   core::Result<core::RankedStrategies> search(const Setting& setting, const SearchRequest& request,
                                               const SearchProgress& progress) override {
     std::optional<SearchReport> last;

@@ -537,6 +537,32 @@ std::shared_ptr<const Evaluation> Session::compared() {
   return e.full;
 }
 
+const Evaluated* Session::known_at(std::size_t step) const {
+  const Design& then = history_.design(step);
+  if (!then.complete() || !then.shown()) return nullptr;
+  core::Hasher h;
+  h.word(then.setting().key());
+  core::append_hash(h, *then.shown()->strategy);
+  const auto known = evaluated_.find(h.finish());
+  return known == evaluated_.end() ? nullptr : &known->second;
+}
+
+std::shared_ptr<const Evaluation> Session::evaluated_at(std::size_t step) const {
+  const Evaluated* known = known_at(step);
+  return known ? known->full : nullptr;
+}
+
+std::optional<Figures> Session::figures_at(std::size_t step) const {
+  const Evaluated* known = known_at(step);
+  return known ? known->figures : std::nullopt;
+}
+
+std::shared_ptr<const Evaluation> Session::before() const {
+  if (history_.at() == 0) return nullptr;
+  const Evaluated *then = known_at(history_.at() - 1), *now = known_at(history_.at());
+  return then && then != now ? then->full : nullptr;
+}
+
 // --- edits --------------------------------------------------------------------------------------
 
 core::Status Session::try_edit(

@@ -117,6 +117,11 @@ class Session {
   // Of the strategy that is shown, or that it is compared with; may be none.
   std::shared_ptr<const Evaluation> shown();
   std::shared_ptr<const Evaluation> compared();
+  // Of what was shown before the last change of the design, or at that step of the history; none:
+  // it was the same, or it is not known any more.
+  std::shared_ptr<const Evaluation> before() const;
+  std::shared_ptr<const Evaluation> evaluated_at(std::size_t step) const;
+  std::optional<Figures> figures_at(std::size_t step) const;
   // The last one that was ready: stays on the screen while an edit is computed.
   std::shared_ptr<const Evaluation> last_shown() const { return last_shown_; }
 
@@ -183,6 +188,7 @@ class Session {
   void after_change();
   void want(StrategyId id);
   std::uint64_t key_of(const core::Strategy& strategy) const;
+  const Evaluated* known_at(std::size_t step) const;
   void take(core::RankedStrategies ranked, const std::string& what);
   void take_document(const std::string& file, const std::string& text);
   void take_trace(const std::string& file, std::shared_ptr<const core::Trace> trace);
