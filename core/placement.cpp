@@ -103,32 +103,45 @@ class Gaps {
 // wasted, but time grows with the square of their number.
 std::int64_t place_by_size(DeviceClass& p, const std::vector<Lifetime>& life,
                            std::vector<std::uint32_t> order) {
-  const auto disjoint = [](const Lifetime& a, const Lifetime& b) {
-    return !a.always && !b.always && (a.end <= b.start || b.end <= a.start);
-  };
   std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) {
     if (life[a].always != life[b].always) return life[a].always;
     return p.buffers[a].size > p.buffers[b].size;
   });
-  std::int64_t arena = 0;
-  std::vector<std::pair<std::int64_t, std::int64_t>> taken;
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    Buffer& own = p.buffers[order[i]];
+  // What lives always comes first and lies without gaps. The others stand by their offset, so that
+  // the search for a gap ends at the first that is large enough.
+  struct Placed {
+    std::int64_t begin, end;   // bytes
+    std::int64_t start, stop;  // of its life
+  };
+  std::vector<Placed> placed;
+  placed.reserve(order.size());
+  std::int64_t arena = 0, always = 0;
+  for (const std::uint32_t b : order) {
+    Buffer& own = p.buffers[b];
+    const Lifetime lives = life[b];
     const std::int64_t size = aligned(own.size.value);
-    taken.clear();
-    for (std::size_t k = 0; k < i; ++k) {
-      const Buffer& other = p.buffers[order[k]];
-      if (!disjoint(life[order[i]], life[order[k]]))
-        taken.emplace_back(other.offset.value, other.offset.value + aligned(other.size.value));
+    if (size == 0) {
+      own.offset = Bytes(0);
+      continue;
     }
-    std::sort(taken.begin(), taken.end());
-    std::int64_t offset = 0;
-    for (const auto& [begin, end] : taken) {
-      if (offset + size <= begin) break;
-      offset = std::max(offset, end);
+    if (lives.always) {
+      own.offset = Bytes(always);
+      always += size;
+      arena = always;
+      continue;
+    }
+    std::int64_t offset = always;
+    for (const Placed& other : placed) {
+      if (offset + size <= other.begin) break;
+      if (lives.end > other.start && other.stop > lives.start) offset = std::max(offset, other.end);
     }
     own.offset = Bytes(offset);
     arena = std::max(arena, offset + size);
+    const Placed now{offset, offset + size, lives.start, lives.end};
+    placed.insert(
+        std::upper_bound(placed.begin(), placed.end(), now,
+                         [](const Placed& x, const Placed& y) { return x.begin < y.begin; }),
+        now);
   }
   return arena;
 }

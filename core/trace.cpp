@@ -1,9 +1,9 @@
 #include "core/trace.hpp"
 
 #include <algorithm>
-#include <map>
 #include <numeric>
 #include <tuple>
+#include <utility>
 
 namespace soapstone::core {
 
@@ -87,22 +87,25 @@ MemoryCounter memory_counter(const DeviceClass& program, DeviceId device,
       l.to = std::max(l.to, end[i]);
     }
   Bytes alive;
-  std::map<Nanoseconds, Bytes> change;
+  std::vector<std::pair<Nanoseconds, Bytes>> change{{Nanoseconds(0), Bytes(0)}};
   for (std::size_t b = 0; b < life.size(); ++b) {
     const Buffer& buffer = program.buffers[b];
     if (buffer.inside != kNoIndex || buffer.memory != Memory::kDevice) continue;
     if (lives_always(buffer.kind)) {
       alive += buffer.size;
     } else if (life[b].from < life[b].to) {
-      change[life[b].from] += buffer.size;
-      change[life[b].to] -= buffer.size;
+      change.emplace_back(life[b].from, buffer.size);
+      change.emplace_back(life[b].to, Bytes(-buffer.size.value));
     }
   }
+  std::sort(change.begin(), change.end());
   MemoryCounter out;
   out.device = device;
   out.arena = program.arena;
-  change.try_emplace(Nanoseconds(0));
-  for (const auto& [time, bytes] : change) {
+  for (std::size_t i = 0; i < change.size();) {
+    const Nanoseconds time = change[i].first;
+    Bytes bytes;
+    for (; i < change.size() && change[i].first == time; ++i) bytes += change[i].second;
     if (bytes.value == 0 && time.value != 0) continue;
     alive += bytes;
     out.time.push_back(time);

@@ -38,6 +38,21 @@ struct Expanded {
   CostSource source = CostSource::kMeasured;  // the weakest of all
 };
 
+// Equal for tasks whose labels (task_label) are equal; nothing: only the label tells.
+std::optional<std::uint64_t> key_of_label(const Plan& plan, const Task& t) {
+  std::uint64_t key = static_cast<std::uint64_t>(t.kind);
+  if (t.kind == TaskKind::kCompute)
+    return key | static_cast<std::uint64_t>(t.step) << 8 | static_cast<std::uint64_t>(t.op) << 32;
+  if (t.tensor == kNoIndex || t.kind == TaskKind::kHostCopy) return std::nullopt;
+  if (t.kind == TaskKind::kTransfer) {
+    const Transfer& transfer = plan.transfers[plan.entry(t, 0)];
+    key |= static_cast<std::uint64_t>(transfer.pattern) << 8 |
+           static_cast<std::uint64_t>(transfer.members.size() == 1) << 16 |
+           static_cast<std::uint64_t>(moves_gradient(t)) << 17;
+  }
+  return key | static_cast<std::uint64_t>(t.tensor) << 32;
+}
+
 bool in_own_buffer(Pattern p) { return p == Pattern::kAllReduce || p == Pattern::kBroadcast; }
 
 std::uint64_t key_of(const Transfer& t) {
@@ -689,6 +704,7 @@ struct Simulator::Impl {
     set_plan(out, plan);
     out.step_time = Nanoseconds(*last);
     std::unordered_map<std::string, std::uint32_t> label_index;
+    std::unordered_map<std::uint64_t, std::uint32_t> known_label;
     std::vector<std::uint32_t> by_device(places.size());
     std::iota(by_device.begin(), by_device.end(), 0u);
     std::sort(by_device.begin(), by_device.end(),
@@ -701,9 +717,19 @@ struct Simulator::Impl {
       for (std::uint32_t i = 0; i < program.tasks.size(); ++i) {
         const Task& t = program.tasks[i];
         const std::size_t at = place.first_task + i;
-        const auto [it, is_new] = label_index.emplace(
-            task_label(*g, plan, program, t), static_cast<std::uint32_t>(out.labels.size()));
-        if (is_new) out.labels.push_back(it->first);
+        // Most tasks have the label of one before them.
+        const std::optional<std::uint64_t> short_label = key_of_label(plan, t);
+        const auto known = short_label ? known_label.find(*short_label) : known_label.end();
+        std::uint32_t label = 0;
+        if (known != known_label.end()) {
+          label = known->second;
+        } else {
+          const auto [it, is_new] = label_index.emplace(
+              task_label(*g, plan, program, t), static_cast<std::uint32_t>(out.labels.size()));
+          if (is_new) out.labels.push_back(it->first);
+          label = it->second;
+          if (short_label) known_label.emplace(*short_label, label);
+        }
         Bytes bytes;
         Flops flops;
         if (t.kind == TaskKind::kCompute) {
@@ -730,7 +756,7 @@ struct Simulator::Impl {
         s.task.push_back(i);
         s.kind.push_back(t.kind);
         s.phase.push_back(t.phase);
-        s.label.push_back(it->second);
+        s.label.push_back(label);
         s.bytes.push_back(bytes);
         s.flops.push_back(flops);
         s.source.push_back(source[at]);

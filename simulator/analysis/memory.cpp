@@ -1,7 +1,7 @@
 #include "simulator/analysis/memory.hpp"
 
 #include <algorithm>
-#include <map>
+#include <utility>
 
 #include <fmt/core.h>
 
@@ -46,19 +46,21 @@ MemoryHolders memory_holders(const DeviceClass& program) {
   SOAPSTONE_ASSERT(program.arena.value >= 0, "the buffers of device {} are not placed",
                    program.members[0].value);
   const std::vector<Lifetime> life = lifetimes(program);
-  std::map<std::int64_t, std::int64_t> change;  // bytes alive, from a place on
+  std::vector<std::pair<std::int64_t, std::int64_t>> change;  // of bytes alive, from a place on
   const auto counts = [&](std::size_t b) {
     return program.buffers[b].memory == Memory::kDevice && program.buffers[b].inside == kNoIndex &&
            (life[b].always || life[b].start < life[b].end);
   };
   for (std::size_t b = 0; b < life.size(); ++b) {
     if (!counts(b) || life[b].always) continue;
-    change[life[b].start] += program.buffers[b].size.value;
-    change[life[b].end] -= program.buffers[b].size.value;
+    change.emplace_back(life[b].start, program.buffers[b].size.value);
+    change.emplace_back(life[b].end, -program.buffers[b].size.value);
   }
+  std::sort(change.begin(), change.end());
   std::int64_t alive = 0, most = 0, peak = 0;
-  for (const auto& [place, bytes] : change) {
-    alive += bytes;
+  for (std::size_t i = 0; i < change.size();) {
+    const std::int64_t place = change[i].first;
+    for (; i < change.size() && change[i].first == place; ++i) alive += change[i].second;
     if (alive > most) most = alive, peak = place;
   }
   MemoryHolders out;
