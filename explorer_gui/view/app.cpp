@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -63,6 +64,7 @@ struct App::Impl {
   FileDialog files;
   std::filesystem::path layout_file;
   bool build_layout = false;
+  int arranged = 0;  // frames until the panels of a new layout are brought to the front
   bool palette_asked = false, shortcuts_open = false, quit_asked = false, quitting = false;
   std::string palette_text;
   int palette_at = 0;
@@ -103,7 +105,7 @@ struct App::Impl {
     for (const auto& panel : panels)
       ImGui::DockBuilderDockWindow(panel->title.c_str(), nodes[panel->dock]);
     ImGui::DockBuilderFinish(space);
-    for (auto it = panels.rbegin(); it != panels.rend(); ++it) (*it)->to_front = true;
+    arranged = 2;
   }
 
   // --- what can be done -----------------------------------------------------------------------
@@ -561,6 +563,11 @@ struct App::Impl {
     const bool none =
         ImGui::DockBuilderGetNode(space) == nullptr || ImGui::DockBuilderGetNode(space)->IsEmpty();
     if (std::exchange(build_layout, false) || none) lay_out(space);
+    // Of the panels of one place the first is in front, once all of them have appeared.
+    if (arranged > 0 && --arranged == 0) {
+      std::set<Dock> taken;
+      for (const auto& panel : panels) panel->to_front = taken.insert(panel->dock).second;
+    }
     for (const auto& panel : panels) {
       if (!panel->open) continue;
       if (std::exchange(panel->to_front, false)) ImGui::SetNextWindowFocus();
@@ -597,6 +604,9 @@ App::App(Session& session, Window& window) : impl_(std::make_unique<Impl>(sessio
   a.panels.push_back(cluster_panel());
   a.panels.push_back(launch_panel());
   a.panels.push_back(timeline_panel());
+  a.panels.push_back(inspector_panel());
+  a.panels.push_back(edit_panel());
+  a.panels.push_back(history_panel());
   a.add_actions();
   a.layout_file = session.folder() / kLayoutFile;
   std::error_code ignored;

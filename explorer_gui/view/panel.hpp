@@ -48,5 +48,8 @@ std::unique_ptr<Panel> start_panel();
 std::unique_ptr<Panel> cluster_panel();
 std::unique_ptr<Panel> launch_panel();
 std::unique_ptr<Panel> timeline_panel();
+std::unique_ptr<Panel> inspector_panel();
+std::unique_ptr<Panel> edit_panel();
+std::unique_ptr<Panel> history_panel();
 
 }  // namespace soapstone::explorer::view

@@ -65,6 +65,8 @@ TEST(Remote, GivesWhatALocalOneGives) {
   EXPECT_EQ(strategy, local->strategy(setting, "data-parallel").value());
   EXPECT_EQ(remote->evaluate(setting, strategy).value(),
             local->evaluate(setting, strategy).value());
+  EXPECT_EQ(remote->kernels(setting, strategy, 0).value(),
+            local->kernels(setting, strategy, 0).value());
   SearchRequest request;
   request.budget = "100";
   const auto never_ends = [](const SearchReport&) { return true; };
