@@ -75,7 +75,7 @@ core::Result<Step> explained_step(const Bench& bench) {
   SOAPSTONE_ASSIGN(core::Strategy strategy, load_strategy(bench.graph, bench.cluster, o.strategy));
   if (o.trace.empty()) return bench.simulated(o.strategy, std::move(strategy));
   Step step;
-  step.name = fmt::format("{} {}", o.strategy, o.trace);
+  step.name = o.trace;
   SOAPSTONE_ASSIGN(step.plan, bench.plan(strategy));
   SOAPSTONE_ASSIGN(step.trace, core::load_trace(o.trace));
   if (const auto status = reports::check_trace(step.plan, step.trace, step.trace.origin); !status)
@@ -97,7 +97,7 @@ core::Result<Step> other_step(const Bench& bench, const Step& step) {
     if (format.kind == core::Trace::kFormat) {
       Step other;
       SOAPSTONE_ASSIGN(other.trace, core::load_trace(against));
-      other.name = fmt::format("{} {}", core::name_of(other.trace.origin), against);
+      other.name = against;
       if (other.trace.graph != step.trace.graph)
         return core::usage_error("--against {}: a trace of {}, one of {} is wanted", against,
                                  other.trace.graph, step.trace.graph);

@@ -84,8 +84,10 @@ CriticalPath critical_path(const Trace& trace, const StepGraph& graph,
                           kNoIndex,    piece.is_gap};
       if (piece.is_gap) {
         segment.kind = kind_of_gap(graph.gap_kind[piece.node]);
-        if (graph.gap_span[piece.node] != kNoIndex)
-          segment.group = communication.group_of_span[graph.gap_span[piece.node]];
+        if (graph.gap_span[piece.node] != kNoIndex) {
+          segment.span = graph.gap_span[piece.node];
+          segment.group = communication.group_of_span[segment.span];
+        }
       } else {
         segment.kind = time_kind(trace.spans.kind[segment.span], trace.spans.phase[segment.span]);
         segment.group = communication.group_of_span[segment.span];
@@ -107,7 +109,7 @@ CriticalPath critical_path(const Trace& trace, const StepGraph& graph,
     const std::string kind(s.group != kNoIndex ? communication.groups[s.group].name
                                                : name_of(s.kind));
     add(kinds[kind], s.length(), s.span);
-    if (s.span == kNoIndex || s.is_gap) {
+    if (s.span == kNoIndex || (s.is_gap && s.group == kNoIndex)) {
       add(operators[std::string(name_of(s.kind))], s.length(), s.span);
       continue;
     }

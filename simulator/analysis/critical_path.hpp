@@ -31,7 +31,7 @@ SOAPSTONE_ENUM_NAMES(TimeKind, {TimeKind::kForward, "forward"},
                      {TimeKind::kRecompute, "recompute"}, {TimeKind::kUpdate, "update"},
                      {TimeKind::kCommunication, "communication"},
                      {TimeKind::kStraggler, "straggler"}, {TimeKind::kBubble, "bubble"},
-                     {TimeKind::kHost, "host"}, {TimeKind::kEnds, "ends"})
+                     {TimeKind::kHost, "host"}, {TimeKind::kEnds, "start and end"})
 
 // The kind of a span's own time.
 TimeKind time_kind(core::TaskKind kind, core::Phase phase);
@@ -39,9 +39,11 @@ TimeKind time_kind(core::TaskKind kind, core::Phase phase);
 struct PathSegment {
   core::Nanoseconds start, end;
   TimeKind kind = TimeKind::kForward;
-  std::uint32_t span = core::kNoIndex;   // of the time, or that waits through it; none: after all
+  // Whose time it is; of a gap the transfer that the processor copies for, else what waits through
+  // it; none: after all.
+  std::uint32_t span = core::kNoIndex;
   std::uint32_t group = core::kNoIndex;  // of the communication
-  bool is_gap = false;                   // before the span, not in it
+  bool is_gap = false;
 
   core::Nanoseconds length() const { return end - start; }
   friend bool operator==(const PathSegment&, const PathSegment&) = default;

@@ -37,8 +37,11 @@ class Explainer {
         exposure_(step.analysis.exposure),
         graph_(step.analysis.graph),
         devices_(static_cast<std::int64_t>(exposure_.devices.size())) {
+    // By label: tasks of one label are of one kind.
+    label_operator_.resize(step.trace.labels.size());
     for (std::uint32_t i = 0; i < s_.size(); ++i)
-      operator_.push_back(operator_of_label(step.trace.labels[s_.label[i]], s_.kind[i]));
+      if (std::string& name = label_operator_[s_.label[i]]; name.empty())
+        name = operator_of_label(step.trace.labels[s_.label[i]], s_.kind[i]);
     for (const OpStrategy& s : step.strategy.ops) {
       has_stages_ = has_stages_ || s.stage > 0;
       zero_ = std::max(zero_, s.zero);
@@ -65,6 +68,10 @@ class Explainer {
   }
 
  private:
+  const std::string& operator_of(std::uint32_t span) const {
+    return label_operator_[s_.label[span]];
+  }
+
   Nanoseconds mean(Nanoseconds of_all) const { return Nanoseconds(of_all.value / devices_); }
 
   std::string of_step(Nanoseconds of_all) const {
@@ -135,7 +142,7 @@ class Explainer {
     }
     for (const ExposedGroup& group : exposure_.groups)
       for (const std::uint32_t i : group.spans)
-        families[group.group.family].of_op[operator_[i]] += exposure_.exposed_of_span[i];
+        families[group.group.family].of_op[operator_of(i)] += exposure_.exposed_of_span[i];
     const std::vector<Nanoseconds> queueing =
         simulator::queueing(in_.trace, graph_, in_.analysis.communication);
     for (const IdlePiece& piece : exposure_.pieces) {
@@ -309,7 +316,7 @@ class Explainer {
     std::map<std::string, Nanoseconds> on_path;
     for (const PathSegment& segment : in_.analysis.path.segments)
       if (segment.span != kNoIndex && !segment.is_gap && is_step(segment.span))
-        on_path[operator_[segment.span]] += segment.length();
+        on_path[operator_of(segment.span)] += segment.length();
     const auto longest = ranked(on_path);
     Nanoseconds all;
     for (const DeviceTime& d : exposure_.devices) all += d.computing;
@@ -317,7 +324,7 @@ class Explainer {
       std::vector<std::uint32_t> spans;
       Nanoseconds time;
       for (std::uint32_t i = 0; i < s_.size(); ++i)
-        if (is_step(i) && operator_[i] == longest[k].op) {
+        if (is_step(i) && operator_of(i) == longest[k].op) {
           spans.push_back(i);
           time += s_.end[i] - s_.start[i];
         }
@@ -438,7 +445,7 @@ class Explainer {
   const Exposure& exposure_;
   const StepGraph& graph_;
   std::int64_t devices_;
-  std::vector<std::string> operator_;  // per span
+  std::vector<std::string> label_operator_;
   bool has_stages_ = false, recomputes_ = false, has_server_ = false;
   std::int32_t zero_ = 0;
   std::vector<Fact> facts_;

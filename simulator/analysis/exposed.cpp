@@ -1,7 +1,6 @@
 #include "simulator/analysis/exposed.hpp"
 
 #include <algorithm>
-#include <map>
 #include <tuple>
 
 #include "simulator/analysis/sharing.hpp"
@@ -178,19 +177,21 @@ std::vector<Nanoseconds> queueing(const Trace& trace, const StepGraph& graph,
                                   const Communication& communication) {
   const Spans& s = trace.spans;
   std::vector<Nanoseconds> out(s.size());
-  std::map<std::tuple<std::uint32_t, DeviceId, Bytes>, Nanoseconds> quickest;
-  const auto of = [&](std::uint32_t i) -> Nanoseconds& {
-    return quickest
-        .try_emplace({communication.group_of_span[i], graph.device_of_span[i], s.bytes[i]},
-                     graph.length[graph.node_of_span[i]])
-        .first->second;
+  std::vector<std::uint32_t> moves;
+  for (std::uint32_t i = 0; i < s.size(); ++i)
+    if (communication.group_of_span[i] != kNoIndex) moves.push_back(i);
+  const auto equals = [&](std::uint32_t i) {
+    return std::tuple(graph.device_of_span[i], communication.group_of_span[i], s.bytes[i]);
   };
-  for (std::uint32_t i = 0; i < s.size(); ++i)
-    if (communication.group_of_span[i] != kNoIndex)
-      of(i) = std::min(of(i), graph.length[graph.node_of_span[i]]);
-  for (std::uint32_t i = 0; i < s.size(); ++i)
-    if (communication.group_of_span[i] != kNoIndex)
-      out[i] = graph.length[graph.node_of_span[i]] - of(i);
+  const auto length = [&](std::uint32_t i) { return graph.length[graph.node_of_span[i]]; };
+  std::sort(moves.begin(), moves.end(), [&](auto a, auto b) {
+    return std::tuple_cat(equals(a), std::tuple(length(a))) <
+           std::tuple_cat(equals(b), std::tuple(length(b)));
+  });
+  for (std::size_t k = 0, quickest = 0; k < moves.size(); ++k) {
+    if (equals(moves[k]) != equals(moves[quickest])) quickest = k;
+    out[moves[k]] = length(moves[k]) - length(moves[quickest]);
+  }
   return out;
 }
 

@@ -218,6 +218,28 @@ TEST(Exposure, OfATransferBesideComputingIsHidden) {
   EXPECT_EQ(e.devices[0].communication, 1_ms);
 }
 
+// Two sums that are under way from 1 to 5 ms, of 8 and 24 bytes.
+TEST(Exposure, BelongsToTransfersByWhatTheyMove) {
+  HandMade h(2);
+  for (const std::uint32_t d : {0u, 1u}) h.compute(d, "f backward_weight", {0_ms, 1_ms});
+  h.transfer(Pattern::kAllReduce, Of::kGradients, "f.bias gradient all-reduce",
+             {{0, {1_ms, 5_ms}, {0}}, {1, {1_ms, 5_ms}, {0}}}, 8_B);
+  h.transfer(Pattern::kAllReduce, Of::kGradients, "g.weight gradient all-reduce",
+             {{0, {1_ms, 5_ms}, {0}}, {1, {1_ms, 5_ms}, {0}}}, 24_B);
+  for (const std::uint32_t d : {0u, 1u})
+    h.compute(d, "f.bias update", {5_ms, 6_ms}, {1, 2}, Phase::kUpdate, TaskKind::kUpdate);
+  const Trace t = h.trace();
+  const StepAnalysis a = analysis_of(h, t);
+  EXPECT_EQ(a.exposure.groups[0].exposed, 8_ms);
+  EXPECT_EQ(a.exposure.groups[0].group.transfers, 2);
+  EXPECT_EQ(a.exposure.exposed_of_span[span_named(t, "f.bias gradient all-reduce", 0)], 1_ms);
+  EXPECT_EQ(a.exposure.exposed_of_span[span_named(t, "g.weight gradient all-reduce", 0)], 3_ms);
+  std::map<std::string, Nanoseconds> operators;
+  for (const PathShare& share : a.path.operators) operators[share.name] = share.time;
+  EXPECT_EQ(operators["f"], 1_ms + 1_ms + 1_ms);
+  EXPECT_EQ(operators["g"], 3_ms);
+}
+
 TEST(Exposure, OfAMeasuredStepHasTimeThatNothingExplains) {
   HandMade h(1);
   h.compute(0, "a forward", {1_ms, 2_ms});
@@ -437,6 +459,9 @@ TEST_P(RandomStep, IsToldToTheNanosecond) {
     exposed += group.exposed;
   }
   EXPECT_EQ(exposed, of_devices);
+  Nanoseconds of_spans;
+  for (const Nanoseconds time : a.exposure.exposed_of_span) of_spans += time;
+  EXPECT_EQ(of_spans, exposed);
 }
 
 TEST_P(RandomStep, ChangesAsItsSlackSays) {
