@@ -102,9 +102,9 @@ TEST(WhatIf, AStageMoreIsNotDataParallelism) {
   Bench b;
   b.graph = build_model("mlp", {.batch = 12}).value();
   b.cluster = small_cluster(2, 4, 2);
-  b.strategy =
-      search::hybrid(b.graph, b.cluster, search::parse_parallelism("dp=2,tp=2,pp=2,micro_batch=3").value())
-          .value();
+  b.strategy = search::hybrid(b.graph, b.cluster,
+                              search::parse_parallelism("dp=2,tp=2,pp=2,micro_batch=3").value())
+                   .value();
   const Outcome o = b.outcome("add:node").value();
   EXPECT_EQ(o.cluster.size(), 12u);
   EXPECT_EQ(o.strategy.ops[0].degrees[0], 3);
