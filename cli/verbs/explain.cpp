@@ -93,8 +93,12 @@ core::Result<Step> other_step(const Bench& bench, const Step& step) {
   std::error_code ignored;  // what cannot be looked at is no file
   if (std::filesystem::is_regular_file(against, ignored)) {
     SOAPSTONE_ASSIGN(const std::string text, core::read_file(against));
-    SOAPSTONE_ASSIGN(const core::DocumentFormat format, core::document_format(text, against));
-    if (format.kind == core::Trace::kFormat) {
+    bool is_trace = core::is_trace_file(text);
+    if (!is_trace) {
+      SOAPSTONE_ASSIGN(const core::DocumentFormat format, core::document_format(text, against));
+      is_trace = format.kind == core::Trace::kFormat;
+    }
+    if (is_trace) {
       Step other;
       SOAPSTONE_ASSIGN(other.trace, core::load_trace(against));
       other.name = against;

@@ -61,6 +61,7 @@ struct App::Impl {
   Actions actions;
   Ui ui;
   std::vector<std::unique_ptr<Panel>> panels;
+  std::vector<Panel*> fronts;  // that go to the front, one in a frame
   FileDialog files;
   std::filesystem::path layout_file;
   bool build_layout = false;
@@ -105,7 +106,7 @@ struct App::Impl {
     for (const auto& panel : panels)
       ImGui::DockBuilderDockWindow(panel->title.c_str(), nodes[panel->dock]);
     ImGui::DockBuilderFinish(space);
-    arranged = 2;
+    arranged = 4;  // frames: tabs are there after three
   }
 
   // --- what can be done -----------------------------------------------------------------------
@@ -563,10 +564,15 @@ struct App::Impl {
     const bool none =
         ImGui::DockBuilderGetNode(space) == nullptr || ImGui::DockBuilderGetNode(space)->IsEmpty();
     if (std::exchange(build_layout, false) || none) lay_out(space);
-    // Of the panels of one place the first is in front, once all of them have appeared.
+    // Of the panels of one place the first is in front, once all of them have appeared: one in a
+    // frame, the last one keeps the keyboard.
     if (arranged > 0 && --arranged == 0) {
       std::set<Dock> taken;
-      for (const auto& panel : panels) panel->to_front = taken.insert(panel->dock).second;
+      for (const auto& panel : panels)
+        if (taken.insert(panel->dock).second) fronts.push_back(panel.get());
+    } else if (!fronts.empty()) {
+      fronts.back()->to_front = true;
+      fronts.pop_back();
     }
     for (const auto& panel : panels) {
       if (!panel->open) continue;
@@ -600,12 +606,13 @@ struct App::Impl {
 
 App::App(Session& session, Window& window) : impl_(std::make_unique<Impl>(session, window)) {
   Impl& a = *impl_;
+  // Of each place the first is in front.
   a.panels.push_back(start_panel());
   a.panels.push_back(cluster_panel());
-  a.panels.push_back(launch_panel());
   a.panels.push_back(timeline_panel());
   a.panels.push_back(inspector_panel());
   a.panels.push_back(edit_panel());
+  a.panels.push_back(launch_panel());
   a.panels.push_back(history_panel());
   a.add_actions();
   a.layout_file = session.folder() / kLayoutFile;

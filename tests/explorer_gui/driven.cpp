@@ -21,6 +21,7 @@ Driven::Driven(Work& work) : work_(work) {
   io.ConfigSavedSettings = false;
   ImGuiTestEngine_Start(engine_, ImGui::GetCurrentContext());
   app_ = std::make_unique<view::App>(*work_.session, *window_);
+  for (int i = 0; i < 12; ++i) frame();  // panels find their places
   settle();
 }
 

@@ -46,14 +46,17 @@ TEST(InspectorWindow, ADegreeIsChosenTheStepIsSeenAndUndone) {
   const auto before = work->shown();
   driven.drive([](ImGuiTestContext* c) {
     c->SetRef("Inspector");
+    c->WindowFocus("");
     choose(c, "##operator", "fc6");
   });
   EXPECT_EQ(work->selection().ops, OpSet{op_of(work, "fc6")});
   pictures(work, driven, "inspector-fc6");
   driven.drive([](ImGuiTestContext* c) {
     c->SetRef("Inspector");
+    c->WindowFocus("");
     choose(c, "axes/##degree n", "1");
     c->SetRef("Inspector");
+    c->WindowFocus("");
     choose(c, "axes/##degree o", "4");
   });
   EXPECT_EQ(cut_of(work, "fc6").degrees, (std::vector<std::int32_t>{1, 4, 1}));
@@ -78,6 +81,7 @@ TEST(InspectorWindow, AnIllegalDegreeCannotBeClicked) {
   const Design first = work->design();
   driven.drive([](ImGuiTestContext* c) {
     c->SetRef("Inspector");
+    c->WindowFocus("");
     c->ItemClick("axes/##degree n");
     c->Yield(2);
     c->SetRef("//$FOCUSED");
@@ -99,6 +103,7 @@ TEST(InspectorWindow, DraggingOverDevicesPutsTheOperatorThereInOneStep) {
   const std::size_t steps = work->history().size();
   driven.drive([](ImGuiTestContext* c) {
     c->SetRef("Inspector");
+    c->WindowFocus("");
     c->MouseMove("**/device 4");
     c->MouseDown();
     for (const char* device : {"**/device 5", "**/device 6", "**/device 7"})
@@ -111,6 +116,7 @@ TEST(InspectorWindow, DraggingOverDevicesPutsTheOperatorThereInOneStep) {
   EXPECT_EQ(work->history().size(), steps + 1);
   driven.drive([](ImGuiTestContext* c) {
     c->SetRef("Inspector");
+    c->WindowFocus("");
     c->ItemClick("**/device 2");
   });
   EXPECT_EQ(work->selection().device, DeviceId(2)) << "a click alone selects";
@@ -134,11 +140,13 @@ TEST(InspectorWindow, TheHistoryGoesWhereItIsClicked) {
   driven.picture("history");
   driven.drive([&](ImGuiTestContext* c) {
     c->SetRef("History");
+    c->WindowFocus("");
     c->ItemClick(fmt::format("**/###step {}", at).c_str());
   });
   EXPECT_EQ(work->design(), first);
   driven.drive([&](ImGuiTestContext* c) {
     c->SetRef("History");
+    c->WindowFocus("");
     c->ItemClick(fmt::format("**/###step {}", at + 2).c_str());
   });
   EXPECT_EQ(cut_of(work, "fc6").degrees[0], 4);
@@ -154,6 +162,7 @@ TEST(StepWindow, ABoundaryIsDraggedAndAScheduleChanged) {
   const std::size_t steps = work->history().size();
   driven.drive([](ImGuiTestContext* c) {
     c->SetRef("Step");
+    c->WindowFocus("");
     c->ItemDragWithDelta("**/boundary 0", ImVec2(40, 0));
   });
   const auto moved = stage_ends(*work->design().shown()->strategy).value();
@@ -162,12 +171,14 @@ TEST(StepWindow, ABoundaryIsDraggedAndAScheduleChanged) {
   EXPECT_EQ(work->history().size(), steps + 1) << "a drag is one step";
   driven.drive([](ImGuiTestContext* c) {
     c->SetRef("Step");
+    c->WindowFocus("");
     choose(c, "settings/##schedule", "gpipe");
   });
   EXPECT_EQ(work->design().shown()->strategy->schedule, core::ScheduleKind::kGPipe);
   pictures(work, driven, "step-gpt-gpipe");
   driven.drive([](ImGuiTestContext* c) {
     c->SetRef("Step");
+    c->WindowFocus("");
     c->MouseMove("**/0F1");
     c->MouseDown();
     c->MouseMove("**/0F3", ImGuiTestOpFlags_NoCheckHoveredId);
@@ -186,12 +197,14 @@ TEST(StepWindow, AShortFormIsTypedAndItsErrorsAreShown) {
     c->KeyPress(ImGuiMod_Ctrl | ImGuiKey_L);
     c->Yield(4);
     c->SetRef("Step");
+    c->WindowFocus("");
     c->ItemInputValue("**/##short form", "dp=4,tq=2");
   });
   EXPECT_EQ(work->design(), first) << "tq is no key";
   driven.picture("step-error");
   driven.drive([](ImGuiTestContext* c) {
     c->SetRef("Step");
+    c->WindowFocus("");
     c->ItemInputValue("**/##short form", "dp=4,tp=2");
   });
   EXPECT_EQ(cut_of(work, "fc6").devices.size(), 8u);

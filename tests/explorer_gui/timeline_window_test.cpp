@@ -16,6 +16,7 @@ TEST(TimelineWindow, ASpanIsFoundSelectedAndZoomedTo) {
   driven.picture("timeline");
   driven.drive([](ImGuiTestContext* c) {
     c->SetRef("Timeline");
+    c->WindowFocus("");
     c->ItemInput("##find");
     c->KeyCharsReplace("fc6");
     c->KeyPress(ImGuiKey_Enter);
@@ -29,12 +30,14 @@ TEST(TimelineWindow, ASpanIsFoundSelectedAndZoomedTo) {
   driven.picture("timeline-found");
   driven.drive([](ImGuiTestContext* c) {
     c->SetRef("Timeline");
+    c->WindowFocus("");
     c->ItemClick(">##next");
   });
   ASSERT_TRUE(work->selection().span);
   EXPECT_GT(*work->selection().span, first);
   driven.drive([](ImGuiTestContext* c) {
     c->SetRef("Timeline");
+    c->WindowFocus("");
     c->ItemClick("<##before");
   });
   EXPECT_EQ(work->selection().span, first);
@@ -46,6 +49,7 @@ TEST(TimelineWindow, ARangeIsDraggedAndAClickSelects) {
   Driven driven(work);
   driven.drive([](ImGuiTestContext* c) {
     c->SetRef("Timeline");
+    c->WindowFocus("");
     const ImGuiTestItemInfo canvas = c->ItemInfo("//Timeline/**/##canvas");
     const ImVec2 at = canvas.RectClipped.Min;
     const float width = canvas.RectClipped.GetWidth();

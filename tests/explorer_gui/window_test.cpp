@@ -14,6 +14,7 @@ TEST(Window, ChoosesAModelAndAClusterAndSearches) {
   driven.picture("start");
   driven.drive([](ImGuiTestContext* c) {
     c->SetRef("Start");
+    c->WindowFocus("");
     c->ComboClick("##model/alexnet");
     c->ComboClick("##cluster/p100-4x4");
   });
@@ -21,6 +22,7 @@ TEST(Window, ChoosesAModelAndAClusterAndSearches) {
   EXPECT_EQ(work->design().graph->name(), "alexnet");
   driven.drive([](ImGuiTestContext* c) {
     c->SetRef("Start");
+    c->WindowFocus("");
     c->ItemInputValue("budget", "200");
     c->ItemClick("Search");
   });
@@ -72,6 +74,7 @@ TEST(Window, TheClusterIsChangedAndItsStepIsSeenAtOnce) {
   driven.picture("cluster");
   driven.drive([](ImGuiTestContext* c) {
     c->SetRef("Cluster");
+    c->WindowFocus("");
     c->ItemClick("**/Without this device");
   });
   EXPECT_EQ(work->design().cluster->size(), 15u);
