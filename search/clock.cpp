@@ -46,10 +46,13 @@ bool SearchClock::report() {
   const auto now = elapsed();
   if (now < next_report_) return true;
   next_report_ = now + kBetweenReports;
+  const auto asked = std::chrono::steady_clock::now();
   cancelled_ = !progress_(
       {proposals_, best_, now,
        budget_ > 0 ? std::min(1.0, static_cast<double>(used()) / static_cast<double>(budget_))
                    : 1.0});
+  // While a person pauses the search, its time does not go on.
+  began_ += std::chrono::steady_clock::now() - asked;
   return !cancelled_;
 }
 
