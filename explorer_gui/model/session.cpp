@@ -108,6 +108,7 @@ bool Session::poll() {
 
 void Session::finish_jobs() {
   jobs_.finish();
+  ++revision_;
   poll();
 }
 
@@ -427,16 +428,18 @@ void Session::show(StrategyId id) {
   Design next = design();
   if (!next.find(id) || next.current == id) return;
   next.current = id;
+  const std::string what = "show " + next.find(id)->name;
   // What is looked at is no work: steps that only look are joined.
-  change("show " + next.find(id)->name, std::move(next), "show");
+  change(what, std::move(next), "show");
 }
 
 void Session::compare_with(std::optional<StrategyId> id) {
   Design next = design();
   if (id && !next.find(*id)) return;
   next.baseline = id;
-  change(id ? "compare with " + next.find(*id)->name : "compare with nothing", std::move(next),
-         "compare");
+  const std::string what =
+      id ? "compare with " + next.find(*id)->name : std::string("compare with nothing");
+  change(what, std::move(next), "compare");
 }
 
 void Session::star(StrategyId id, bool starred) {
@@ -479,6 +482,36 @@ const Evaluated& Session::evaluated(StrategyId id) {
   const auto it = evaluated_.find(key);
   if (it == evaluated_.end()) want(id);
   return evaluated_[key];
+}
+
+const Evaluated* Session::known(StrategyId id) const {
+  const NamedStrategy* s = design().find(id);
+  if (!s || !design().complete()) return nullptr;
+  const auto it = evaluated_.find(key_of(*s->strategy));
+  return it == evaluated_.end() ? nullptr : &it->second;
+}
+
+void Session::complete_figures(StrategyId id) {
+  const NamedStrategy* s = design().find(id);
+  if (!s || !design().complete()) return;
+  for (const JobStatus& job : jobs_.running())
+    if (job.id == completing_) return;
+  completing_ =
+      jobs_.start("simulating " + s->name,
+                  [this, backend = backend_, setting = design().setting(), strategy = s->strategy,
+                   key = key_of(*s->strategy)](JobContext&) -> Jobs::Finish {
+                    auto done = backend->evaluate(setting, *strategy);
+                    return [this, key, figures = done ? figures_of(*done) : Figures(),
+                            error = done ? std::string() : done.error().message] {
+                      Evaluated& now = evaluated_[key];
+                      if (error.empty()) {
+                        now.figures = figures;
+                      } else if (now.state != Evaluated::State::kRunning) {
+                        now.state = Evaluated::State::kFailed;
+                        now.error = error;
+                      }
+                    };
+                  });
 }
 
 void Session::want(StrategyId id) {

@@ -31,6 +31,8 @@ struct Figures {
   simulator::Utilization use;
   std::string why_not;  // it does not fit, as a sentence; or empty
 
+  // A search tells everything but `use`.
+  bool is_complete() const { return use.computing + use.exposed_communication + use.idle > 0; }
   friend bool operator==(const Figures&, const Figures&) = default;
 };
 
@@ -114,6 +116,11 @@ class Session {
   void rename(StrategyId id, const std::string& name);
   void remove(StrategyId id);
   const Evaluated& evaluated(StrategyId id);
+  // The same without having anything computed; null: nothing is known.
+  const Evaluated* known(StrategyId id) const;
+  // Has the figures of a strategy computed that are not known yet, beside what is looked at. One
+  // strategy at a time: does nothing while another one's are.
+  void complete_figures(StrategyId id);
   // Of the strategy that is shown, or that it is compared with; may be none.
   std::shared_ptr<const Evaluation> shown();
   std::shared_ptr<const Evaluation> compared();
@@ -205,7 +212,8 @@ class Session {
   std::shared_ptr<const Design> autosaved_;
   std::map<std::uint64_t, Evaluated> evaluated_;
   std::vector<std::uint64_t>
-      full_;  // keys with a full evaluation, the last one that was wanted last
+      full_;                      // keys with a full evaluation, the last one that was wanted last
+  std::uint64_t completing_ = 0;  // the job
   std::shared_ptr<const Evaluation> last_shown_;
   std::vector<OpenTrace> traces_;
   Selection selection_;
