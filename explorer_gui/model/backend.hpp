@@ -151,6 +151,20 @@ struct KernelReport {
   }
 };
 
+// A step if something were otherwise.
+struct WhatIf {
+  std::string words;  // "links `network` with 2 times the bandwidth"
+  core::Nanoseconds before, after;
+
+  friend bool operator==(const WhatIf&, const WhatIf&) = default;
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("words", self.words);
+    visit("before_ns", self.before);
+    visit("after_ns", self.after);
+  }
+};
+
 struct SearchRequest {
   std::string searcher = "mcmc";  // or exhaustive
   std::string budget = "10s";     // time, or a number of proposals
@@ -209,6 +223,9 @@ class Backend {
   virtual core::Result<std::vector<KernelReport>> kernels(const Setting& setting,
                                                           const core::Strategy& strategy,
                                                           std::uint32_t op) = 0;
+  // `change`: as --what-if of `explain` (simulator/analysis/what_if.hpp).
+  virtual core::Result<WhatIf> what_if(const Setting& setting, const core::Strategy& strategy,
+                                       const std::string& change) = 0;
   virtual core::Result<core::RankedStrategies> search(const Setting& setting,
                                                       const SearchRequest& request,
                                                       const SearchProgress& progress) = 0;

@@ -16,6 +16,7 @@
 #include "explorer_gui/model/detail/sample_files.hpp"
 #include "search/exhaustive.hpp"
 #include "search/mcmc.hpp"
+#include "simulator/analysis/what_if.hpp"
 #include "simulator/simulate.hpp"
 
 namespace soapstone::explorer {
@@ -199,6 +200,29 @@ class LocalBackend final : public Backend {
       }
       out[it->second].parts.push_back(static_cast<std::int64_t>(i));
     }
+    return out;
+  }
+
+  core::Result<WhatIf> what_if(const Setting& setting, const core::Strategy& strategy,
+                               const std::string& text) override {
+    SOAPSTONE_ASSIGN(const simulator::Change change, simulator::parse_change(text));
+    SOAPSTONE_TRY(simulator::check(change, *setting.graph, *setting.cluster));
+    const std::scoped_lock lock(evaluating_);
+    SOAPSTONE_TRY(prepare(setting));
+    WhatIf out;
+    out.words = simulator::words(change);
+    SOAPSTONE_ASSIGN(const core::Plan plan, evaluator_->lowering.lower(strategy));
+    SOAPSTONE_ASSIGN(const core::Trace now, evaluator_->simulator.trace(plan));
+    out.before = now.step_time;
+    const simulator::Scenario scenario{*setting.graph,
+                                       strategy,
+                                       *setting.cluster,
+                                       *evaluator_->costs.model,
+                                       *evaluator_->costs.catalog,
+                                       setting.optimizer.lower_options()};
+    SOAPSTONE_ASSIGN(const simulator::Outcome outcome,
+                     simulator::what_if(scenario, std::span(&change, 1)));
+    out.after = outcome.trace.step_time;
     return out;
   }
 

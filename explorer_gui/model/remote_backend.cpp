@@ -88,6 +88,11 @@ class Remote final : public Backend {
     return of_setting<std::vector<KernelReport>>(
         setting, "kernels", {{"strategy", core::to_json(strategy)}, {"op", op}});
   }
+  core::Result<WhatIf> what_if(const Setting& setting, const core::Strategy& strategy,
+                               const std::string& change) override {
+    return of_setting<WhatIf>(setting, "what-if",
+                              {{"strategy", core::to_json(strategy)}, {"change", change}});
+  }
   core::Result<core::RankedStrategies> search(const Setting& setting, const SearchRequest& request,
                                               const SearchProgress& progress) override {
     std::optional<SearchReport> last;

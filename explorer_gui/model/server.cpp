@@ -96,6 +96,11 @@ core::Result<Json> Server::answer(Call& call, const std::string& method, const J
     SOAPSTONE_ASSIGN(const auto op, core::from_json<std::uint32_t>(with.at("op")));
     return json(backend_->kernels(setting, strategy, op));
   }
+  if (method == "what-if") {
+    SOAPSTONE_ASSIGN(const Setting setting, setting_of(with));
+    SOAPSTONE_ASSIGN(const auto strategy, core::from_json<core::Strategy>(with.at("strategy")));
+    return json(backend_->what_if(setting, strategy, text("change")));
+  }
   if (method == "search") {
     SOAPSTONE_ASSIGN(const Setting setting, setting_of(with));
     SOAPSTONE_ASSIGN(const auto request, core::from_json<SearchRequest>(with.at("request")));

@@ -610,9 +610,12 @@ App::App(Session& session, Window& window) : impl_(std::make_unique<Impl>(sessio
   a.panels.push_back(start_panel());
   a.panels.push_back(cluster_panel());
   a.panels.push_back(timeline_panel());
+  a.panels.push_back(explain_panel());
   a.panels.push_back(inspector_panel());
   a.panels.push_back(edit_panel());
+  a.panels.push_back(compare_panel());
   a.panels.push_back(launch_panel());
+  a.panels.push_back(strategies_panel());
   a.panels.push_back(history_panel());
   a.add_actions();
   a.layout_file = session.folder() / kLayoutFile;

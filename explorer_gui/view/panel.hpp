@@ -51,5 +51,8 @@ std::unique_ptr<Panel> timeline_panel();
 std::unique_ptr<Panel> inspector_panel();
 std::unique_ptr<Panel> edit_panel();
 std::unique_ptr<Panel> history_panel();
+std::unique_ptr<Panel> strategies_panel();
+std::unique_ptr<Panel> compare_panel();
+std::unique_ptr<Panel> explain_panel();
 
 }  // namespace soapstone::explorer::view

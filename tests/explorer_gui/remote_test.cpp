@@ -67,6 +67,8 @@ TEST(Remote, GivesWhatALocalOneGives) {
             local->evaluate(setting, strategy).value());
   EXPECT_EQ(remote->kernels(setting, strategy, 0).value(),
             local->kernels(setting, strategy, 0).value());
+  EXPECT_EQ(remote->what_if(setting, strategy, "link:network*2").value(),
+            local->what_if(setting, strategy, "link:network*2").value());
   SearchRequest request;
   request.budget = "100";
   const auto never_ends = [](const SearchReport&) { return true; };
