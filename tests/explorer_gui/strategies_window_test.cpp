@@ -27,6 +27,7 @@ TEST(StrategiesWindow, ARowIsShownStarredRenamedAndMadeTheBaseline) {
   const StrategyId first = strategy(work, "data-parallel").id;
   driven.drive([&](ImGuiTestContext* c) {
     c->SetRef("//Strategies");
+    c->WindowFocus("");
     c->ItemClick((row(strategy(work, "data-parallel"))).c_str());
     c->ItemClick(("**/star##" + std::to_string(first)).c_str());
   });
@@ -34,12 +35,14 @@ TEST(StrategiesWindow, ARowIsShownStarredRenamedAndMadeTheBaseline) {
   EXPECT_TRUE(work->design().find(first)->starred);
   driven.drive([&](ImGuiTestContext* c) {
     c->SetRef("//Strategies");
+    c->WindowFocus("");
     c->ItemClick(row(strategy(work, "single")).c_str(), ImGuiMouseButton_Right);
     c->ItemClick("//$FOCUSED/Set as baseline");
   });
   EXPECT_EQ(work->design().baseline, strategy(work, "single").id);
   driven.drive([&](ImGuiTestContext* c) {
     c->SetRef("//Strategies");
+    c->WindowFocus("");
     c->ItemDoubleClick(row(strategy(work, "data-parallel")).c_str());
     c->Yield(2);
     c->KeyCharsReplaceEnter("mine");
@@ -54,6 +57,7 @@ TEST(StrategiesWindow, AfterASearchTheTableIsSortedAndFiltered) {
   work->search();
   work->finish_jobs();
   Driven driven(work);
+  driven.drive([](ImGuiTestContext* c) { c->WindowFocus("//Strategies"); });
   // Every row has its shares in the end.
   for (int i = 0; i < 20; ++i) driven.settle();
   for (const NamedStrategy& s : work->design().strategies) {
@@ -63,11 +67,13 @@ TEST(StrategiesWindow, AfterASearchTheTableIsSortedAndFiltered) {
   driven.picture("strategies-dark");
   driven.drive([&](ImGuiTestContext* c) {
     c->SetRef("//Strategies");
+    c->WindowFocus("");
     c->ItemInputValue("##filter", "expert");
   });
   driven.picture("strategies-filtered");
   driven.drive([&](ImGuiTestContext* c) {
     c->SetRef("//Strategies");
+    c->WindowFocus("");
     c->ItemInputValue("##filter", "");
     c->ItemClick("**/Search");
   });
@@ -82,6 +88,7 @@ TEST(StrategiesWindow, ANumberOpensToWhereItComesFrom) {
   std::string copied;
   driven.drive([&](ImGuiTestContext* c) {
     c->SetRef("//Strategies");
+    c->WindowFocus("");
     c->ItemClick(row(strategy(work, "data-parallel")).c_str(), ImGuiMouseButton_Right);
     c->ItemClick("//$FOCUSED/###where");
     c->Yield(2);
@@ -104,6 +111,7 @@ TEST(CompareWindow, ABarOfTheWaterfallSelectsItsOperators) {
   driven.picture("compare-dark");
   driven.drive([&](ImGuiTestContext* c) {
     c->SetRef("//Compare");
+    c->WindowFocus("");
     c->ItemClick("**/bar##all-reduce of gradients");
   });
   const auto fc6 = work->design().graph->find_op("fc6")->value;
@@ -111,6 +119,7 @@ TEST(CompareWindow, ABarOfTheWaterfallSelectsItsOperators) {
   EXPECT_EQ(work->selection().marked.size(), 2u) << "in both traces";
   driven.drive([&](ImGuiTestContext* c) {
     c->SetRef("//Compare");
+    c->WindowFocus("");
     c->ItemClick("**/By meaning");
   });
   work->settings().theme = Theme::kLight;
@@ -138,6 +147,7 @@ TEST(CompareWindow, PredictionAndMeasurementAreCompared) {
   EXPECT_EQ(driven.app().act("panel.Compare"), "");
   driven.drive([&](ImGuiTestContext* c) {
     c->SetRef("//Compare");
+    c->WindowFocus("");
     c->ComboClick("##against/prediction and measurement");
   });
   for (int i = 0; i < 3; ++i) driven.settle();
@@ -152,11 +162,13 @@ TEST(WhyWindow, AFactSelectsItsSpansAndAHintIsApplied) {
   for (int i = 0; i < 3; ++i) driven.settle();
   driven.drive([&](ImGuiTestContext* c) {
     c->SetRef("//Why");
+    c->WindowFocus("");
     c->ItemClick("**/$$0/###card");
   });
   EXPECT_FALSE(work->selection().ops.empty());
   driven.drive([&](ImGuiTestContext* c) {
     c->SetRef("//Why");
+    c->WindowFocus("");
     c->ItemInputValue("##change", "link:network*2");
     c->ItemClick("Try");
   });
@@ -164,6 +176,7 @@ TEST(WhyWindow, AFactSelectsItsSpansAndAHintIsApplied) {
   const std::size_t strategies = work->design().strategies.size();
   driven.drive([&](ImGuiTestContext* c) {
     c->SetRef("//Why");
+    c->WindowFocus("");
     c->ItemClick("**/expert");
   });
   EXPECT_EQ(work->design().strategies.size(), strategies + 1);
