@@ -71,10 +71,9 @@ std::string edge_text(const Picture& picture, const PictureEdge& edge) {
                      attributes.empty() ? "" : " [" + attributes + "]");
 }
 
-std::string legend_text(const std::vector<LegendEntry>& legend, ColourBy by) {
-  std::string out =
-      fmt::format("  subgraph cluster_legend {{\n    label={};\n    color=\"#bbbbbb\";\n",
-                  dot_string(name_of(by)));
+std::string legend_text(const std::vector<LegendEntry>& legend, const std::string& meaning) {
+  std::string out = fmt::format(
+      "  subgraph cluster_legend {{\n    label={};\n    color=\"#bbbbbb\";\n", dot_string(meaning));
   for (std::size_t i = 0; i < legend.size(); ++i) {
     out += fmt::format("    legend{} [id=legend{}, label={}, fillcolor=\"{}\"];\n", i, i,
                        dot_string(legend[i].text), legend[i].colour);
@@ -86,7 +85,11 @@ std::string legend_text(const std::vector<LegendEntry>& legend, ColourBy by) {
 }  // namespace
 
 std::string dot(const Picture& picture, ColourBy by, Legend legend) {
-  const Colouring colours = colouring(picture, by);
+  return dot(picture, colouring(picture, by), std::string(name_of(by)), legend);
+}
+
+std::string dot(const Picture& picture, const Colouring& colours, const std::string& meaning,
+                Legend legend) {
   std::string out = fmt::format(
       "digraph {} {{\n"
       "  graph [bgcolor=white, fontname=\"Helvetica,Arial,sans-serif\", fontsize=11, nodesep=0.25, "
@@ -114,7 +117,8 @@ std::string dot(const Picture& picture, ColourBy by, Legend legend) {
     }
   }
   for (const PictureEdge& edge : picture.edges) out += edge_text(picture, edge);
-  if (legend == Legend::kWith && !colours.legend.empty()) out += legend_text(colours.legend, by);
+  if (legend == Legend::kWith && !colours.legend.empty())
+    out += legend_text(colours.legend, meaning);
   return out + "}\n";
 }
 

@@ -31,10 +31,10 @@ std::uint32_t row_of(const Graph& graph, const DeviceClass& program, std::size_t
   return tensor.role == TensorRole::kSource ? ops + kData : tensor.producer.op.value;
 }
 
-void add_times(const ReportInput& input, const Trace& trace, std::vector<OpRow>& rows,
+void add_times(const Graph& graph, const Plan& plan, const Trace& trace, std::vector<OpRow>& rows,
                bool predicted) {
   const Spans& s = trace.spans;
-  const auto row = rows_of_spans(input.graph, input.plan, trace);
+  const auto row = rows_of_spans(graph, plan, trace);
   std::map<std::pair<std::uint32_t, DeviceId>, Nanoseconds> on_device;
   for (std::size_t i = 0; i < s.size(); ++i) {
     OpRow& r = rows[row[i]];
@@ -55,18 +55,18 @@ void add_times(const ReportInput& input, const Trace& trace, std::vector<OpRow>&
   }
 }
 
-void add_memory(const ReportInput& input, std::vector<OpRow>& rows) {
+void add_memory(const Graph& graph, const Plan& plan, std::vector<OpRow>& rows) {
   std::vector<std::uint32_t> first_row;
   std::vector<Bytes> sums;
-  for (const DeviceClass& program : input.plan.classes) {
+  for (const DeviceClass& program : plan.classes) {
     first_row.assign(program.buffers.size(),
-                     static_cast<std::uint32_t>(input.graph.ops().size()) + kGradientNorm);
+                     static_cast<std::uint32_t>(graph.ops().size()) + kGradientNorm);
     for (std::size_t i = program.tasks.size(); i-- > 0;)
       for (const BufferUse& use : program.uses_of(program.tasks[i]))
-        if (use.buffer != kNoIndex) first_row[use.buffer] = row_of(input.graph, program.tasks[i]);
+        if (use.buffer != kNoIndex) first_row[use.buffer] = row_of(graph, program.tasks[i]);
     sums.assign(rows.size(), Bytes(0));
     for (std::size_t b = 0; b < program.buffers.size(); ++b)
-      sums[row_of(input.graph, program, b, first_row)] += program.buffers[b].size;
+      sums[row_of(graph, program, b, first_row)] += program.buffers[b].size;
     for (std::size_t r = 0; r < rows.size(); ++r)
       rows[r].memory = std::max(rows[r].memory, sums[r]);
   }
@@ -87,21 +87,27 @@ std::vector<std::uint32_t> rows_of_spans(const Graph& graph, const Plan& plan, c
 }
 
 std::vector<OpRow> op_table(const ReportInput& input) {
+  return op_table(input.graph, input.strategy, input.plan, input.predicted,
+                  input.measured ? &*input.measured : nullptr);
+}
+
+std::vector<OpRow> op_table(const Graph& graph, const Strategy& strategy, const Plan& plan,
+                            const Trace& predicted, const Trace* measured) {
   std::vector<OpRow> rows;
-  for (std::size_t i = 0; i < input.graph.ops().size(); ++i) {
-    const OpNode& node = input.graph.ops()[i];
+  for (std::size_t i = 0; i < graph.ops().size(); ++i) {
+    const OpNode& node = graph.ops()[i];
     OpRow& row = rows.emplace_back();
     row.name = node.name;
     row.kind = node.op.name();
-    row.split = detail::split_text(node, input.strategy.ops[i]);
-    row.devices = core::device_text(input.strategy.ops[i].devices);
+    row.split = detail::split_text(node, strategy.ops[i]);
+    row.devices = core::device_text(strategy.ops[i].devices);
   }
   for (const std::string_view name : kExtraNames) rows.emplace_back().name = name;
-  if (input.measured)
+  if (measured)
     for (OpRow& row : rows) row.measured.emplace();
-  add_times(input, input.predicted, rows, true);
-  if (input.measured) add_times(input, *input.measured, rows, false);
-  add_memory(input, rows);
+  add_times(graph, plan, predicted, rows, true);
+  if (measured) add_times(graph, plan, *measured, rows, false);
+  add_memory(graph, plan, rows);
   return rows;
 }
 

@@ -42,6 +42,10 @@ struct OpRow {
 
 // The operators in the graph's order, then the three rows that are none.
 std::vector<OpRow> op_table(const ReportInput& input);
+// The same of parts; `measured` may be null.
+std::vector<OpRow> op_table(const core::Graph& graph, const core::Strategy& strategy,
+                            const core::Plan& plan, const core::Trace& predicted,
+                            const core::Trace* measured);
 
 // The row of op_table for every span of the trace.
 std::vector<std::uint32_t> rows_of_spans(const core::Graph& graph, const core::Plan& plan,

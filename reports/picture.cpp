@@ -7,7 +7,6 @@
 #include <set>
 
 #include "core/units.hpp"
-#include "reports/detail/text.hpp"
 #include "reports/op_table.hpp"
 #include "reports/repeats.hpp"
 
@@ -16,23 +15,6 @@ namespace soapstone::reports {
 using namespace core;
 
 namespace {
-
-using Moves = std::map<Pattern, std::int64_t>;
-
-// What moves for one operator or along one edge.
-struct EdgeMoves {
-  Moves values, gradients;
-};
-struct NodeMoves {
-  Moves inside, weights;
-};
-
-std::vector<Move> mean(const Moves& moves, std::int64_t count) {
-  std::vector<Move> out;
-  for (const auto& [pattern, bytes] : moves)
-    if (bytes > 0) out.push_back({pattern, Bytes((bytes + count / 2) / count)});
-  return out;
-}
 
 // "layer0…11_fc1" for layer0_fc1 to layer11_fc1.
 std::string common_name(std::string_view first, std::string_view last) {
@@ -55,13 +37,12 @@ class Painter {
       : input_(input),
         graph_(input.graph),
         repeats_(find_repeats(graph_, input.strategy)),
-        node_moves_(graph_.ops().size()) {}
+        moves_(movements(graph_, input.plan, input.predicted)) {}
 
   Picture paint() {
     out_.title = graph_.name();
     add_ops();
     add_sources();
-    collect_moves();
     for (std::size_t n = 0; n < out_.nodes.size(); ++n) finish_node(out_.nodes[n]);
     add_edges();
     return std::move(out_);
@@ -121,74 +102,15 @@ class Painter {
     }
   }
 
-  // Who computes with a buffer, per class.
-  void collect_readers() {
-    for (const DeviceClass& program : input_.plan.classes) {
-      auto& readers = readers_.emplace_back(program.buffers.size());
-      for (const Task& task : program.tasks) {
-        if (task.kind != TaskKind::kCompute) continue;
-        for (const BufferUse& use : program.uses_of(task))
-          if (use.buffer != kNoIndex && use.access == UseAccess::kRead)
-            readers[use.buffer].insert(task.op);
-      }
-    }
-  }
-
-  void collect_moves() {
-    collect_readers();
-    const auto places = detail::places_of(input_.plan);
-    const Spans& s = input_.predicted.spans;
-    // Parts of one transfer have one place in the plan's order.
-    struct Moved {
-      const Task* task = nullptr;
-      Pattern pattern = Pattern::kNone;
-      std::int64_t bytes = 0;
-      std::set<std::uint32_t> readers;
-    };
-    std::map<std::uint32_t, Moved> transfers;
-    for (std::size_t i = 0; i < s.size(); ++i) {
-      if (s.kind[i] != TaskKind::kTransfer) continue;
-      const PlanPlace place = places[input_.predicted.lanes[s.lane[i]].device.value];
-      const DeviceClass& program = input_.plan.classes[place.class_index];
-      const Task& task = program.tasks[s.task[i]];
-      Moved& moved = transfers[task.order];
-      moved.task = &task;
-      moved.pattern = input_.plan.transfers[input_.plan.entry(task, place.member)].pattern;
-      moved.bytes += s.bytes[i].value;
-      if (const std::uint32_t wanted = program.uses_of(task)[1].buffer; wanted != kNoIndex)
-        moved.readers.insert(readers_[place.class_index][wanted].begin(),
-                             readers_[place.class_index][wanted].end());
-    }
-    for (auto& [order, moved] : transfers) {
-      if (moved.bytes == 0) continue;
-      const Task& task = *moved.task;
-      if (task.tensor == kNoIndex) {
-        if (task.op != kNoIndex) node_moves_[task.op].inside[moved.pattern] += moved.bytes;
-        continue;
-      }
-      const Tensor& tensor = graph_.tensors()[task.tensor];
-      if (tensor.role == TensorRole::kWeight) {
-        node_moves_[tensor.producer.op.value].weights[moved.pattern] += moved.bytes;
-      } else if (moves_gradient(task)) {
-        edge_moves_[{task.tensor, task.op}].gradients[moved.pattern] += moved.bytes;
-      } else {
-        // The producer reads its own output too where its backward pass wants it.
-        if (moved.readers.size() > 1) moved.readers.erase(tensor.producer.op.value);
-        for (const std::uint32_t reader : moved.readers)
-          edge_moves_[{task.tensor, reader}].values[moved.pattern] += moved.bytes;
-      }
-    }
-  }
-
   void finish_node(PictureNode& node) {
-    NodeMoves sum;
+    OpMoves sum;
     for (const std::uint32_t op : node.ops) {
-      for (const auto& [pattern, bytes] : node_moves_[op].inside) sum.inside[pattern] += bytes;
-      for (const auto& [pattern, bytes] : node_moves_[op].weights) sum.weights[pattern] += bytes;
+      sum.inside.add(moves_.ops[op].inside);
+      sum.weights.add(moves_.ops[op].weights);
     }
     const auto count = std::max<std::int64_t>(1, static_cast<std::int64_t>(node.ops.size()));
-    node.inside = mean(sum.inside, count);
-    node.weights = mean(sum.weights, count);
+    node.inside = sum.inside.mean(count);
+    node.weights = sum.weights.mean(count);
   }
 
   void add_edges() {
@@ -216,20 +138,18 @@ class Painter {
         }
         Sum& sum = sums[{from, to, to_next_block}];
         ++sum.count;
-        const auto found = edge_moves_.find({t, user});
-        if (found == edge_moves_.end()) continue;
-        for (const auto& [pattern, bytes] : found->second.values)
-          sum.moves.values[pattern] += bytes;
-        for (const auto& [pattern, bytes] : found->second.gradients)
-          sum.moves.gradients[pattern] += bytes;
+        const auto found = moves_.edges.find({t, user});
+        if (found == moves_.edges.end()) continue;
+        sum.moves.values.add(found->second.values);
+        sum.moves.gradients.add(found->second.gradients);
       }
     }
     for (const auto& [key, sum] : sums)
       out_.edges.push_back({.from = std::get<0>(key),
                             .to = std::get<1>(key),
                             .to_next_block = std::get<2>(key),
-                            .values = mean(sum.moves.values, sum.count),
-                            .gradients = mean(sum.moves.gradients, sum.count)});
+                            .values = sum.moves.values.mean(sum.count),
+                            .gradients = sum.moves.gradients.mean(sum.count)});
   }
 
   bool same_repeat(std::uint32_t a, std::uint32_t b) const {
@@ -245,9 +165,7 @@ class Painter {
   const ReportInput& input_;
   const Graph& graph_;
   const std::vector<Repeat> repeats_;
-  std::vector<NodeMoves> node_moves_;
-  std::map<std::pair<std::uint32_t, std::uint32_t>, EdgeMoves> edge_moves_;  // tensor, reader
-  std::vector<std::vector<std::set<std::uint32_t>>> readers_;  // per class and buffer: operators
+  const Movements moves_;
   std::map<std::uint32_t, std::uint32_t> node_of_op_, block_of_op_, node_of_source_;
   Picture out_;
 };

@@ -6,19 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "core/collectives/schedule.hpp"
 #include "core/quantity.hpp"
+#include "reports/movements.hpp"
 #include "reports/report_input.hpp"
 
 namespace soapstone::reports {
-
-// Bytes that all devices together send to others in a step, by one pattern.
-struct Move {
-  core::Pattern pattern = core::Pattern::kNone;
-  core::Bytes bytes;
-
-  friend bool operator==(const Move&, const Move&) = default;
-};
 
 // An operator, or the equal operators of all blocks of a repeat, or a source. The figures are of
 // one operator: means over the blocks.
