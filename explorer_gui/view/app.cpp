@@ -608,6 +608,7 @@ App::App(Session& session, Window& window) : impl_(std::make_unique<Impl>(sessio
   Impl& a = *impl_;
   // Of each place the first is in front.
   a.panels.push_back(start_panel());
+  a.panels.push_back(graph_panel());
   a.panels.push_back(cluster_panel());
   a.panels.push_back(timeline_panel());
   a.panels.push_back(explain_panel());

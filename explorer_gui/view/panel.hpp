@@ -44,6 +44,7 @@ class Panel {
 };
 
 // One per file.
+std::unique_ptr<Panel> graph_panel();
 std::unique_ptr<Panel> start_panel();
 std::unique_ptr<Panel> cluster_panel();
 std::unique_ptr<Panel> launch_panel();
