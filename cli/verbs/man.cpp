@@ -80,9 +80,14 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kExitStat
     {"3", "Well formed, but not possible here."},
 }};
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 7> kEnvironment{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 10> kEnvironment{{
     {"XDG_CACHE_HOME", "Where the cache folder soapstone lies; $HOME/.cache unless set."},
-    {"HOME", "Used where XDG_CACHE_HOME is not set."},
+    {"XDG_CONFIG_HOME",
+     "Where the explorer's folder soapstone lies: its settings, work that was not saved; "
+     "$HOME/.config unless set."},
+    {"XDG_RUNTIME_DIR", "Where serve waits for explorers; a temporary folder of yours unless set."},
+    {"HOME", "Used where XDG_CACHE_HOME or XDG_CONFIG_HOME is not set."},
+    {"SOAPSTONE_SSH", "The program that explore --host starts instead of ssh."},
     {"SOAPSTONE_DATA", "Folder of the data sets' files; train's --data-folder comes before it."},
     {"SOAPSTONE_MPIRUN_ARGS", "Further arguments for mpirun where ranks are started: hosts, say."},
     {"PATH", "Where mpirun is looked for."},

@@ -30,11 +30,13 @@ TEST(GraphWindow, ANodeIsSelectedByAClickAndMoreWithControl) {
   in_both_themes(driven, work, "graph-alexnet");
   driven.drive([](ImGuiTestContext* c) {
     c->SetRef("Graph");
+    c->WindowFocus("");
     c->ItemClick("**/node:conv1");
   });
   EXPECT_EQ(work->selection().ops, (std::set{op(work, "conv1")}));
   driven.drive([](ImGuiTestContext* c) {
     c->SetRef("Graph");
+    c->WindowFocus("");
     c->KeyDown(ImGuiMod_Ctrl);
     c->ItemClick("**/node:conv2");
     c->KeyUp(ImGuiMod_Ctrl);
@@ -48,6 +50,7 @@ TEST(GraphWindow, ArrowKeysFollowEdges) {
   Driven driven(work);
   driven.drive([](ImGuiTestContext* c) {
     c->SetRef("Graph");
+    c->WindowFocus("");
     c->ItemClick("**/node:conv1");
     c->KeyPress(ImGuiKey_DownArrow);
   });
@@ -64,21 +67,25 @@ TEST(GraphWindow, AFoldedBlockOpensAndCloses) {
   in_both_themes(driven, work, "graph-inception");
   driven.drive([](ImGuiTestContext* c) {
     c->SetRef("Graph");
+    c->WindowFocus("");
     c->ItemDoubleClick("**/node:5b");
     c->Yield(3);
   });
   driven.drive([](ImGuiTestContext* c) {
     c->SetRef("Graph");
+    c->WindowFocus("");
     EXPECT_TRUE(c->ItemExists("**/node:5b_1x1"));
     EXPECT_FALSE(c->ItemExists("**/node:5b"));
   });
   in_both_themes(driven, work, "graph-inception-open");
   driven.drive([](ImGuiTestContext* c) {
     c->SetRef("Graph");
+    c->WindowFocus("");
     c->ItemClick("**/close:5b");
   });
   driven.drive([](ImGuiTestContext* c) {
     c->SetRef("Graph");
+    c->WindowFocus("");
     EXPECT_TRUE(c->ItemExists("**/node:5b"));
   });
 }
@@ -90,11 +97,13 @@ TEST(GraphWindow, LayersOfATransformerAreShownOnceAndEach) {
   in_both_themes(driven, work, "graph-gpt2");
   driven.drive([](ImGuiTestContext* c) {
     c->SetRef("Graph");
+    c->WindowFocus("");
     EXPECT_TRUE(c->ItemExists("**/node:layer0…11_norm1"));
     c->ItemClick("**/each:layer0…11");
   });
   driven.drive([](ImGuiTestContext* c) {
     c->SetRef("Graph");
+    c->WindowFocus("");
     EXPECT_TRUE(c->ItemExists("**/node:layer0"));
     EXPECT_TRUE(c->ItemExists("**/node:layer11"));
     EXPECT_FALSE(c->ItemExists("**/node:layer0…11_norm1"));
@@ -115,6 +124,7 @@ TEST(GraphWindow, ColoursAreChosenByName) {
   in_both_themes(driven, work, "graph-mixtral");
   driven.drive([](ImGuiTestContext* c) {
     c->SetRef("Graph");
+    c->WindowFocus("");
     c->ComboClick("##colour/time");
   });
   in_both_themes(driven, work, "graph-mixtral-time");
@@ -126,6 +136,7 @@ TEST(GraphWindow, ASearchSelectsTheNextMatchAndCentresIt) {
   Driven driven(work);
   driven.drive([](ImGuiTestContext* c) {
     c->SetRef("Graph");
+    c->WindowFocus("");
     c->ItemInputValue("##search", "6c_7x7");
   });
   EXPECT_EQ(work->selection().ops, (std::set{op(work, "6c_7x7_1")}));
@@ -140,12 +151,14 @@ TEST(GraphWindow, TwoStrategiesStandBesideEachOther) {
   Driven driven(work);
   driven.drive([](ImGuiTestContext* c) {
     c->SetRef("Graph");
+    c->WindowFocus("");
     c->ItemClick("both");
     c->ComboClick("##colour/change");
   });
   in_both_themes(driven, work, "graph-both");
   driven.drive([](ImGuiTestContext* c) {
     c->SetRef("Graph");
+    c->WindowFocus("");
     EXPECT_TRUE(c->ItemExists("**/node:conv1"));
     EXPECT_TRUE(c->ItemExists("**/node:conv1:baseline"));
   });

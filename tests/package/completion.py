@@ -127,7 +127,7 @@ def main():
         expect(["search", "mlp", "--batch", ""], [])
         expect(["report", "mlp", "--out", ""], here[:1])
         expect(["completion", ""], ["bash", "zsh", "fish"])
-        expect(["help", "se"], ["search"])
+        expect(["help", "sea"], ["search"])
         expect(["nonsense", ""], [])
         if "kernels" in verbs:
             ops = [op["op"] for op in json.loads(soapstone("kernels", "--json"))["kernels"]]

@@ -13,7 +13,7 @@ import tempfile
 
 # Of a build with everything; "kernels": of one with kernels only.
 PARTS = ["soapstone", "compiler", "processor", "AVX2", "AVX-512", "AVX-512 BF16", "AMX", "memory", "limits",
-         "Kokkos", "oneDNN", "MPI", "Graphviz", "SQLite", "GPU", "mpirun", "Slurm", "iproute2", "Python",
+         "Kokkos", "oneDNN", "MPI", "window", "Graphviz", "SQLite", "GPU", "mpirun", "Slurm", "iproute2", "Python",
          "PyTorch", "Fashion-MNIST", "cache folder", "cost database", "local cluster"]
 KERNELS_ONLY = {"oneDNN", "MPI", "Slurm", "Fashion-MNIST"}
 
