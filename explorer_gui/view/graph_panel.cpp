@@ -411,9 +411,9 @@ class GraphPanel final : public Panel {
       c.list.AddRectFilled(low, high, ImGui::GetColorU32(ImGuiCol_Text, 0.035F), ui.points(5));
       c.list.AddRect(low, high, ImGui::GetColorU32(ImGuiCol_Border), ui.points(5));
       const float room = static_cast<float>(26 * c.camera.zoom);
-      if (room < ui.points(9)) continue;
+      if (room < ui.points(5)) continue;
       const float font = std::clamp(room * 0.56F, ui.points(8), ui.points(15));
-      const float button = frame_button(c);
+      const float button = frame_button(ui, c);
       const std::string text =
           frame.count > 1 ? fmt::format("{} ×{}{}", frame.label, frame.count,
                                         frame.shown == Shown::kOnce ? ", one shown for all" : "")
@@ -429,7 +429,11 @@ class GraphPanel final : public Panel {
 
   // PushFont takes sizes before the screen's scale.
   static float ui_font_scale(Ui& ui) { return static_cast<float>(ui.scale); }
-  static float frame_button(const Canvas& c) { return static_cast<float>(16 * c.camera.zoom); }
+  // Large enough to be hit as long as there is room.
+  static float frame_button(Ui& ui, const Canvas& c) {
+    const double own = 16 * c.camera.zoom;
+    return static_cast<float>(c.camera.zoom < 0.12 * ui.scale ? own : std::max(own, 9 * ui.scale));
+  }
 
   void edges(Ui& ui, const Canvas& c) const {
     const auto quiet = ImGui::GetColorU32(ImGuiCol_TextDisabled, 0.55F);
@@ -610,7 +614,7 @@ class GraphPanel final : public Panel {
     const ImU32 colour = packed(text_on(p.inks.front().colour));
     const ImU32 quiet = packed(text_on(p.inks.front().colour), 0.78);
     const float side = std::max(3.0F, height * 0.12F);
-    const float corner = node.opens ? open_button(c) : 0;
+    const float corner = node.opens ? open_button(ui, c) : 0;
     const float room = width - 2 * side - corner;
     // A pattern or several colours lie behind the text.
     const bool plate = p.inks.size() > 1 || p.inks.front().pattern != Pattern::kSolid;
@@ -659,7 +663,10 @@ class GraphPanel final : public Panel {
     }
   }
 
-  static float open_button(const Canvas& c) { return static_cast<float>(18 * c.camera.zoom); }
+  static float open_button(Ui& ui, const Canvas& c) {
+    const double own = 18 * c.camera.zoom, height = kNodeHeight * c.camera.zoom;
+    return static_cast<float>(std::max(own, std::min(9 * ui.scale, 0.8 * height)));
+  }
 
   // Buttons to open and close, and names for what is near enough.
   void items(Ui& ui, const Canvas& c, bool main, bool& hovered, bool& active) {
@@ -691,7 +698,7 @@ class GraphPanel final : public Panel {
       hovered = hovered || ImGui::IsItemHovered(ImGuiHoveredFlags_AllowWhenBlockedByActiveItem);
       active = active || ImGui::IsItemActive();
       if (node.opens) {
-        const float size = open_button(c);
+        const float size = open_button(ui, c);
         const ImVec2 at{high.x - size, low.y};
         if (size >= ui.points(5)) {
           sign(at, size, true, packed(text_on(c.paint.nodes[n].inks.front().colour)));
@@ -704,7 +711,7 @@ class GraphPanel final : public Panel {
     for (std::uint32_t f = 1; f < c.scene.frames.size(); ++f) {
       const GraphFrame& frame = c.scene.frames[f];
       if (!frame.box.meets(c.seen)) continue;
-      const float size = frame_button(c);
+      const float size = frame_button(ui, c);
       if (size < ui.points(6)) continue;
       const std::string suffix = main ? "" : ":baseline";
       const ImVec2 corner = c.at(frame.box.low);
