@@ -17,20 +17,23 @@ Status check_zigzag(std::int64_t extent, std::int64_t chunks) {
                      extent, nearest);
 }
 
-std::vector<Run> zigzag_runs(const Interval& part, std::int64_t extent, std::int64_t chunks) {
-  if (part.empty()) return {};
-  if (chunks == 0) return {{part, part.begin}};
+Run first_zigzag_run(const Interval& part, std::int64_t extent, std::int64_t chunks) {
+  if (chunks == 0) return {part, part.begin};
   const std::int64_t length = extent / chunks;
+  const auto end_of_chunk = [&](std::int64_t index) {
+    return std::min(part.end, (index / length + 1) * length);
+  };
+  Run run{{part.begin, end_of_chunk(part.begin)}, zigzag_position(part.begin, extent, chunks)};
+  while (run.indices.end < part.end && run.position_of(run.indices.end) ==
+                                           zigzag_position(run.indices.end, extent, chunks))
+    run.indices.end = end_of_chunk(run.indices.end);
+  return run;
+}
+
+std::vector<Run> zigzag_runs(const Interval& part, std::int64_t extent, std::int64_t chunks) {
   std::vector<Run> runs;
-  for (std::int64_t begin = part.begin; begin < part.end;) {
-    const std::int64_t end = std::min(part.end, (begin / length + 1) * length);
-    const std::int64_t position = zigzag_position(begin, extent, chunks);
-    if (!runs.empty() && runs.back().position_of(begin) == position)
-      runs.back().indices.end = end;
-    else
-      runs.push_back({{begin, end}, position});
-    begin = end;
-  }
+  for (Interval rest = part; !rest.empty(); rest.begin = runs.back().indices.end)
+    runs.push_back(first_zigzag_run(rest, extent, chunks));
   return runs;
 }
 

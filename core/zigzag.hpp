@@ -43,6 +43,8 @@ struct Run {
   std::int64_t position_of(std::int64_t index) const { return position + index - indices.begin; }
   friend bool operator==(const Run&, const Run&) = default;
 };
+// The longest run with which a part begins that is not empty. Takes no memory.
+Run first_zigzag_run(const Interval& part, std::int64_t extent, std::int64_t chunks);
 // A part of a sequence as few runs, in the order of their indices; none if it is empty.
 std::vector<Run> zigzag_runs(const Interval& part, std::int64_t extent, std::int64_t chunks);
 

@@ -116,6 +116,16 @@ const core::Plan* ComparedStep::plan() const {
   return trace->plan_hash == evaluation->trace.plan_hash ? &evaluation->plan : nullptr;
 }
 
+ComparedStep predicted_step(const NamedStrategy& strategy,
+                            std::shared_ptr<const Evaluation> evaluation) {
+  ComparedStep step;
+  step.name = strategy.name;
+  step.strategy = strategy.strategy;
+  if (evaluation) step.trace = std::shared_ptr<const core::Trace>(evaluation, &evaluation->trace);
+  step.evaluation = std::move(evaluation);
+  return step;
+}
+
 core::Result<Comparison> compare(const core::Graph& graph, const core::Cluster& cluster,
                                  ComparedStep before, ComparedStep after) {
   Comparison out;
@@ -323,28 +333,20 @@ std::string Comparer::refresh(Session& session, Against against) {
   const Design& d = session.design();
   const NamedStrategy* const shown = d.shown();
   if (!d.complete() || !shown) return "There is no strategy yet.";
-  const auto predicted = [](const NamedStrategy& s, std::shared_ptr<const Evaluation> e,
-                            std::string name) {
-    ComparedStep step;
-    step.name = std::move(name);
-    step.strategy = s.strategy;
-    step.evaluation = e;
-    if (e) step.trace = std::shared_ptr<const core::Trace>(e, &e->trace);
-    return step;
-  };
   ComparedStep before, after;
   if (against == Against::kBaseline) {
     const NamedStrategy* const base = d.compared();
     if (!base) return "Choose a baseline: “Set as baseline” in the menu of a strategy.";
     if (base->id == shown->id)
       return "The baseline itself is shown. Show another strategy to compare it.";
-    before = predicted(*base, session.compared(), base->name);
-    after = predicted(*shown, session.shown(), shown->name);
+    before = predicted_step(*base, session.compared());
+    after = predicted_step(*shown, session.shown());
   } else {
     const auto measured = session.measured();
     if (!measured)
       return "Nothing of this strategy was measured: launch it, or open a trace of it.";
-    before = predicted(*shown, session.shown(), "predicted");
+    before = predicted_step(*shown, session.shown());
+    before.name = "predicted";
     after = before;
     after.name = std::string(core::name_of(measured->origin));
     if (after.name == before.name) after.name = "opened trace";

@@ -32,6 +32,10 @@ struct ComparedStep {
   friend bool operator==(const ComparedStep&, const ComparedStep&) = default;
 };
 
+// What is foretold of a strategy; `evaluation` may be null.
+ComparedStep predicted_step(const NamedStrategy& strategy,
+                            std::shared_ptr<const Evaluation> evaluation);
+
 // What one of them does with an operator. Times of all devices added, without waiting.
 struct OpSide {
   std::string split;    // "n=4 co=2"; empty: nothing is cut

@@ -238,12 +238,8 @@ void Explainer::refresh(Session& session, Against trace) {
     state_->asked = {};
     return;
   }
-  ComparedStep step;
-  step.name = shown->name;
-  step.strategy = shown->strategy;
-  step.evaluation = session.shown();
+  ComparedStep step = predicted_step(*shown, session.shown());
   if (!step.evaluation) return;  // soon
-  step.trace = std::shared_ptr<const core::Trace>(step.evaluation, &step.evaluation->trace);
   if (trace == Against::kMeasured)
     if (const auto measured = session.measured()) step.trace = measured;
   if (state_->asked == step) return;

@@ -1,4 +1,6 @@
 // What was done, by name; a click goes there.
+#include <optional>
+
 #include <fmt/core.h>
 #include <imgui.h>
 

@@ -10,6 +10,7 @@
 
 #include "core/file.hpp"
 #include "core/units.hpp"
+#include "explorer_gui/model/comparison.hpp"
 #include "explorer_gui/model/search_view.hpp"
 #include "explorer_gui/model/strategy_table.hpp"
 #include "explorer_gui/view/detail/draw.hpp"
@@ -51,12 +52,7 @@ class StrategiesPanel final : public Panel {
                     none});
     ui.actions.add({"export.summary_markdown", "Copy a summary as Markdown", "",
                     "Puts what the table shows on the clipboard, to paste into a pull request.",
-                    [this, &ui] {
-                      refresh(ui.session);
-                      ImGui::SetClipboardText(markdown(ui.session).c_str());
-                      ui.session.say("The summary is on the clipboard.");
-                    },
-                    none});
+                    [this, &ui] { copy_summary(ui.session); }, none});
     ui.actions.add({"edit.star", "Star the strategy", "Ctrl+D",
                     "Keeps it in sight, or takes that back.",
                     [&ui] {
@@ -151,8 +147,24 @@ class StrategiesPanel final : public Panel {
     return out;
   }
 
-  std::string markdown(Session& s) const {
-    return summary_markdown(s.design(), rows_of_table(), "");
+  // With the sentence that tells the strategy from its baseline, which a job finds.
+  void copy_summary(Session& s) {
+    refresh(s);
+    const auto copy = [&s, design = s.design(), rows = rows_of_table()](const std::string& why) {
+      if (!ImGui::GetCurrentContext()) return;  // the window is closed
+      ImGui::SetClipboardText(summary_markdown(design, rows, why).c_str());
+      s.say("The summary is on the clipboard.");
+    };
+    const NamedStrategy *const shown = s.design().shown(), *const base = s.design().compared();
+    const auto after = s.shown(), before = s.compared();
+    if (!after || !before || shown->id == base->id) return copy({});
+    s.jobs().start("summary",
+                   [copy, graph = s.design().graph, cluster = s.design().cluster,
+                    first = predicted_step(*base, before),
+                    second = predicted_step(*shown, after)](JobContext&) -> Jobs::Finish {
+                     const auto done = compare(*graph, *cluster, first, second);
+                     return [copy, why = done ? done->why : std::string()] { copy(why); };
+                   });
   }
 
   void tools(Ui& ui) {

@@ -24,6 +24,7 @@ TEST(StrategiesWindow, ARowIsShownStarredRenamedAndMadeTheBaseline) {
   SOAPSTONE_WINDOW();
   Work work("alexnet", 64, "p100-4x4", {"data-parallel", "expert", "single"});
   Driven driven(work);
+  EXPECT_EQ(driven.app().act("panel.Strategies"), "");
   const StrategyId first = strategy(work, "data-parallel").id;
   driven.drive([&](ImGuiTestContext* c) {
     c->SetRef("//Strategies");
@@ -85,6 +86,7 @@ TEST(StrategiesWindow, ANumberOpensToWhereItComesFrom) {
   SOAPSTONE_WINDOW();
   Work work("alexnet", 64, "p100-4x4");
   Driven driven(work);
+  EXPECT_EQ(driven.app().act("panel.Strategies"), "");
   std::string copied;
   driven.drive([&](ImGuiTestContext* c) {
     c->SetRef("//Strategies");
@@ -98,6 +100,19 @@ TEST(StrategiesWindow, ANumberOpensToWhereItComesFrom) {
   EXPECT_EQ(copied,
             "soapstone simulate alexnet --batch 64 --cluster p100-4x4 --strategy data-parallel");
   driven.picture("provenance");
+}
+
+TEST(StrategiesWindow, TheSummaryForAPullRequestTellsWhy) {
+  SOAPSTONE_WINDOW();
+  Work work("alexnet", 64, "p100-4x4");
+  work->add_strategy("expert");
+  work->finish_jobs();
+  Driven driven(work);
+  EXPECT_EQ(driven.app().act("export.summary_markdown"), "");
+  work->finish_jobs();
+  const std::string copied = ImGui::GetClipboardText();
+  EXPECT_NE(copied.find("expert takes "), std::string::npos) << copied;
+  EXPECT_NE(copied.find("| **expert** | "), std::string::npos) << copied;
 }
 
 TEST(CompareWindow, ABarOfTheWaterfallSelectsItsOperators) {

@@ -96,7 +96,9 @@ class DropoutKernel final : public PreparedKernel {
     if (dim == shape_.size()) return apply_to(label, call, part);
     const core::Shape numbers = core::packed_strides(shape_, {});
     const std::int64_t begin = part.to.box[dim].begin;
-    for (const core::Run& run : core::zigzag_runs(part.to.box[dim], shape_[dim], zigzag_[dim])) {
+    for (core::Interval rest = part.to.box[dim]; !rest.empty();) {
+      const core::Run run = core::first_zigzag_run(rest, shape_[dim], zigzag_[dim]);
+      rest.begin = run.indices.end;
       Part inner = part;
       inner.extents[dim] = run.indices.extent();
       inner.from_begin += (run.indices.begin - begin) * strides_of(part.from)[dim];
