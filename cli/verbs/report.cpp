@@ -11,16 +11,10 @@
 #include "cli/optimizer.hpp"
 #include "cli/output.hpp"
 #include "core/document.hpp"
-#include "core/file.hpp"
 #include "core/lower.hpp"
 #include "core/trace_file.hpp"
 #include "core/units.hpp"
-#include "reports/chrome_trace.hpp"
-#include "reports/csv.hpp"
-#include "reports/dot.hpp"
-#include "reports/html.hpp"
-#include "reports/summary.hpp"
-#include "reports/svg.hpp"
+#include "reports/report_folder.hpp"
 #include "simulator/analysis/diff.hpp"
 #include "simulator/simulate.hpp"
 
@@ -77,51 +71,19 @@ core::Result<reports::ReportInput> gather(const Options& options) {
   return in;
 }
 
-core::Status make_folder(const std::filesystem::path& folder) {
-  std::error_code error;
-  if (std::filesystem::exists(folder, error) && !std::filesystem::is_directory(folder, error))
-    return core::usage_error("--out {}: this is no folder; the name of a folder is accepted",
-                             folder.string());
-  std::filesystem::create_directories(folder, error);
-  if (error) return core::fail("--out {}: cannot be made: {}", folder.string(), error.message());
-  return {};
-}
-
 core::Status report(const Invocation& invocation, const Options& options) {
   SOAPSTONE_ASSIGN(const reports::ReportInput input, gather(options));
-  const std::filesystem::path folder = options.out;
-  SOAPSTONE_TRY(make_folder(folder));
-
+  auto written = reports::write_report(options.out, input, options.colour);
+  if (!written) {
+    core::Error error = written.error();
+    error.message.insert(0, "--out ");
+    return tl::unexpected(std::move(error));
+  }
   ReportOutput out;
   out.folder = options.out;
-  const auto write = [&](std::string name, std::string what,
-                         const std::string& text) -> core::Status {
-    SOAPSTONE_TRY(core::write_file_atomically(folder / name, text));
-    out.files.push_back({std::move(name), std::move(what), static_cast<std::int64_t>(text.size())});
-    return {};
-  };
-  const reports::Picture picture = reports::picture(input);
-  reports::PageOptions page{.colour = options.colour, .svg = {}, .notes = {}};
-  const std::string drawing = reports::dot(picture, options.colour);
-  SOAPSTONE_TRY(write("graph.dot", "the graph and its placement, for Graphviz", drawing));
-  if (const auto svg = reports::svg(drawing); svg) {
-    SOAPSTONE_TRY(write("graph.svg", "the same, drawn", *svg));
-    SOAPSTONE_ASSIGN(
-        page.svg, reports::svg(reports::dot(picture, options.colour, reports::Legend::kWithout)));
-  } else {
-    page.notes.push_back("No graph.svg: " + svg.error().message + ".");
-  }
-  SOAPSTONE_TRY(write("trace.json", "timelines for Perfetto or chrome://tracing",
-                      reports::chrome_trace(input)));
-  SOAPSTONE_TRY(write("ops.csv", "times and memory of every operator",
-                      reports::ops_csv(reports::op_table(input))));
-  if (input.ranked)
-    SOAPSTONE_TRY(write("strategies.csv", "the ranked strategies",
-                        reports::strategies_csv(
-                            reports::strategy_table(input.graph, *input.ranked, input.strategy))));
-  SOAPSTONE_TRY(write("summary.md", "a summary in Markdown", reports::summary_page(input)));
-  SOAPSTONE_TRY(write("index.html", "all of it as one page", reports::html_page(input, page)));
-
+  for (reports::WrittenFile& f : written->files)
+    out.files.push_back({std::move(f.name), std::move(f.what), f.bytes});
+  out.notes = std::move(written->notes);
   out.model = input.graph.name();
   out.cluster = input.cluster.name();
   out.strategy = core::summary(input.graph, input.strategy);
@@ -132,7 +94,6 @@ core::Status report(const Invocation& invocation, const Options& options) {
     out.measured_step_time_ns = step.measured.value;
     if (step.measured.value > 0) out.step_relative_error = step.relative_error();
   }
-  out.notes = page.notes;
   if (invocation.json) return print_json(out);
   fmt::print("{} with a batch of {} on {}: {}\n", out.model, out.batch, out.cluster, out.strategy);
   fmt::print("predicted step  {}\n", core::human_text(input.predicted.step_time));
@@ -143,7 +104,7 @@ core::Status report(const Invocation& invocation, const Options& options) {
                                        : "");
   std::vector<std::vector<std::string>> rows{{"file", "size", "what"}};
   for (const auto& f : out.files)
-    rows.push_back({(folder / f.name).string(), core::human_text(core::Bytes(f.bytes)), f.what});
+    rows.push_back({(std::filesystem::path(options.out) / f.name).string(), core::human_text(core::Bytes(f.bytes)), f.what});
   fmt::print("{}", table(rows));
   for (const auto& note : out.notes) fmt::print("{}\n", note);
   return {};

@@ -254,7 +254,8 @@ void Session::begin(const Beginning& beginning) {
     return [this, beginning, first = std::move(first), error] {
       if (!error.empty()) complain(error);
       if (first.graph || first.cluster) start(first, "start");
-      for (const std::string& text : beginning.strategies) add_strategy(text);
+      if (error.empty())
+        for (const std::string& text : beginning.strategies) add_strategy(text);
       if (beginning.strategies.empty()) start_with_first_strategy();
       for (const std::string& file : beginning.files) open(file);
     };
@@ -382,14 +383,6 @@ core::Status Session::save_strategy(const std::filesystem::path& file) const {
   const NamedStrategy* shown = design().shown();
   if (!shown) return core::refuse("there is no strategy to save");
   return core::save_document(file, core::to_document(*design().graph, *shown->strategy));
-}
-
-core::Status Session::save_trace(const std::filesystem::path& file) const {
-  const NamedStrategy* shown = design().shown();
-  const auto it = shown ? evaluated_.find(key_of(*shown->strategy)) : evaluated_.end();
-  if (it == evaluated_.end() || !it->second.full)
-    return core::refuse("there is no trace to save yet");
-  return core::save_trace(file, it->second.full->trace);
 }
 
 core::Status Session::save_cluster(const std::filesystem::path& file) const {

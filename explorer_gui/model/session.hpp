@@ -102,7 +102,6 @@ class Session {
   void close_trace(std::size_t i);
   core::Status save_design(const std::filesystem::path& file);
   core::Status save_strategy(const std::filesystem::path& file) const;
-  core::Status save_trace(const std::filesystem::path& file) const;
   core::Status save_cluster(const std::filesystem::path& file) const;
   // Differs from what was saved or opened last.
   bool unsaved() const { return !saved_ || !(*saved_ == history_.now()); }

@@ -14,6 +14,7 @@
 
 #include "core/units.hpp"
 #include "explorer_gui/model/actions.hpp"
+#include "explorer_gui/model/exports.hpp"
 #include "explorer_gui/view/detail/draw.hpp"
 #include "explorer_gui/view/file_dialog.hpp"
 #include "explorer_gui/view/panel.hpp"
@@ -130,6 +131,12 @@ struct App::Impl {
     });
   }
 
+  void export_to(const char* title, const char* name,
+                 void (*write)(Session&, const std::filesystem::path&)) {
+    files.ask(title, FileDialog::Purpose::kSave, name,
+              [this, write](const std::string& file) { write(session, file); });
+  }
+
   void add_actions() {
     const auto complete = [this] {
       return session.design().complete() ? std::string()
@@ -155,9 +162,9 @@ struct App::Impl {
                  [this] { save_as("Save the strategy", "strategy.json", &Session::save_strategy); },
                  shown});
     actions.add({"file.save_trace", "Save the predicted trace…", "",
-                 "Saves the trace that is shown, for `soapstone diff`.",
-                 [this] { save_as("Save the trace", "predicted.json", &Session::save_trace); },
-                 shown});
+                 "Saves the trace that is shown, for `soapstone diff` and `explain`; a name that "
+                 "ends with .trace is small and opens fast.",
+                 [this] { export_to("Save the trace", "predicted.json", export_trace); }, shown});
     actions.add({"file.save_cluster", "Save the cluster…", "",
                  "Saves the cluster with all changes, for --cluster of every verb.",
                  [this] { save_as("Save the cluster", "cluster.toml", &Session::save_cluster); },
@@ -165,6 +172,18 @@ struct App::Impl {
                    return session.design().cluster ? std::string()
                                                    : std::string("Choose a cluster first.");
                  }});
+    actions.add({"export.report", "Write a report…", "Ctrl+Shift+R",
+                 "Writes a folder: one page with everything, the graph as SVG, PDF and DOT, "
+                 "timelines for Perfetto, tables as CSV and a summary in Markdown.",
+                 [this] {
+                   files.ask("Write a report into a folder", FileDialog::Purpose::kFolder, "report",
+                             [this](const std::string& folder) { export_report(session, folder); });
+                 },
+                 shown});
+    actions.add({"export.chrome_trace", "Save the timelines for Perfetto…", "",
+                 "Saves the predicted and the measured trace as Chrome's JSON.",
+                 [this] { export_to("Save the timelines", "perfetto.json", export_chrome_trace); },
+                 shown});
     actions.add({"file.screenshot",
                  "Save a picture of the window…",
                  "F12",
@@ -305,6 +324,14 @@ struct App::Impl {
   }
 
   // --- drawing --------------------------------------------------------------------------------
+  void menu_items(const std::string& prefix) {
+    for (const Action& a : actions.all()) {
+      if (!a.id.starts_with(prefix)) continue;
+      const std::string refusal = a.refusal();
+      if (ImGui::MenuItem(a.title.c_str(), a.shortcut.c_str(), false, refusal.empty())) a.run();
+      tip(refusal.empty() ? a.tip : refusal);
+    }
+  }
   void menus() {
     if (!ImGui::BeginMainMenuBar()) return;
     static constexpr std::array kMenus = {"file", "edit", "search", "view", "panel", "help"};
@@ -317,12 +344,11 @@ struct App::Impl {
           if (ImGui::MenuItem(file.c_str())) session.open(file);
         ImGui::EndMenu();
       }
-      for (const Action& a : actions.all()) {
-        if (!a.id.starts_with(prefix)) continue;
-        const std::string refusal = a.refusal();
-        if (ImGui::MenuItem(a.title.c_str(), a.shortcut.c_str(), false, refusal.empty())) a.run();
-        tip(refusal.empty() ? a.tip : refusal);
+      if (prefix == "file." && ImGui::BeginMenu("Export")) {
+        menu_items("export.");
+        ImGui::EndMenu();
       }
+      menu_items(prefix);
       ImGui::EndMenu();
     }
     std::string title = "Soapstone";

@@ -85,13 +85,22 @@ void FileDialog::draw() {
   }
   ImGui::EndChild();
   label(error_);
-  const bool saves = purpose_ == Purpose::kSave;
-  if (ImGui::Button(overwrite_ ? "Replace it" : saves ? "Save" : "Open")) done = true;
+  const bool saves = purpose_ == Purpose::kSave, folder = purpose_ == Purpose::kFolder;
+  if (ImGui::Button(overwrite_ ? "Replace it" : saves ? "Save" : folder ? "Write" : "Open"))
+    done = true;
   ImGui::SameLine();
   if (ImGui::Button("Cancel") || ImGui::IsKeyPressed(ImGuiKey_Escape)) open = false;
   if (done) {
     std::error_code ignored;
-    if (fs::is_directory(text_, ignored)) {
+    if (folder) {
+      if (fs::exists(text_, ignored) && !fs::is_directory(text_, ignored)) {
+        error_ = "This is a file; name a folder, which may be new.";
+      } else {
+        folder_ = fs::path(text_).parent_path();
+        chosen_(text_);
+        open = false;
+      }
+    } else if (fs::is_directory(text_, ignored)) {
       if (!text_.ends_with('/')) text_ += '/';
     } else if (!saves && !fs::exists(text_, ignored)) {
       error_ = "There is no such file.";

@@ -10,7 +10,7 @@ namespace soapstone::explorer::view {
 
 class FileDialog {
  public:
-  enum class Purpose { kOpen, kSave };
+  enum class Purpose { kOpen, kSave, kFolder };  // kFolder: to write into, may be new
   using Chosen = std::function<void(const std::string&)>;
 
   // `title` is unique among dialogs. Replaces one that is open.

@@ -1,11 +1,14 @@
 // What to begin with: a model, a cluster, and Search; or a file.
+#include <algorithm>
 #include <array>
 
 #include <fmt/core.h>
 #include <imgui.h>
 #include <imgui_stdlib.h>
 
+#include "core/models/models.hpp"
 #include "core/units.hpp"
+#include "explorer_gui/model/examples.hpp"
 #include "explorer_gui/view/detail/draw.hpp"
 #include "explorer_gui/view/panel.hpp"
 
@@ -52,8 +55,13 @@ class StartPanel final : public Panel {
       heading(ui, "Recent files");
       files(s, s.settings().recent);
     }
+    heading(ui, "Examples");
+    for (const Example& example : examples()) {
+      if (ImGui::Selectable(std::string(example.title).c_str())) s.begin(example.beginning);
+      tip(example.about);
+    }
     if (!s.catalogue().samples.empty()) {
-      heading(ui, "Samples");
+      heading(ui, "Find what is wrong");
       for (const Choice& sample : s.catalogue().samples) {
         if (ImGui::Selectable(fmt::format("{}##{}", sample.description, sample.name).c_str()))
           s.open(sample.name);
@@ -106,6 +114,43 @@ class StartPanel final : public Panel {
       s.choose_model(choice);
     }
     ImGui::TextDisabled("%zu operators", s.design().graph->ops().size());
+    hyper_parameters(ui);
+  }
+
+  // Of the zoo's models; a file has none.
+  static void hyper_parameters(Ui& ui) {
+    Session& s = ui.session;
+    const auto all = core::models();
+    const auto info = std::find_if(all.begin(), all.end(), [&](const core::ModelInfo& m) {
+      return m.name == s.design().model.name;
+    });
+    if (info == all.end() || !ImGui::TreeNode("Hyper-parameters")) return;
+    ModelChoice choice = s.design().model;
+    const core::DType now = choice.dtype.value_or(core::DType::kF32);
+    ImGui::SetNextItemWidth(ui.points(90));
+    if (ImGui::BeginCombo("number format", std::string(core::name_of(now)).c_str())) {
+      for (const core::DType dtype : {core::DType::kF32, core::DType::kBF16, core::DType::kF64})
+        if (ImGui::Selectable(std::string(core::name_of(dtype)).c_str(), dtype == now)) {
+          choice.dtype = dtype;
+          s.choose_model(choice);
+        }
+      ImGui::EndCombo();
+    }
+    tip("Of activations; weights of bf16 models and what optimizers keep stay f32.");
+    for (const core::ModelParameter& p : info->parameters) {
+      const std::string name(p.name);
+      const auto chosen = choice.parameters.find(name);
+      double value = chosen == choice.parameters.end() ? p.value : chosen->second;
+      ImGui::SetNextItemWidth(ui.points(90));
+      if (ImGui::InputDouble(name.c_str(), &value, 0, 0, "%.6g",
+                             ImGuiInputTextFlags_EnterReturnsTrue)) {
+        choice.parameters[name] = value;
+        s.choose_model(choice);
+      }
+      tip(fmt::format("{}; {:g} by itself, {:g} at least. Enter builds the model anew.",
+                      p.description, p.value, p.least));
+    }
+    ImGui::TreePop();
   }
 
   static void optimizer(Ui& ui) {

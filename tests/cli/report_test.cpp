@@ -67,8 +67,8 @@ TEST_F(Report, WritesEverythingAboutAStrategy) {
   EXPECT_EQ(json["step_relative_error"], 0);
   EXPECT_THAT(written(), IsSupersetOf({"graph.dot", "trace.json", "ops.csv", "strategies.csv",
                                        "summary.md", "index.html"}));
-  // The drawing, or why there is none.
-  EXPECT_EQ(json["files"].size() + json["notes"].size(), 7u);
+  // Two drawings, or why there are none.
+  EXPECT_EQ(json["files"].size() + json["notes"].size(), 8u);
   ASSERT_EQ(written().size(), json["files"].size());
   for (const auto& file : json["files"])
     EXPECT_EQ(read("out/" + file["name"].get<std::string>()).size(), file["bytes"]);

@@ -6,6 +6,7 @@
 
 #include "core/document.hpp"
 #include "core/file.hpp"
+#include "explorer_gui/model/exports.hpp"
 #include "tests/explorer_gui/world.hpp"
 
 namespace soapstone::explorer {
@@ -161,7 +162,8 @@ TEST(Session, StrategiesTracesAndClustersAreTheDocumentsOfTheCommandLine) {
   const auto strategy = w.folder.path() / "strategy.json", trace = w.folder.path() / "trace.json",
              cluster = w.folder.path() / "cluster.toml";
   ASSERT_TRUE(w->save_strategy(strategy));
-  ASSERT_TRUE(w->save_trace(trace));
+  export_trace(*w, trace);
+  w->finish_jobs();
   ASSERT_TRUE(w->save_cluster(cluster));
   const auto document = core::load_document<core::StrategyDocument>(strategy);
   ASSERT_TRUE(document);
@@ -177,7 +179,8 @@ TEST(Session, StrategiesTracesAndClustersAreTheDocumentsOfTheCommandLine) {
 TEST(Session, ATraceShowsWithoutAModel) {
   Work w("alexnet", 64, "p100-4x4");
   const auto trace = w.folder.path() / "trace.json";
-  ASSERT_TRUE(w->save_trace(trace));
+  export_trace(*w, trace);
+  w->finish_jobs();
   Work other;
   other->open(trace.string());
   other->finish_jobs();
@@ -280,8 +283,10 @@ TEST(Session, TracesOpenInEitherFormAndDamagedOnesLeaveWhatIsOpen) {
   Work w("alexnet", 64, "p100-4x4");
   const auto binary = w.folder.path() / "a.trace", json = w.folder.path() / "a.json",
              cut = w.folder.path() / "cut.trace";
-  ASSERT_TRUE(w->save_trace(binary));
-  ASSERT_TRUE(w->save_trace(json));
+  export_trace(*w, binary);
+  w->finish_jobs();
+  export_trace(*w, json);
+  w->finish_jobs();
   const auto bytes = core::read_file(binary);
   ASSERT_TRUE(bytes);
   ASSERT_TRUE(core::write_file_atomically(cut, bytes->substr(0, bytes->size() / 2)));
