@@ -68,23 +68,25 @@ double work_of(const OpNode& node) {
   return work;
 }
 
-// How many tensors of operators before position i are read at or after it.
-std::vector<int> crossings(const Graph& graph) {
-  std::vector<int> change(graph.ops().size() + 2, 0);
+// What operators before position i make and others read at or after it: the sum of its `size`.
+template <class Size>
+std::vector<std::int64_t> crossings(const Graph& graph, const Size& size) {
+  std::vector<std::int64_t> change(graph.ops().size() + 2, 0);
   for (const Tensor& t : graph.tensors()) {
     if (t.role != TensorRole::kActivation || t.uses.empty()) continue;
     std::uint32_t last = 0;
     for (const OperandRef& use : t.uses) last = std::max(last, use.op.value);
-    ++change[t.producer.op.value + 1];
-    --change[last + 1];
+    change[t.producer.op.value + 1] += size(t);
+    change[last + 1] -= size(t);
   }
   std::partial_sum(change.begin(), change.end(), change.begin());
   change.resize(graph.ops().size());
   return change;
 }
 
-// Positions before which a new stage begins, so that the largest stage is as small as can be; none:
-// there are too few candidates.
+// Positions before which a new stage begins, so that the largest stage is as small as can be, and
+// beyond that all are as equal as can be (the sum of their squares the least); none: there are too
+// few candidates.
 std::optional<std::vector<std::size_t>> divide(const std::vector<double>& before,
                                                std::vector<std::size_t> candidates,
                                                std::size_t stages, double& largest) {
@@ -96,23 +98,28 @@ std::optional<std::vector<std::size_t>> divide(const std::vector<double>& before
   candidates.insert(candidates.begin(), 0);
   candidates.push_back(before.size() - 1);
   const std::size_t n = candidates.size();
-  // best[s][i]: the largest of s stages that end before candidate i.
-  std::vector<std::vector<double>> best(
-      stages + 1, std::vector<double>(n, std::numeric_limits<double>::infinity()));
-  std::vector<std::vector<std::size_t>> from(stages + 1, std::vector<std::size_t>(n, 0));
-  best[0][0] = 0;
-  for (std::size_t s = 1; s <= stages; ++s)
-    for (std::size_t i = s; i < n; ++i)
-      for (std::size_t j = i; j-- > s - 1;) {
-        const double last = before[candidates[i]] - before[candidates[j]];
-        if (last >= best[s][i]) break;
-        const double worst = std::max(best[s - 1][j], last);
-        if (worst < best[s][i]) best[s][i] = worst, from[s][i] = j;
-      }
-  largest = best[stages][n - 1];
+  std::vector<std::size_t> from((stages + 1) * n, 0);
+  // cost[s * n + i] of s stages that end before candidate i: of the last stage's work and of those
+  // before it. A stage of more than `most` is none.
+  const auto least_cost = [&](double most, const auto& cost_of) {
+    std::vector<double> cost((stages + 1) * n, std::numeric_limits<double>::infinity());
+    cost[0] = 0;
+    for (std::size_t s = 1; s <= stages; ++s)
+      for (std::size_t i = s; i < n; ++i)
+        for (std::size_t j = i; j-- > s - 1;) {
+          const double last = before[candidates[i]] - before[candidates[j]];
+          if (last > most || cost_of(last, 0) >= cost[s * n + i]) break;
+          const double all = cost_of(last, cost[(s - 1) * n + j]);
+          if (all < cost[s * n + i]) cost[s * n + i] = all, from[s * n + i] = j;
+        }
+    return cost[stages * n + n - 1];
+  };
+  largest = least_cost(std::numeric_limits<double>::infinity(),
+                       [](double last, double others) { return std::max(last, others); });
+  least_cost(largest, [](double last, double others) { return last * last + others; });
   std::vector<std::size_t> cuts;
   for (std::size_t s = stages, i = n - 1; s > 1; --s) {
-    i = from[s][i];
+    i = from[s * n + i];
     cuts.push_back(candidates[i]);
   }
   std::reverse(cuts.begin(), cuts.end());
@@ -121,26 +128,32 @@ std::optional<std::vector<std::size_t>> divide(const std::vector<double>& before
 
 Result<std::vector<std::size_t>> stage_cuts(const Graph& graph, std::size_t stages) {
   if (stages == 1) return std::vector<std::size_t>{};
-  const auto crossing = crossings(graph);
+  const auto crossing = crossings(graph, [](const Tensor& t) { return bytes_of(t.desc).value; });
   std::vector<double> before{0};
   for (const OpNode& node : graph.ops()) before.push_back(before.back() + work_of(node));
-  const int most = *std::max_element(crossing.begin(), crossing.end());
-  const auto cut_at_most = [&](int tensors, double& largest) {
+  std::vector<std::int64_t> limits(crossing.begin() + 1, crossing.end());
+  std::sort(limits.begin(), limits.end());
+  limits.erase(std::unique(limits.begin(), limits.end()), limits.end());
+  const auto cut_at_most = [&](std::int64_t bytes, double& largest) {
     std::vector<std::size_t> candidates;
     for (std::size_t i = 1; i < crossing.size(); ++i)
-      if (crossing[i] <= tensors) candidates.push_back(i);
+      if (crossing[i] <= bytes) candidates.push_back(i);
     return divide(before, std::move(candidates), stages, largest);
   };
   double least = 0, largest = 0;
-  auto any = cut_at_most(most, least);
+  auto any = limits.empty() ? std::nullopt : cut_at_most(limits.back(), least);
   if (!any)
     return usage_error(
         "--parallel: {} stages of {} operators: a stage has at least one: pp · vp "
         "of at most {} is accepted",
         stages, graph.ops().size(), graph.ops().size());
-  for (int tensors = 1; tensors < most; ++tensors)
-    if (auto cuts = cut_at_most(tensors, largest); cuts && largest <= 1.25 * least) return *cuts;
-  return *any;
+  // The least that must cross so that no stage is a quarter larger than it could be.
+  const auto enough =
+      std::partition_point(limits.begin(), limits.end(), [&](const std::int64_t bytes) {
+        auto cuts = cut_at_most(bytes, largest);
+        return !cuts || largest > 1.25 * least;
+      });
+  return enough == limits.end() ? *any : *cut_at_most(*enough, largest);
 }
 
 // --- how an operator is cut inside its stage
@@ -248,7 +261,7 @@ Status check_order(const Graph& graph, const Parallelism& p) {
 void mark_recompute(const Graph& graph, Recompute how, Strategy& strategy) {
   for (OpStrategy& s : strategy.ops) s.recompute = false;
   if (how == Recompute::kNone) return;
-  const auto crossing = crossings(graph);
+  const auto crossing = crossings(graph, [](const Tensor&) { return 1; });
   constexpr std::size_t kSmallestBlock = 4;  // operators whose outputs are not kept
   std::size_t since = 0;
   for (std::size_t i = 0; i < graph.ops().size(); ++i) {

@@ -84,6 +84,10 @@ Instance Lowering::Impl::return_to_weight(TensorId t, const Instance& sum, const
   const Home& home = homes[t.value];
   if (sum.cut->hash == home.cut->hash) return sum;
   if (home.group > 0 && can_sum_in_groups(*sum.cut, home)) return sum_in_groups(t, sum, how);
+  if (const auto [here, there] = shares_of(*sum.cut, home); here != nullptr) {
+    const Instance arrived = programs->moved(programs->moved(sum, *here, how), *there, how);
+    return there->hash == home.cut->hash ? arrived : programs->moved(arrived, *home.cut, how);
+  }
   const lowering::MoveSegment& segment = segments.move(*sum.cut, *home.cut, how.dtype, how.dims);
   if (!goes_into_bucket(t, segment)) return programs->moved(sum, *home.cut, segment, how);
   // In place: the bucket is made of the gradients themselves.

@@ -143,6 +143,7 @@ struct Lowering::Impl {
   struct Home;
   static bool can_sum_in_groups(const Cut& sum, const Home& home);
   Instance sum_in_groups(TensorId t, const Instance& sum, const Moving& how);
+  std::pair<const Cut*, const Cut*> shares_of(const Cut& sum, const Home& home);
   void release_weights(std::uint32_t op);
   void update_weights();
   Instance gradient_norm();

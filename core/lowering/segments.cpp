@@ -47,6 +47,45 @@ Layout some_sums(const Layout& all, std::int32_t first, std::int32_t count) {
   return out;
 }
 
+Layout shared_among_replicas(const Layout& copies, std::int32_t over) {
+  if (over < 2 || copies.parts.empty()) return copies;
+  const auto count = static_cast<std::size_t>(over),
+             replicas = static_cast<std::size_t>(copies.replicas), groups = replicas / count;
+  Layout out = copies;
+  std::size_t along = 0;
+  const auto shortest = [&](std::size_t d) {
+    std::int64_t least = INT64_MAX;
+    for (const Interval& i : copies.parts[d]) least = std::min(least, i.extent());
+    return least;
+  };
+  for (std::size_t d = 1; d < copies.parts.size(); ++d)
+    if (shortest(d) > shortest(along)) along = d;
+  out.replicas = static_cast<std::int32_t>(groups);
+  out.parts[along].clear();
+  for (const Interval& whole : copies.parts[along])
+    for (std::size_t k = 0; k < count; ++k) {
+      const auto at = [&](std::size_t i) {
+        return whole.begin +
+               whole.extent() * static_cast<std::int64_t>(i) / static_cast<std::int64_t>(count);
+      };
+      out.parts[along].push_back({at(k), at(k + 1)});
+    }
+  // Shards stand row-major over the dimensions' parts, replicas innermost.
+  std::vector<std::size_t> place(copies.parts.size(), 0);
+  for (std::size_t i = 0; i < out.devices.size(); i += groups) {
+    std::size_t from = 0;
+    for (std::size_t d = 0; d < place.size(); ++d)
+      from = from * copies.parts[d].size() + (d == along ? place[d] / count : place[d]);
+    for (std::size_t j = 0; j < groups; ++j)
+      out.devices[i + j] = copies.devices[from * replicas + j * count + place[along] % count];
+    for (std::size_t d = place.size(); d-- > 0;) {
+      if (++place[d] < out.parts[d].size()) break;
+      place[d] = 0;
+    }
+  }
+  return out;
+}
+
 void Segments::begin(const Graph& graph) {
   graph_ = &graph;
   if (kept_ > kMostKept) {

@@ -41,6 +41,9 @@ CutPtr make_cut(Layout layout);
 // Of the copies, or of the summands, of every part the `count` from `first` on.
 Layout some_copies(const Layout& all, std::int32_t first, std::int32_t count);
 Layout some_sums(const Layout& all, std::int32_t first, std::int32_t count);
+// `over` neighbouring replicas keep a part each of what all of them have, cut along the dimension
+// whose parts are longest. The same layout where there are no replicas.
+Layout shared_among_replicas(const Layout& copies, std::int32_t over);
 
 // Everything about an operator under one OpStrategy. Operators of one definition share it.
 struct OpSegment {

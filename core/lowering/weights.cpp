@@ -7,51 +7,6 @@ namespace soapstone::core {
 
 using lowering::Instance;
 
-namespace {
-
-// `over` neighbouring replicas keep a part each of what all of them have, cut along the dimension
-// whose parts are longest. The same layout where there are no replicas.
-Layout shared_among_replicas(const Layout& copies, std::int32_t over) {
-  if (over < 2 || copies.parts.empty()) return copies;
-  const auto count = static_cast<std::size_t>(over),
-             replicas = static_cast<std::size_t>(copies.replicas), groups = replicas / count;
-  Layout out = copies;
-  std::size_t along = 0;
-  const auto shortest = [&](std::size_t d) {
-    std::int64_t least = INT64_MAX;
-    for (const Interval& i : copies.parts[d]) least = std::min(least, i.extent());
-    return least;
-  };
-  for (std::size_t d = 1; d < copies.parts.size(); ++d)
-    if (shortest(d) > shortest(along)) along = d;
-  out.replicas = static_cast<std::int32_t>(groups);
-  out.parts[along].clear();
-  for (const Interval& whole : copies.parts[along])
-    for (std::size_t k = 0; k < count; ++k) {
-      const auto at = [&](std::size_t i) {
-        return whole.begin +
-               whole.extent() * static_cast<std::int64_t>(i) / static_cast<std::int64_t>(count);
-      };
-      out.parts[along].push_back({at(k), at(k + 1)});
-    }
-  // Shards stand row-major over the dimensions' parts, replicas innermost.
-  std::vector<std::size_t> place(copies.parts.size(), 0);
-  for (std::size_t i = 0; i < out.devices.size(); i += groups) {
-    std::size_t from = 0;
-    for (std::size_t d = 0; d < place.size(); ++d)
-      from = from * copies.parts[d].size() + (d == along ? place[d] / count : place[d]);
-    for (std::size_t j = 0; j < groups; ++j)
-      out.devices[i + j] = copies.devices[from * replicas + j * count + place[along] % count];
-    for (std::size_t d = place.size(); d-- > 0;) {
-      if (++place[d] < out.parts[d].size()) break;
-      place[d] = 0;
-    }
-  }
-  return out;
-}
-
-}  // namespace
-
 std::int32_t Lowering::Impl::zero_of(TensorId weight) const {
   return by_rows[weight.value] || !g->tensor(weight).needs_gradient
              ? 0
@@ -79,7 +34,7 @@ Status Lowering::Impl::find_homes() {
             "{}: zero_over = {}: {} has {} copies: a number that divides them is accepted, or 0 "
             "for all",
             g->op(tensor.producer.op).name, over, tensor.name, replicas);
-      home.cut = lowering::make_cut(shared_among_replicas(home.copies->layout, over));
+      home.cut = lowering::make_cut(lowering::shared_among_replicas(home.copies->layout, over));
       if (over > 1 && over < replicas) {
         home.group = over;
         Layout partial = home.cut->layout;
@@ -115,6 +70,26 @@ Instance Lowering::Impl::sum_in_groups(TensorId t, const Instance& sum, const Mo
                     how.dtype, how.dims);
   const Instance parts = programs->moved(sum, *home.partial, inside, how);
   return programs->moved(parts, *home.cut, how);
+}
+
+// A shared weight's gradient that comes from other devices than the weight's (another stage's):
+// were every summand sent to every copy, n copies would cost n times n messages of its whole size.
+// Each device sums a share, sends it to one device there, and those gather: both layouts of the
+// shares, or null.
+auto Lowering::Impl::shares_of(const Cut& sum, const Home& home)
+    -> std::pair<const Cut*, const Cut*> {
+  const Layout &from = sum.layout, &copies = home.copies->layout;
+  if (from.partials < 2 || from.replicas != 1 || from.partials != copies.replicas ||
+      from.parts != copies.parts || home.group > 0)
+    return {};
+  for (const DeviceId d : from.devices)
+    if (std::find(copies.devices.begin(), copies.devices.end(), d) != copies.devices.end())
+      return {};
+  Layout here = from;
+  std::swap(here.partials, here.replicas);
+  own_cuts.push_back(lowering::make_cut(lowering::shared_among_replicas(here, here.replicas)));
+  own_cuts.push_back(lowering::make_cut(lowering::shared_among_replicas(copies, copies.replicas)));
+  return {own_cuts[own_cuts.size() - 2].get(), own_cuts.back().get()};
 }
 
 // A weight in a layout in which it does not live.

@@ -1,6 +1,7 @@
 // The short form of hybrid strategies.
 #include "search/parallelism.hpp"
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -10,6 +11,8 @@
 #include "core/derive.hpp"
 #include "core/lower.hpp"
 #include "core/models/models.hpp"
+#include "simulator/roofline_model.hpp"
+#include "simulator/simulate.hpp"
 #include "tests/support/interpreter/strategies.hpp"
 
 namespace soapstone::search {
@@ -169,6 +172,39 @@ TEST(Parallelism, tensor_parallel_ranks_are_neighbours_and_pipeline_ranks_are_fa
     EXPECT_EQ(op.degrees[a], name == "n" || name == "head" ? 2 : 1) << name;
   }
   EXPECT_EQ(s.ops.back().devices.front(), DeviceId(4));
+}
+
+TEST(Parallelism, a_shared_weights_gradient_crosses_between_stages_once) {
+  const Graph g = gpt();
+  const Cluster cluster = interpreter::cluster_of(8);
+  const auto plan =
+      lower(g, strategy_of(g, 8, "dp=4,pp=2"), cluster, interpreter::WorkspaceCatalog{}, {});
+  ASSERT_TRUE(plan) << plan.error().message;
+  const simulator::RooflineModel costs;
+  const auto trace = simulator::simulate(g, *plan, cluster, costs);
+  ASSERT_TRUE(trace) << trace.error().message;
+  std::int64_t sent = 0;
+  for (std::size_t i = 0; i < trace->spans.size(); ++i)
+    if (trace->labels[trace->spans.label[i]] == "embed.table gradient boxes")
+      sent += trace->spans.bytes[i].value;
+  const auto weight = std::find_if(g.tensors().begin(), g.tensors().end(),
+                                   [](const Tensor& t) { return t.name == "embed.table"; });
+  // Each of the four copies sends the quarter that it has summed.
+  EXPECT_EQ(sent, bytes_of(weight->desc).value);
+}
+
+TEST(Parallelism, stages_are_cut_where_little_crosses_and_are_as_equal_as_can_be) {
+  // The head is as much work as five layers: no stage begins between it and the loss, where logits
+  // would cross, and the layers before it are shared out evenly.
+  const Graph g = build_model("gpt2", {.batch = 4}).value();
+  const Strategy s = strategy_of(g, 4, "pp=4");
+  const auto stage = [&](const char* op) { return s.ops[g.find_op(op).value().value].stage; };
+  EXPECT_EQ(stage("head"), stage("loss"));
+  std::map<std::int32_t, int> layers;
+  for (int i = 0; i < 12; ++i) ++layers[stage(("layer" + std::to_string(i) + "_up").c_str())];
+  EXPECT_EQ(layers[0], 4);
+  EXPECT_EQ(layers[1], 4);
+  EXPECT_EQ(layers[2], 4);
 }
 
 // Bytes of the largest arena.
