@@ -1,6 +1,9 @@
 #include "core/placement.hpp"
 
 #include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
 #include <functional>
 #include <iterator>
 #include <map>
@@ -99,6 +102,87 @@ class Gaps {
   std::int64_t end_ = 0;
 };
 
+// What has been placed, by its offset. Its lives stand in columns of small numbers, so that one
+// instruction compares many of them.
+class Shelf {
+ public:
+  static constexpr std::size_t kMost = 16000;  // so many numbers there are
+
+  // Takes these buffers.
+  Shelf(const std::vector<std::uint32_t>& buffers, const std::vector<Lifetime>& life) {
+    std::int64_t last = 0;
+    for (const std::uint32_t b : buffers)
+      for (const std::int64_t time : {life[b].start, life[b].end})
+        if (time != INT64_MAX) last = std::max(last, time);
+    // Times count by their order alone: they get numbers without gaps.
+    number_.assign(static_cast<std::size_t>(last) + 2, 0);
+    for (const std::uint32_t b : buffers) number_of(life[b].start) = number_of(life[b].end) = 1;
+    std::int16_t next = 0;
+    for (std::int16_t& number : number_) number = number == 1 ? next++ : next;
+  }
+
+  // Puts a buffer to the lowest offset from `from` on that is free of those it lives beside.
+  std::int64_t put(std::int64_t from, std::int64_t size, const Lifetime& life) {
+    const std::int16_t start = number_of(life.start), stop = number_of(life.end);
+    const std::int64_t begin = lowest(from, size, start, stop);
+    const auto at =
+        std::upper_bound(placed_.begin(), placed_.end(), begin,
+                         [](std::int64_t offset, const Placed& p) { return offset < p.begin; });
+    insert(start_, at - placed_.begin(), start);
+    insert(stop_, at - placed_.begin(), stop);
+    placed_.insert(at, {begin, begin + size});
+    return begin;
+  }
+
+ private:
+  struct Placed {
+    std::int64_t begin, end;  // bytes
+  };
+  static constexpr std::size_t kBlock = 64;
+  // Times this, eight bytes of 0 or 1 have the first as lowest bit of the highest byte, and so on.
+  static constexpr std::uint64_t kGather =
+      std::endian::native == std::endian::little ? 0x0102040810204080ull : 0x8040201008040201ull;
+
+  std::int16_t& number_of(std::int64_t time) {
+    return time == INT64_MAX ? number_.back() : number_[static_cast<std::size_t>(time)];
+  }
+
+  std::int64_t lowest(std::int64_t from, std::int64_t size, std::int16_t start,
+                      std::int16_t stop) const {
+    for (std::size_t block = 0; block < placed_.size(); block += kBlock) {
+      std::array<std::uint8_t, kBlock> meets;
+      const std::int16_t* starts = start_.data() + block;
+      const std::int16_t* stops = stop_.data() + block;
+      for (std::size_t i = 0; i < kBlock; ++i) meets[i] = (starts[i] < stop) & (stops[i] > start);
+      std::uint64_t met = 0;
+      for (std::size_t i = 0; i < kBlock; i += 8) {
+        std::uint64_t eight;
+        std::memcpy(&eight, &meets[i], sizeof eight);
+        met |= (eight * kGather >> 56) << i;
+      }
+      for (; met != 0; met &= met - 1) {
+        const Placed& other = placed_[block + static_cast<std::size_t>(std::countr_zero(met))];
+        if (from + size <= other.begin) return from;
+        from = std::max(from, other.end);
+      }
+    }
+    return from;
+  }
+
+  // Columns are whole blocks, filled up with lives that meet none.
+  void insert(std::vector<std::int16_t>& column, std::ptrdiff_t at, std::int16_t value) const {
+    if (placed_.size() == column.size()) column.resize(column.size() + kBlock, kNone);
+    const auto end = column.begin() + static_cast<std::ptrdiff_t>(placed_.size());
+    std::copy_backward(column.begin() + at, end, end + 1);
+    column[static_cast<std::size_t>(at)] = value;
+  }
+  static constexpr std::int16_t kNone = -1;
+
+  std::vector<std::int16_t> number_;        // per time
+  std::vector<Placed> placed_;              // ascending
+  std::vector<std::int16_t> start_, stop_;  // of their lives
+};
+
 // Each at the lowest offset that is free of those it lives beside, the largest first: little is
 // wasted, but time grows with the square of their number.
 std::int64_t place_by_size(DeviceClass& p, const std::vector<Lifetime>& life,
@@ -107,41 +191,24 @@ std::int64_t place_by_size(DeviceClass& p, const std::vector<Lifetime>& life,
     if (life[a].always != life[b].always) return life[a].always;
     return p.buffers[a].size > p.buffers[b].size;
   });
-  // What lives always comes first and lies without gaps. The others stand by their offset, so that
-  // the search for a gap ends at the first that is large enough.
-  struct Placed {
-    std::int64_t begin, end;   // bytes
-    std::int64_t start, stop;  // of its life
-  };
-  std::vector<Placed> placed;
-  placed.reserve(order.size());
+  Shelf shelf(order, life);
+  // What lives always comes first and lies without gaps.
   std::int64_t arena = 0, always = 0;
   for (const std::uint32_t b : order) {
     Buffer& own = p.buffers[b];
-    const Lifetime lives = life[b];
     const std::int64_t size = aligned(own.size.value);
     if (size == 0) {
       own.offset = Bytes(0);
       continue;
     }
-    if (lives.always) {
+    if (life[b].always) {
       own.offset = Bytes(always);
       always += size;
       arena = always;
       continue;
     }
-    std::int64_t offset = always;
-    for (const Placed& other : placed) {
-      if (offset + size <= other.begin) break;
-      if (lives.end > other.start && other.stop > lives.start) offset = std::max(offset, other.end);
-    }
-    own.offset = Bytes(offset);
-    arena = std::max(arena, offset + size);
-    const Placed now{offset, offset + size, lives.start, lives.end};
-    placed.insert(
-        std::upper_bound(placed.begin(), placed.end(), now,
-                         [](const Placed& x, const Placed& y) { return x.begin < y.begin; }),
-        now);
+    own.offset = Bytes(shelf.put(always, size, life[b]));
+    arena = std::max(arena, own.offset.value + size);
   }
   return arena;
 }
@@ -194,6 +261,7 @@ namespace {
 void place_buffers(DeviceClass& p) {
   const std::vector<Lifetime> life = lifetimes(p);
   constexpr std::size_t kFew = 3000;
+  static_assert(kFew <= Shelf::kMost);
   for (const Memory memory : {Memory::kDevice, Memory::kHost}) {
     std::vector<std::uint32_t> order;
     for (std::uint32_t b = 0; b < p.buffers.size(); ++b)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <random>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -12,6 +13,7 @@
 #include "core/models/models.hpp"
 #include "core/ops/linear.hpp"
 #include "core/ops/relu.hpp"
+#include "core/placement.hpp"
 #include "tests/support/interpreter/interpreter.hpp"
 #include "tests/support/interpreter/plan_writer.hpp"
 #include "tests/support/interpreter/strategies.hpp"
@@ -248,6 +250,96 @@ TEST(PlaceBuffers, BlocksAreSharedOnlyInOneOrder) {
   EXPECT_NE(offset_of("x"), offset_of("a.y"));
   EXPECT_NE(offset_of("a.y"), offset_of("b.y"));
   for (const Buffer& b : plan.classes[0].buffers) EXPECT_EQ(b.offset.value % 64, 0);
+}
+
+// Tasks that use few of their buffers; most live shortly, some to the end, some are never used.
+DeviceClass random_program(std::mt19937_64& random) {
+  const auto below = [&](std::uint32_t n) { return static_cast<std::uint32_t>(random() % n); };
+  DeviceClass p;
+  p.members = {DeviceId(0)};
+  const std::uint32_t tasks = 1 + below(200), buffers = 1 + below(400);
+  for (std::uint32_t b = 0; b < buffers; ++b) {
+    Buffer buffer;
+    buffer.kind = below(10) == 0 ? BufferKind::kWeight : BufferKind::kActivation;
+    buffer.size = Bytes(8 * below(below(2) ? 400 : 20));
+    buffer.memory = below(8) == 0 ? Memory::kHost : Memory::kDevice;
+    p.buffers.push_back(buffer);
+  }
+  for (std::uint32_t i = 0; i < tasks; ++i) {
+    Task t;
+    t.kind = below(3) == 0 ? TaskKind::kTransfer : TaskKind::kCompute;
+    t.order = i;
+    t.first_use = static_cast<std::uint32_t>(p.uses.size());
+    t.use_count = 3;
+    for (std::uint32_t u = 0; u < t.use_count; ++u)
+      p.uses.push_back({(buffers * i / tasks + below(below(4) ? 10 : buffers)) % buffers,
+                        UseAccess::kReadWrite});
+    t.first_dependency = static_cast<std::uint32_t>(p.dependencies.size());
+    t.dependency_count = i > 0 ? below(3) : 0;
+    for (std::uint32_t d = 0; d < t.dependency_count; ++d) p.dependencies.push_back(below(i));
+    p.tasks.push_back(t);
+  }
+  return p;
+}
+
+// Largest first, each at the lowest offset of all that may be it: behind what lives always or
+// behind what it lives beside.
+void place_plainly(DeviceClass& p, Memory memory) {
+  const std::vector<Lifetime> life = lifetimes(p);
+  std::vector<std::size_t> order;
+  for (std::size_t b = 0; b < p.buffers.size(); ++b)
+    if (p.buffers[b].memory == memory) order.push_back(b);
+  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) {
+    if (life[a].always != life[b].always) return life[a].always;
+    return p.buffers[a].size > p.buffers[b].size;
+  });
+  Bytes always, arena;
+  std::vector<std::size_t> placed;
+  for (const std::size_t b : order) {
+    Buffer& own = p.buffers[b];
+    const Bytes size = aligned_size(own.size);
+    if (life[b].always || size.value == 0) {
+      own.offset = size.value == 0 ? Bytes(0) : always;
+      always += size;
+      arena = std::max(arena, always);
+      continue;
+    }
+    std::vector<std::size_t> beside;
+    for (const std::size_t other : placed)
+      if (life[other].start < life[b].end && life[b].start < life[other].end)
+        beside.push_back(other);
+    const auto end_of = [&](std::size_t other) {
+      return p.buffers[other].offset + aligned_size(p.buffers[other].size);
+    };
+    std::vector<Bytes> offsets = {always};
+    for (const std::size_t other : beside) offsets.push_back(end_of(other));
+    std::sort(offsets.begin(), offsets.end());
+    own.offset = *std::find_if(offsets.begin(), offsets.end(), [&](Bytes at) {
+      return std::none_of(beside.begin(), beside.end(), [&](std::size_t other) {
+        return at < end_of(other) && p.buffers[other].offset < at + size;
+      });
+    });
+    arena = std::max(arena, own.offset + size);
+    placed.push_back(b);
+  }
+  (memory == Memory::kHost ? p.host_arena : p.arena) = arena;
+}
+
+TEST(PlaceBuffers, LieAsLowAsTheirLivesAllowTheLargestFirst) {
+  std::mt19937_64 random(1);
+  for (int round = 0; round < 40; ++round) {
+    Plan plan;
+    for (int c = 0; c < 3; ++c) plan.classes.push_back(random_program(random));
+    Plan plain = plan;
+    place_buffers(plan);
+    for (DeviceClass& p : plain.classes)
+      for (const Memory memory : {Memory::kDevice, Memory::kHost}) place_plainly(p, memory);
+    for (std::size_t c = 0; c < plan.classes.size(); ++c)
+      for (std::size_t b = 0; b < plan.classes[c].buffers.size(); ++b)
+        ASSERT_EQ(plan.classes[c].buffers[b].offset, plain.classes[c].buffers[b].offset)
+            << "round " << round << ", class " << c << ", buffer " << b;
+    ASSERT_TRUE(plan == plain) << "round " << round;
+  }
 }
 
 // The brute-force check sees what placement must avoid.
