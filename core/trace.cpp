@@ -29,25 +29,40 @@ std::string plan_difference(const Trace& a, const Trace& b) {
   return {};
 }
 
-void sort_spans(Trace& trace) {
-  Spans& s = trace.spans;
-  std::vector<std::uint32_t> order(s.size());
-  std::iota(order.begin(), order.end(), 0u);
+namespace {
+
+// By lane, start, end and task.
+std::vector<std::uint32_t> order_of(const Spans& s) {
   const auto key = [&](std::uint32_t i) {
     return std::tuple(s.lane[i], s.start[i], s.end[i], s.task[i]);
   };
-  std::sort(order.begin(), order.end(), [&](auto a, auto b) { return key(a) < key(b); });
-  const auto permute = [&](auto& column) {
+  const auto is_before = [&](std::uint32_t a, std::uint32_t b) { return key(a) < key(b); };
+  // Most stand in order: what does not is sorted and merged.
+  std::vector<std::uint32_t> order, others;
+  order.reserve(s.size());
+  for (std::uint32_t i = 0; i < s.size(); ++i)
+    (order.empty() || !is_before(i, order.back()) ? order : others).push_back(i);
+  std::sort(others.begin(), others.end(), is_before);
+  const auto middle = order.insert(order.end(), others.begin(), others.end());
+  std::inplace_merge(order.begin(), middle, order.end(), is_before);
+  return order;
+}
+
+void permute(Spans& s, const std::vector<std::uint32_t>& order) {
+  Spans::fields(s, [&](std::string_view, auto& column, auto...) {
     auto sorted = column;
     for (std::size_t i = 0; i < order.size(); ++i) sorted[i] = column[order[i]];
     column = std::move(sorted);
-  };
-  Spans::fields(s, [&](std::string_view, auto& column, auto...) { permute(column); });
+  });
 }
+
+}  // namespace
+
+void sort_spans(Trace& trace) { permute(trace.spans, order_of(trace.spans)); }
 
 void add_communication_lanes(Trace& trace) {
   Spans& s = trace.spans;
-  sort_spans(trace);
+  const std::vector<std::uint32_t> order = order_of(s);
   std::vector<Lane> lanes;
   std::vector<std::int64_t> end_of_lane;  // of this device's communication
   std::size_t i = 0;
@@ -55,21 +70,28 @@ void add_communication_lanes(Trace& trace) {
     const auto compute = static_cast<std::uint32_t>(lanes.size());
     lanes.push_back(trace.lanes[from]);
     end_of_lane.clear();
-    for (; i < s.size() && s.lane[i] == from; ++i) {
-      s.lane[i] = compute;
-      if (!runs_beside(s.kind[i])) continue;
+    for (; i < order.size() && s.lane[order[i]] == from; ++i) {
+      const std::uint32_t span = order[i];
+      s.lane[span] = compute;
+      if (!runs_beside(s.kind[span])) continue;
       std::size_t free = 0;
-      while (free < end_of_lane.size() && end_of_lane[free] > s.start[i].value) ++free;
+      while (free < end_of_lane.size() && end_of_lane[free] > s.start[span].value) ++free;
       if (free == end_of_lane.size()) {
         end_of_lane.push_back(0);
         lanes.push_back({trace.lanes[from].device, LaneKind::kCommunication});
       }
-      end_of_lane[free] = s.end[i].value;
-      s.lane[i] += 1 + static_cast<std::uint32_t>(free);
+      end_of_lane[free] = s.end[span].value;
+      s.lane[span] += 1 + static_cast<std::uint32_t>(free);
     }
   }
   trace.lanes = std::move(lanes);
-  sort_spans(trace);
+  // Each lane keeps its order.
+  std::vector<std::uint32_t> next(trace.lanes.size() + 1, 0);
+  for (const std::uint32_t lane : s.lane) ++next[lane + 1];
+  std::partial_sum(next.begin(), next.end(), next.begin());
+  std::vector<std::uint32_t> by_lane(order.size());
+  for (const std::uint32_t span : order) by_lane[next[s.lane[span]]++] = span;
+  permute(s, by_lane);
 }
 
 MemoryCounter memory_counter(const DeviceClass& program, DeviceId device,

@@ -310,6 +310,11 @@ struct Simulator::Impl {
   static constexpr std::size_t kMostFlows = 1 << 21;  // of kept transfers: 48 MiB
   std::map<std::pair<std::uint32_t, std::uint32_t>, Graph> micro_graphs;  // by number, zigzag
   std::unordered_map<std::uint64_t, Cost, KeyIsHash> compute_costs;
+  struct Work {
+    Bytes bytes;  // read and written, or sent
+    Flops flops;
+  };
+  std::unordered_map<std::uint64_t, Work, KeyIsHash> works;  // of computing tasks
   std::unordered_map<std::uint64_t, Expanded, KeyIsHash> expanded;
   std::size_t kept_flows = 0;
 
@@ -332,6 +337,7 @@ struct Simulator::Impl {
   std::vector<std::int64_t> duration, start, end, waiting;  // per place and task
   std::vector<std::int64_t> debt;                           // likewise; of transfers on one lane
   std::vector<CostSource> source;
+  std::vector<Bytes> sent;  // likewise; of transfers that are recorded
   std::vector<const Expanded*> transfers;
   std::vector<std::uint32_t> first_of_order;
   std::vector<Entry> entries;  // by order, then place
@@ -571,7 +577,10 @@ struct Simulator::Impl {
   // The end of the last task, or nothing.
   template <bool kRecord>
   std::optional<std::int64_t> run(const Plan& plan, std::int64_t limit) {
-    if constexpr (kRecord) waiting.assign(end.size(), 0);
+    if constexpr (kRecord) {
+      waiting.assign(end.size(), 0);
+      sent.resize(end.size());
+    }
     for (const Place& place : places)
       if (place.left > limit) return std::nullopt;
     part_of_device.resize(cluster.size());
@@ -679,7 +688,10 @@ struct Simulator::Impl {
     for (std::size_t m = 0; m < p; ++m) {
       const Side& side = sides[m];
       end[side.at] = std::max(next[m] + e.after[m], side.packed);
-      if constexpr (kRecord) waiting[side.at] = std::min(last_begun, end[side.at]) - start[side.at];
+      if constexpr (kRecord) {
+        waiting[side.at] = std::min(last_begun, end[side.at]) - start[side.at];
+        sent[side.at] = e.sent[m];
+      }
       if (end[side.at] > limit) return false;
     }
     return true;
@@ -695,6 +707,36 @@ struct Simulator::Impl {
     }
   }
 
+  // Of a task in the plan that has run.
+  Work work_of(const Plan& plan, const Place& place, const DeviceClass& program,
+               std::uint32_t task) {
+    const Task& t = program.tasks[task];
+    if (t.kind == TaskKind::kTransfer) return {sent[place.first_task + task], {}};
+    if (t.kind == TaskKind::kNormRows || t.kind == TaskKind::kUpdateRows)
+      return {row_work(*g, plan, program, t, place.member).bytes, {}};
+    if (t.kind == TaskKind::kCompute) {
+      const Shard& shard = plan.shards[plan.entry(t, place.member)];
+      Hasher h;
+      h.word(shard.signature);
+      h.word(static_cast<std::uint64_t>(shard.op) << 32 | t.step);
+      h.word(static_cast<std::uint64_t>(plan.micro_batches) << 32 | plan.zigzag);
+      const auto [it, is_new] = works.try_emplace(h.finish());
+      if (is_new) {
+        const OpDefinition& definition = g->ops()[shard.op].definition;
+        const Step& step = definition.steps[t.step];
+        it->second = {step_bytes(definition, step, shard.axes),
+                      step_flops(definition, step, shard.axes)};
+      }
+      return it->second;
+    }
+    Work work;
+    for (const BufferUse& use : program.uses_of(t))
+      if (use.buffer != kNoIndex)
+        work.bytes +=
+            program.buffers[use.buffer].size * (use.access == UseAccess::kReadWrite ? 2 : 1);
+    return work;
+  }
+
   Result<Trace> trace(const Plan& plan, const SimulateOptions& options) {
     SOAPSTONE_TRY(prepare(plan, options));
     const auto last = run<true>(plan, kNever.value);
@@ -705,61 +747,49 @@ struct Simulator::Impl {
     out.step_time = Nanoseconds(*last);
     std::unordered_map<std::string, std::uint32_t> label_index;
     std::unordered_map<std::uint64_t, std::uint32_t> known_label;
+    const auto label_of = [&](const DeviceClass& program, const Task& t) {
+      // Most tasks have the label of one before them.
+      const std::optional<std::uint64_t> short_label = key_of_label(plan, t);
+      if (short_label)
+        if (const auto known = known_label.find(*short_label); known != known_label.end())
+          return known->second;
+      const auto [it, is_new] = label_index.emplace(task_label(*g, plan, program, t),
+                                                    static_cast<std::uint32_t>(out.labels.size()));
+      if (is_new) out.labels.push_back(it->first);
+      if (short_label) known_label.emplace(*short_label, it->second);
+      return it->second;
+    };
+    std::vector<std::vector<std::uint32_t>> labels(plan.classes.size());  // per class and task
     std::vector<std::uint32_t> by_device(places.size());
     std::iota(by_device.begin(), by_device.end(), 0u);
     std::sort(by_device.begin(), by_device.end(),
               [&](auto a, auto b) { return places[a].device < places[b].device; });
+    Spans& s = out.spans;
+    Spans::fields(s, [&](std::string_view, auto& column, auto...) { column.resize(end.size()); });
+    std::size_t span = 0;
     for (const std::uint32_t p : by_device) {
       const Place& place = places[p];
       const DeviceClass& program = plan.classes[place.class_index];
       const auto lane = static_cast<std::uint32_t>(out.lanes.size());
       out.lanes.push_back({place.device, LaneKind::kCompute});
-      for (std::uint32_t i = 0; i < program.tasks.size(); ++i) {
+      std::vector<std::uint32_t>& labels_here = labels[place.class_index];
+      if (labels_here.empty())
+        for (const Task& t : program.tasks) labels_here.push_back(label_of(program, t));
+      for (std::uint32_t i = 0; i < program.tasks.size(); ++i, ++span) {
         const Task& t = program.tasks[i];
         const std::size_t at = place.first_task + i;
-        // Most tasks have the label of one before them.
-        const std::optional<std::uint64_t> short_label = key_of_label(plan, t);
-        const auto known = short_label ? known_label.find(*short_label) : known_label.end();
-        std::uint32_t label = 0;
-        if (known != known_label.end()) {
-          label = known->second;
-        } else {
-          const auto [it, is_new] = label_index.emplace(
-              task_label(*g, plan, program, t), static_cast<std::uint32_t>(out.labels.size()));
-          if (is_new) out.labels.push_back(it->first);
-          label = it->second;
-          if (short_label) known_label.emplace(*short_label, label);
-        }
-        Bytes bytes;
-        Flops flops;
-        if (t.kind == TaskKind::kCompute) {
-          const Shard& shard = plan.shards[plan.entry(t, place.member)];
-          const OpDefinition& definition = g->ops()[shard.op].definition;
-          bytes = step_bytes(definition, definition.steps[t.step], shard.axes);
-          flops = step_flops(definition, definition.steps[t.step], shard.axes);
-        } else if (t.kind == TaskKind::kNormRows || t.kind == TaskKind::kUpdateRows) {
-          bytes = row_work(*g, plan, program, t, place.member).bytes;
-        } else if (t.kind == TaskKind::kTransfer) {
-          const std::uint32_t entry = plan.entry(t, place.member);
-          bytes = transfers[entry]->sent[member_of(plan.transfers[entry], place.device)];
-        } else {
-          for (const BufferUse& use : program.uses_of(t))
-            if (use.buffer != kNoIndex)
-              bytes +=
-                  program.buffers[use.buffer].size * (use.access == UseAccess::kReadWrite ? 2 : 1);
-        }
-        Spans& s = out.spans;
-        s.lane.push_back(lane);
-        s.start.push_back(Nanoseconds(start[at]));
-        s.end.push_back(Nanoseconds(end[at]));
-        s.waiting.push_back(Nanoseconds(waiting[at]));
-        s.task.push_back(i);
-        s.kind.push_back(t.kind);
-        s.phase.push_back(t.phase);
-        s.label.push_back(label);
-        s.bytes.push_back(bytes);
-        s.flops.push_back(flops);
-        s.source.push_back(source[at]);
+        s.lane[span] = lane;
+        s.start[span] = Nanoseconds(start[at]);
+        s.end[span] = Nanoseconds(end[at]);
+        s.waiting[span] = Nanoseconds(waiting[at]);
+        s.task[span] = i;
+        s.kind[span] = t.kind;
+        s.phase[span] = t.phase;
+        s.label[span] = labels_here[i];
+        const Work work = work_of(plan, place, program, i);
+        s.bytes[span] = work.bytes;
+        s.flops[span] = work.flops;
+        s.source[span] = source[at];
       }
       if (!options.memory) continue;
       const auto times = [&](const std::vector<std::int64_t>& of) {

@@ -1,5 +1,11 @@
 #include "core/trace.hpp"
 
+#include <algorithm>
+#include <random>
+#include <tuple>
+#include <utility>
+#include <vector>
+
 #include <gtest/gtest.h>
 
 #include "core/document.hpp"
@@ -46,6 +52,46 @@ TEST(Trace, SpansAreSortedByLaneThenStart) {
   EXPECT_EQ(t.spans.task, (std::vector<std::uint32_t>{0, 2, 1}));
   EXPECT_EQ(t.spans.label, (std::vector<std::uint32_t>{0, 0, 1}));
   EXPECT_EQ(t.spans.flops, (std::vector<Flops>{Flops(0), Flops(3), Flops(1.5)}));
+}
+
+// Two devices, each with what it computes in order and what it moves among that.
+TEST(Trace, SpansInAnyOrderAreSorted) {
+  std::mt19937_64 random(2);
+  for (int round = 0; round < 20; ++round) {
+    Trace t;
+    t.lanes = {{DeviceId(0), LaneKind::kCompute}, {DeviceId(1), LaneKind::kCompute}};
+    for (std::uint32_t device = 0; device < 2; ++device)
+      for (std::uint32_t task = 0; task < 60; ++task) {
+        const bool moves = random() % 3 == 0;
+        const auto start = static_cast<std::int64_t>(moves ? random() % 700 : 10 * task);
+        t.spans.lane.push_back(device);
+        t.spans.start.push_back(Nanoseconds(start));
+        t.spans.end.push_back(Nanoseconds(start + (moves ? 25 : 10)));
+        t.spans.task.push_back(task);
+        t.spans.kind.push_back(moves ? TaskKind::kTransfer : TaskKind::kCompute);
+      }
+    Spans::fields(t.spans, [&](std::string_view, auto& column, auto...) { column.resize(120); });
+    const auto keys = [&] {
+      std::vector<std::tuple<std::uint32_t, Nanoseconds, Nanoseconds, std::uint32_t>> out;
+      for (std::size_t i = 0; i < t.spans.size(); ++i)
+        out.emplace_back(t.spans.lane[i], t.spans.start[i], t.spans.end[i], t.spans.task[i]);
+      return out;
+    };
+    auto sorted = keys();
+    std::sort(sorted.begin(), sorted.end());
+    Trace own = t;
+    add_communication_lanes(own);
+    sort_spans(t);
+    EXPECT_EQ(keys(), sorted);
+    t = std::move(own);
+    EXPECT_GT(t.lanes.size(), 4u);
+    for (std::size_t i = 0; i < t.spans.size(); ++i)
+      EXPECT_EQ(t.lanes[t.spans.lane[i]].kind == LaneKind::kCommunication,
+                t.spans.kind[i] == TaskKind::kTransfer);
+    sorted = keys();
+    std::sort(sorted.begin(), sorted.end());
+    EXPECT_EQ(keys(), sorted);
+  }
 }
 
 TEST(Trace, WhatIsWrongIsNamed) {

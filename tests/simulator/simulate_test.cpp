@@ -355,6 +355,14 @@ TEST_P(EveryModel, RandomStrategiesKeepTheLawsOfSchedules) {
       ASSERT_GE(t.spans.waiting[i].value, 0);
       busy[t.spans.lane[i]] += (t.spans.end[i] - t.spans.start[i]).value;
       last = std::max(last, t.spans.end[i].value);
+      const PlanPlace place = place_of(plan, t.lanes[t.spans.lane[i]].device);
+      const Task& task = plan.classes[place.class_index].tasks[t.spans.task[i]];
+      if (task.kind != TaskKind::kCompute) continue;
+      const Shard& shard = plan.shards[plan.entry(task, place.member)];
+      const OpDefinition& definition = graph.ops()[shard.op].definition;
+      const Step& step = definition.steps[task.step];
+      ASSERT_EQ(t.spans.bytes[i], step_bytes(definition, step, shard.axes));
+      ASSERT_EQ(t.spans.flops[i], step_flops(definition, step, shard.axes));
     }
     EXPECT_EQ(t.step_time.value, last);
     for (const auto& [lane, time] : busy) EXPECT_LE(time, last);
