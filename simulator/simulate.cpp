@@ -1,6 +1,7 @@
 #include "simulator/simulate.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <numeric>
 #include <unordered_map>
@@ -291,6 +292,78 @@ class Port {
   std::vector<Busy> busy_;
 };
 
+// The links that several devices send over and several receive from, which ports do not keep them
+// from using at once: adapters of nodes, buses. Each carries as many messages at a time as it has
+// bandwidth for.
+class SharedLinks {
+ public:
+  explicit SharedLinks(const Cluster& cluster)
+      : cluster_(cluster), of_link_(cluster.links().size()) {
+    struct Use {
+      std::uint32_t least_src = UINT32_MAX, most_src = 0, least_dst = UINT32_MAX, most_dst = 0;
+      double fastest = 0;  // message that is alone
+    };
+    std::vector<Use> uses(cluster.links().size());
+    for (std::uint32_t src = 0; src < cluster.size(); ++src)
+      for (std::uint32_t dst = 0; dst < cluster.size(); ++dst) {
+        if (src == dst) continue;
+        double narrowest = std::numeric_limits<double>::infinity();
+        const auto route = cluster.route(DeviceId(src), DeviceId(dst));
+        for (const LinkId id : route)
+          narrowest = std::min(narrowest, cluster.link(id).bandwidth.value);
+        for (const LinkId id : route) {
+          Use& use = uses[id.value];
+          use.least_src = std::min(use.least_src, src);
+          use.most_src = std::max(use.most_src, src);
+          use.least_dst = std::min(use.least_dst, dst);
+          use.most_dst = std::max(use.most_dst, dst);
+          use.fastest = std::max(use.fastest, narrowest);
+        }
+      }
+    for (std::size_t i = 0; i < uses.size(); ++i) {
+      const Use& use = uses[i];
+      if (use.fastest == 0 || use.least_src == use.most_src || use.least_dst == use.most_dst)
+        continue;
+      const double at_once = cluster.links()[i].bandwidth.value / use.fastest;
+      of_link_[i].resize(static_cast<std::size_t>(std::clamp(at_once + 1e-9, 1.0, kMost)));
+    }
+  }
+
+  void clear() {
+    for (auto& lanes : of_link_)
+      for (Port& lane : lanes) lane.clear();
+  }
+
+  // The earliest time from `from` on at which all links of the route are free for so long.
+  std::int64_t free_from(DeviceId src, DeviceId dst, std::int64_t from, std::int64_t time) const {
+    for (const LinkId link : cluster_.route(src, dst)) {
+      const std::vector<Port>& lanes = of_link_[link.value];
+      if (lanes.empty()) continue;
+      std::int64_t first = INT64_MAX;
+      for (const Port& lane : lanes) first = std::min(first, lane.free_from(from, time));
+      from = first;
+    }
+    return from;
+  }
+
+  void occupy(DeviceId src, DeviceId dst, std::int64_t begin, std::int64_t end) {
+    for (const LinkId link : cluster_.route(src, dst)) {
+      std::vector<Port>& lanes = of_link_[link.value];
+      if (lanes.empty()) continue;
+      // None is free: another flow of the same round has it, with which this one shares.
+      const auto free = std::find_if(lanes.begin(), lanes.end(), [&](const Port& lane) {
+        return lane.free_from(begin, end - begin) == begin;
+      });
+      (free == lanes.end() ? lanes.front() : *free).occupy(begin, end);
+    }
+  }
+
+ private:
+  static constexpr double kMost = 16;
+  const Cluster& cluster_;
+  std::vector<std::vector<Port>> of_link_;  // empty: ports suffice
+};
+
 struct KeyIsHash {
   std::size_t operator()(std::uint64_t key) const { return static_cast<std::size_t>(key); }
 };
@@ -304,7 +377,7 @@ struct Simulator::Impl {
   Expander expander;
 
   Impl(const Graph& of, const Cluster& on, const CostModel& with)
-      : graph(of), cluster(on), costs(with), expander(on, with) {}
+      : graph(of), cluster(on), costs(with), expander(on, with), links(on) {}
 
   // Kept between plans.
   static constexpr std::size_t kMostFlows = 1 << 21;  // of kept transfers: 48 MiB
@@ -344,7 +417,8 @@ struct Simulator::Impl {
   std::vector<std::uint64_t> candidate_hash;
   std::vector<std::int64_t> clock, next, begun;
   std::vector<Port> outgoing, incoming;  // per device
-  struct Side {                          // of a member of the transfer being simulated
+  SharedLinks links;
+  struct Side {  // of a member of the transfer being simulated
     Port *outgoing, *incoming;
     std::size_t at;
     std::int64_t packed;  // its processor has packed; 0: it packs nothing
@@ -588,6 +662,7 @@ struct Simulator::Impl {
       ports->resize(cluster.size());
       for (Port& port : *ports) port.clear();
     }
+    links.clear();
     for (std::size_t o = 0; o + 1 < first_of_order.size(); ++o) {
       parts.clear();
       for (std::uint32_t i = first_of_order[o]; i < first_of_order[o + 1]; ++i) {
@@ -671,8 +746,7 @@ struct Simulator::Impl {
       for (std::size_t i = 0; i < flows.size(); ++i) {
         const Flow& f = flows[i];
         begun[i] = std::max(clock[f.src], clock[f.dst]);
-        if (f.time > 0)
-          begun[i] = both_free(*sides[f.src].outgoing, *sides[f.dst].incoming, begun[i], f.time);
+        if (f.time > 0) begun[i] = all_free(t, f, begun[i]);
       }
       for (std::size_t i = 0; i < flows.size(); ++i) {
         const Flow& f = flows[i];
@@ -682,6 +756,7 @@ struct Simulator::Impl {
         if (f.time == 0) continue;
         sides[f.src].outgoing->occupy(begun[i], done);
         sides[f.dst].incoming->occupy(begun[i], done);
+        links.occupy(t.members[f.src].device, t.members[f.dst].device, begun[i], done);
       }
       for (const Flow& f : flows) next[f.dst] += f.add;
     }
@@ -697,12 +772,14 @@ struct Simulator::Impl {
     return true;
   }
 
-  // The earliest time from `from` on at which both are free for so long.
-  static std::int64_t both_free(const Port& src, const Port& dst, std::int64_t from,
-                                std::int64_t time) {
+  // The earliest time from `from` on at which a flow's two ports and its links are free for it.
+  std::int64_t all_free(const Transfer& t, const Flow& f, std::int64_t from) const {
+    const Port &src = *sides[f.src].outgoing, &dst = *sides[f.dst].incoming;
     for (;;) {
-      const std::int64_t there = dst.free_from(src.free_from(from, time), time);
-      if (there == from || src.free_from(there, time) == there) return there;
+      const std::int64_t there =
+          links.free_from(t.members[f.src].device, t.members[f.dst].device,
+                          dst.free_from(src.free_from(from, f.time), f.time), f.time);
+      if (there == from) return there;
       from = there;
     }
   }

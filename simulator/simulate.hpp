@@ -12,11 +12,12 @@
 // added after it arrived. The part of a span before the last member has begun
 // is its `waiting`.
 //
-// Ports: for its time a message occupies the sender's way out and the
-// receiver's way in. It takes the first gap on both that is long enough, be it
-// before messages of tasks that come earlier in the order. Flows of one round
-// share (above) and do not queue for each other. A port forgets its oldest
-// gaps.
+// Ports: for its time a message occupies the sender's way out, the receiver's
+// way in, and what several devices share on the way (a node's adapter, a bus),
+// which carries as many messages at a time as it has bandwidth for. It takes
+// the first gap on all of them that is long enough, be it before messages of
+// tasks that come earlier in the order. Flows of one round share (above) and do
+// not queue for each other. A port forgets its oldest gaps.
 //
 // Who moves: a device with 2 lanes has an engine that packs, adds and unpacks
 // as part of the transfer's time. With 1 lane the processor does, and what it

@@ -81,7 +81,7 @@ class LinkLoad {
 };
 
 // Links of one kind that carry the most at that time, the busiest first: share of the link's
-// bandwidth (above 1 where the prediction lets flows queue).
+// bandwidth.
 struct BusyLink {
   core::LinkId link;
   double rate = 0, share = 0;

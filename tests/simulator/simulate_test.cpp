@@ -195,6 +195,32 @@ TEST(Simulate, AMessageTakesTheGapBeforeAnother) {
   }
 }
 
+// Two devices of a node send to two of another node, in transfers of their own: the nodes' adapters
+// carry one message at a time. Inside a node each pair of devices has a way of its own.
+TEST(Simulate, DevicesOfANodeQueueAtItsAdapter) {
+  GraphBuilder g("branches");
+  const auto x = g.source("x", {{6, 8}, DType::kF32, {}});
+  const auto z = g.source("z", {{6, 8}, DType::kF32, {}});
+  const auto y = g.source("labels", {{6}, DType::kI32, {}}, 8);
+  const auto one = g.add("two", Linear{.out_features = {8}, .bias = false},
+                         {g.add("one", Linear{.out_features = {8}, .bias = false}, {x})});
+  const auto other = g.add("four", Linear{.out_features = {8}, .bias = false},
+                           {g.add("three", Linear{.out_features = {8}, .bias = false}, {z})});
+  Graph graph = g.build_with_loss(g.add("sum", Add{}, {one, other}), y).value();
+  for (const bool one_node : {false, true}) {
+    Bench b(one_node ? small_cluster(1, 4, 2) : small_cluster(2, 2, 2));
+    b.options.training = false;
+    b.graph = graph;
+    b.costs.on_message = [](auto, auto, auto, auto) { return 3_ms; };
+    Strategy s = single_device(b.graph);
+    const std::uint32_t places[] = {0, 2, 1, 3, 2, 2};
+    for (std::size_t op = 0; op < s.ops.size(); ++op) s.ops[op].devices = {DeviceId(places[op])};
+    const Trace t = b.trace(s);
+    EXPECT_EQ(t.spans.end[span_of(t, "one.y boxes", DeviceId(2))], 3_ms);
+    EXPECT_EQ(t.spans.end[span_of(t, "three.y boxes", DeviceId(3))], one_node ? 3_ms : 6_ms);
+  }
+}
+
 // A table of 40 rows and 8 features: cut by rows, a device updates its share of the ids' rows.
 TEST(Simulate, UpdatesOfRowsGoByTheRowsThatAreMet) {
   Bench b(small_cluster(1, 2, 1));
