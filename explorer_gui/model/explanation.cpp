@@ -148,7 +148,11 @@ core::Result<Explanation> explanation_of(const Setting& setting, ComparedStep st
       Hint& hint = hints.emplace_back();
       hint.text = text;
       hint.edit = edit_of_hint(text);
-      if (hint.edit) hint.refusal = refusal_of(ground, *step.strategy, *hint.edit);
+      if (!hint.edit) continue;
+      hint.refusal = refusal_of(ground, *step.strategy, *hint.edit);
+      // The button says what; beside it stands why.
+      if (text.starts_with(hint.edit->name))
+        hint.text = text.substr(std::min(text.size(), hint.edit->name.size() + 2));
     }
   }
   out.step = std::move(step);

@@ -63,7 +63,10 @@ class Explainer {
     std::stable_sort(facts_.begin(), facts_.end(),
                      [](const Fact& a, const Fact& b) { return a.saves > b.saves; });
     if (facts_.size() + 1 > most) facts_.resize(most == 0 ? 0 : most - 1);
-    if (most > 0) memory();
+    if (most == 0) return {};
+    const std::size_t others = facts_.size();
+    if (memory() && facts_.size() > others)
+      std::rotate(facts_.begin(), facts_.end() - 1, facts_.end());
     return std::move(facts_);
   }
 
@@ -176,13 +179,110 @@ class Explainer {
           "computing.",
           family.transfers, family.transfers == 1 ? "" : "s", human_text(family.bytes),
           percent(hidden));
-      f.hints = hints(first, family.transfers, family.bytes, of_op, family.exposed);
+      f.hints = hints(first, family.transfers, family.bytes, of_op, family.exposed, hidden);
+      std::int64_t inside = 0;  // bytes of groups that lie in one node each
+      for (const auto& [other, of_other] : families)
+        if (other != name && !spans_nodes(of_other.groups)) inside += of_other.bytes.value;
+      tell_place(family.groups, inside < family.bytes.value, f);
+      tell_slow_link(family.groups, f);
       f.spans = std::move(family.spans);
     }
   }
 
+  // The transfer of the group's first span; none without a plan of it.
+  const Transfer* transfer_of(std::uint32_t group) const {
+    const auto& spans = exposure_.groups[group].spans;
+    if (spans.empty()) return nullptr;
+    const DeviceId device = in_.trace.lanes[s_.lane[spans[0]]].device;
+    for (const DeviceClass& program : in_.plan.classes) {
+      const auto member = std::find(program.members.begin(), program.members.end(), device);
+      if (member == program.members.end()) continue;
+      const std::uint32_t task = s_.task[spans[0]];
+      if (task >= program.tasks.size() || program.tasks[task].kind != TaskKind::kTransfer) break;
+      const std::uint32_t entry = in_.plan.entry(
+          program.tasks[task], static_cast<std::uint32_t>(member - program.members.begin()));
+      return entry < in_.plan.transfers.size() ? &in_.plan.transfers[entry] : nullptr;
+    }
+    return nullptr;
+  }
+
+  std::set<std::uint32_t> nodes_of(const Transfer& t) const {
+    std::set<std::uint32_t> nodes;
+    for (const TransferMember& m : t.members) nodes.insert(in_.cluster.device(m.device).node);
+    return nodes;
+  }
+  bool spans_nodes(const std::vector<std::uint32_t>& groups) const {
+    return std::any_of(groups.begin(), groups.end(), [&](std::uint32_t g) {
+      const Transfer* const t = transfer_of(g);
+      return t && nodes_of(*t).size() > 1;
+    });
+  }
+
+  // Groups that go over the network although each of them has room in a node. Where others that
+  // move more have the nodes, that is meant.
+  void tell_place(const std::vector<std::uint32_t>& groups, bool is_largest, Fact& f) const {
+    if (groups.size() < 2 || !is_largest) return;
+    std::size_t most_nodes = 0, members = 0;
+    for (const std::uint32_t g : groups) {
+      const Transfer* const t = transfer_of(g);
+      if (!t || t->pattern == Pattern::kBoxes) return;
+      const auto nodes = nodes_of(*t);
+      std::size_t room = SIZE_MAX;
+      for (const std::uint32_t n : nodes) {
+        std::size_t here = 0;
+        for (std::uint32_t d = 0; d < in_.cluster.size(); ++d)
+          here += in_.cluster.device(DeviceId(d)).node == n ? 1 : 0;
+        room = std::min(room, here);
+      }
+      if (nodes.size() < 2 || t->members.size() > room) return;
+      most_nodes = std::max(most_nodes, nodes.size());
+      members = std::max(members, t->members.size());
+    }
+    f.text += fmt::format(" Each group lies on {} nodes, though its {} device{} have room in one.",
+                          most_nodes, members, members == 1 ? "" : "s");
+    f.hints.insert(f.hints.begin(), "every group on the devices of one node");
+  }
+
+  // A link on the way that is less than half as fast as most of its like.
+  void tell_slow_link(const std::vector<std::uint32_t>& groups, Fact& f) const {
+    LinkId slowest;
+    const auto look = [&](DeviceId src, DeviceId dst) {
+      if (src == dst) return;
+      for (const LinkId id : in_.cluster.route(src, dst))
+        if (!slowest.valid() ||
+            in_.cluster.link(id).bandwidth < in_.cluster.link(slowest).bandwidth)
+          slowest = id;
+    };
+    for (const std::uint32_t g : groups) {
+      const Transfer* const t = transfer_of(g);
+      if (!t) continue;
+      for (const Message& m : t->messages) look(t->members[m.src].device, t->members[m.dst].device);
+      if (t->pattern != Pattern::kBoxes)
+        for (std::size_t i = 0; i < t->members.size(); ++i)
+          look(t->members[i].device, t->members[(i + 1) % t->members.size()].device);
+    }
+    if (!slowest.valid()) return;
+    const auto like = [](std::string name) {
+      std::erase_if(name, [](char c) { return c >= '0' && c <= '9'; });
+      return name;
+    };
+    const Link& link = in_.cluster.link(slowest);
+    std::vector<double> peers;
+    for (const Link& other : in_.cluster.links())
+      if (like(other.name) == like(link.name)) peers.push_back(other.bandwidth.value);
+    std::nth_element(peers.begin(), peers.begin() + static_cast<std::ptrdiff_t>(peers.size() / 2),
+                     peers.end());
+    const BytesPerSecond usual(peers[peers.size() / 2]);
+    if (link.bandwidth.value * 2 >= usual.value) return;
+    f.text += fmt::format(" The slowest way is {} with {}; most of its kind have {}.", link.name,
+                          human_text(link.bandwidth), human_text(usual));
+    f.hints.insert(f.hints.begin(),
+                   fmt::format("{} mended, or devices that do not need it", link.name));
+  }
+
   std::vector<std::string> hints(const CommunicationGroup& g, std::int64_t transfers, Bytes bytes,
-                                 const std::vector<Contribution>& of_op, Nanoseconds exposed) {
+                                 const std::vector<Contribution>& of_op, Nanoseconds exposed,
+                                 double hidden) {
     std::vector<std::string> out;
     const bool is_collective = g.pattern != "send" && g.pattern != "copy";
     switch (g.moved) {
@@ -190,9 +290,12 @@ class Explainer {
         if (in_.strategy.bucket.value == 0 && transfers >= 8 && is_collective &&
             bytes.value / transfers < 8 * devices_ * (std::int64_t{1} << 20))
           out.push_back("bucket=25MB: many small gradients in one transfer");
+        if (in_.strategy.bucket.value > 0 && hidden < 0.25 && transfers <= 2)
+          out.push_back("bucket=25MB: a bucket leaves when its last gradient is there");
         if (zero_ >= 2 && in_.strategy.micro_batches > 1)
           out.push_back("zero=1: gradients move once per step, not once per micro-batch");
-        if (!of_op.empty() && is_collective && of_op[0].time * 2 > exposed)
+        if (!of_op.empty() && is_collective && of_op[0].time * 2 > exposed &&
+            in_.graph.find_op(of_op[0].op))
           out.push_back(fmt::format(
               "{} cut by its weights instead of its samples (search finds how; or --strategy "
               "expert): less of its gradient is summed",
@@ -239,6 +342,7 @@ class Explainer {
           "{} is the pipeline's bubble: devices wait for what other stages compute ({} with {} "
           "micro-batch{}).",
           of_step(sum), name_of(in_.strategy.schedule), m, m == 1 ? "" : "es");
+      tell_largest_stage(f);
       f.hints.push_back("more micro-batches (a smaller micro_batch, or a larger --batch)");
       const bool is_plain = in_.strategy.schedule == ScheduleKind::k1F1B ||
                             in_.strategy.schedule == ScheduleKind::kGPipe;
@@ -251,6 +355,35 @@ class Explainer {
       f.hints.push_back("operators that depend on each other on the same devices");
     }
     f.spans.assign(causes.begin(), causes.end());
+  }
+
+  // Devices of a stage that computes for a quarter longer than they do on average.
+  void tell_largest_stage(Fact& f) const {
+    std::map<std::vector<DeviceId>, Nanoseconds> of_devices;  // the mean of each rank
+    for (const OpStrategy& op : in_.strategy.ops) {
+      std::vector<DeviceId> devices = op.devices;
+      std::sort(devices.begin(), devices.end());
+      of_devices[devices];
+    }
+    Nanoseconds all;
+    for (auto& [devices, time] : of_devices) {
+      Nanoseconds sum;
+      for (const DeviceTime& d : exposure_.devices)
+        if (std::binary_search(devices.begin(), devices.end(), d.device)) sum += d.computing;
+      time = Nanoseconds(sum.value / static_cast<std::int64_t>(devices.size()));
+      all += time;
+    }
+    if (of_devices.size() < 2) return;
+    const auto most =
+        std::max_element(of_devices.begin(), of_devices.end(),
+                         [](const auto& a, const auto& b) { return a.second < b.second; });
+    const auto count = static_cast<std::int64_t>(of_devices.size());
+    if (most->second.value * count * 4 <= all.value * 5) return;
+    const std::string whose = device_text(most->first);
+    f.text += fmt::format(" Devices {} compute for {}, those of other stages for {} on average.",
+                          whose, human_text(most->second),
+                          human_text(Nanoseconds((all - most->second).value / (count - 1))));
+    f.hints.push_back(fmt::format("operators of devices {} in the stage beside theirs", whose));
   }
 
   void straggler() {
@@ -391,12 +524,13 @@ class Explainer {
     f.spans.assign(before.begin(), before.end());
   }
 
-  void memory() {
+  // Whether it is more than there is.
+  bool memory() {
     if (std::any_of(in_.plan.classes.begin(), in_.plan.classes.end(),
                     [](const DeviceClass& c) { return c.arena.value < 0; }))
-      return;
+      return false;
     const auto rows = memory_of_devices(in_.plan);
-    if (rows.empty()) return;
+    if (rows.empty()) return false;
     const auto fullest = std::max_element(
         rows.begin(), rows.end(),
         [](const auto& a, const auto& b) { return a.holders.allocated() < b.holders.allocated(); });
@@ -427,6 +561,8 @@ class Explainer {
                          fullest->devices,
                          fullest->devices.find_first_of(",-") == std::string::npos ? "s" : "",
                          human_text(allocated), human_text(of_device), percent(f.share), most);
+    const bool too_much = of_device.value > 0 && allocated > of_device;
+    if (too_much) f.text += fmt::format(" That is {} too much.", human_text(allocated - of_device));
     const bool is_tight = allocated.value * 10 > of_device.value * 8;
     if (is_tight && most == "activations") {
       f.hints.push_back(recomputes_ ? "offload=activations" : "recompute=selective, then full");
@@ -438,6 +574,7 @@ class Explainer {
                                                      : 0;
     if (is_tight && parts > zero_) f.hints.push_back(fmt::format("zero={}", parts));
     facts_.push_back(std::move(f));
+    return too_much;
   }
 
   const Explained& in_;
