@@ -12,6 +12,8 @@
 #include <set>
 #include <utility>
 
+#include "core/classes_in_parallel.hpp"
+
 namespace soapstone::core {
 
 namespace {
@@ -278,7 +280,7 @@ void place_buffers(DeviceClass& p) {
 }  // namespace
 
 void place_buffers(Plan& plan) {
-  for (DeviceClass& program : plan.classes) place_buffers(program);
+  for_each_class(plan, [&](std::size_t c) { place_buffers(plan.classes[c]); });
 }
 
 }  // namespace soapstone::core

@@ -6,6 +6,7 @@
 #include <fmt/core.h>
 
 #include "core/assert.hpp"
+#include "core/classes_in_parallel.hpp"
 #include "core/placement.hpp"
 #include "core/strategy.hpp"
 #include "core/units.hpp"
@@ -46,22 +47,24 @@ MemoryHolders memory_holders(const DeviceClass& program) {
   SOAPSTONE_ASSERT(program.arena.value >= 0, "the buffers of device {} are not placed",
                    program.members[0].value);
   const std::vector<Lifetime> life = lifetimes(program);
-  std::vector<std::pair<std::int64_t, std::int64_t>> change;  // of bytes alive, from a place on
+  // Of bytes alive, from a place of the tasks on; the last stands for the end of the step.
+  std::vector<std::int64_t> change(2 * program.tasks.size() + 2, 0);
+  const auto change_at = [&](std::int64_t place) -> std::int64_t& {
+    return place == INT64_MAX ? change.back() : change[static_cast<std::size_t>(place)];
+  };
   const auto counts = [&](std::size_t b) {
     return program.buffers[b].memory == Memory::kDevice && program.buffers[b].inside == kNoIndex &&
            (life[b].always || life[b].start < life[b].end);
   };
   for (std::size_t b = 0; b < life.size(); ++b) {
     if (!counts(b) || life[b].always) continue;
-    change.emplace_back(life[b].start, program.buffers[b].size.value);
-    change.emplace_back(life[b].end, -program.buffers[b].size.value);
+    change_at(life[b].start) += program.buffers[b].size.value;
+    change_at(life[b].end) -= program.buffers[b].size.value;
   }
-  std::sort(change.begin(), change.end());
   std::int64_t alive = 0, most = 0, peak = 0;
-  for (std::size_t i = 0; i < change.size();) {
-    const std::int64_t place = change[i].first;
-    for (; i < change.size() && change[i].first == place; ++i) alive += change[i].second;
-    if (alive > most) most = alive, peak = place;
+  for (std::size_t place = 0; place < change.size(); ++place) {
+    alive += change[place];
+    if (alive > most) most = alive, peak = static_cast<std::int64_t>(place);
   }
   MemoryHolders out;
   Bytes used;
@@ -81,9 +84,13 @@ std::vector<DevicesMemory> memory_of_devices(const Plan& plan) {
     MemoryHolders holders;
     std::vector<DeviceId> devices;
   };
+  std::vector<MemoryHolders> holders_of_class(plan.classes.size());
+  for_each_class(plan,
+                 [&](std::size_t c) { holders_of_class[c] = memory_holders(plan.classes[c]); });
   std::vector<Row> rows;
-  for (const DeviceClass& program : plan.classes) {
-    const MemoryHolders holders = memory_holders(program);
+  for (std::size_t c = 0; c < plan.classes.size(); ++c) {
+    const DeviceClass& program = plan.classes[c];
+    const MemoryHolders& holders = holders_of_class[c];
     auto row =
         std::find_if(rows.begin(), rows.end(), [&](const Row& r) { return r.holders == holders; });
     if (row == rows.end()) row = rows.insert(rows.end(), Row{holders, {}});
