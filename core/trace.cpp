@@ -1,17 +1,25 @@
 #include "core/trace.hpp"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 #include <tuple>
 #include <utility>
 
 namespace soapstone::core {
 
-void set_plan(Trace& trace, const Plan& plan) {
+void set_plan(Trace& trace, const Plan& plan) { set_plan(trace, plan, hash_of(plan)); }
+
+void set_plan(Trace& trace, const Plan& plan, std::uint64_t hash) {
   trace.graph = plan.graph;
-  trace.plan_hash = hash_of(plan);
+  trace.plan_hash = hash;
   trace.graph_hash = plan.graph_hash;
   trace.strategy_hash = plan.strategy_hash;
+  if (trace.memory.empty()) return;
+  std::map<DeviceId, Bytes> arenas;
+  for (const DeviceClass& program : plan.classes)
+    for (const DeviceId device : program.members) arenas[device] = program.arena;
+  for (MemoryCounter& memory : trace.memory) memory.arena = arenas.at(memory.device);
 }
 
 std::string plan_difference(const Trace& a, const Trace& b) {
@@ -123,7 +131,6 @@ MemoryCounter memory_counter(const DeviceClass& program, DeviceId device,
   std::sort(change.begin(), change.end());
   MemoryCounter out;
   out.device = device;
-  out.arena = program.arena;
   for (std::size_t i = 0; i < change.size();) {
     const Nanoseconds time = change[i].first;
     Bytes bytes;

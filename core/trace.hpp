@@ -118,8 +118,9 @@ struct Trace {
   }
 };
 
-// Says whose trace it is.
+// Says whose trace it is, and what its devices allocate. `hash`: of the plan.
 void set_plan(Trace& trace, const Plan& plan);
+void set_plan(Trace& trace, const Plan& plan, std::uint64_t hash);
 
 // In what the plans of two traces differ: "different strategies (strategy 12… and 34…)". Empty
 // where they are one plan.
@@ -134,7 +135,8 @@ void sort_spans(Trace& trace);
 void add_communication_lanes(Trace& trace);
 
 // Bytes alive in the device's own memory when task i of the program runs from start[i] to end[i]:
-// each buffer from its first use to its last, the parts of a buffer as that buffer.
+// each buffer from its first use to its last, the parts of a buffer as that buffer. What the device
+// allocates is left to set_plan.
 MemoryCounter memory_counter(const DeviceClass& program, DeviceId device,
                              std::span<const Nanoseconds> start, std::span<const Nanoseconds> end);
 

@@ -130,7 +130,6 @@ core::Trace TraceRecorder::trace(Nanoseconds step_time) const {
   if (communicator_.process() != 0) return trace;
   const core::Plan& plan = run_.plan();
   const core::Graph graph = core::planned_graph(graph_, plan.micro_batches, plan.zigzag).value();
-  core::set_plan(trace, plan);
   trace.steps = steps();
 
   trace.step_time = step_time;
@@ -204,6 +203,7 @@ core::Trace TraceRecorder::trace(Nanoseconds step_time) const {
       }
       if (!begin.empty()) trace.memory.push_back(core::memory_counter(program, device, begin, end));
     }
+  core::set_plan(trace, plan);
   core::add_communication_lanes(trace);
   return trace;
 }

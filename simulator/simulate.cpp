@@ -820,7 +820,6 @@ struct Simulator::Impl {
     SOAPSTONE_ASSERT(last, "a step longer than {} ns", kNever.value);
     Trace out;
     out.origin = TraceOrigin::kPredicted;
-    set_plan(out, plan);
     out.step_time = Nanoseconds(*last);
     std::unordered_map<std::string, std::uint32_t> label_index;
     std::unordered_map<std::uint64_t, std::uint32_t> known_label;
@@ -877,6 +876,7 @@ struct Simulator::Impl {
       out.memory.push_back(memory_counter(program, place.device, times(start), times(end)));
     }
     add_communication_lanes(out);
+    if (options.of_plan) set_plan(out, plan);
     return out;
   }
 };

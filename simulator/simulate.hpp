@@ -47,6 +47,9 @@ inline constexpr core::Nanoseconds kNever{INT64_MAX / 4};
 
 struct SimulateOptions {
   bool memory = true;  // bytes alive over time
+  // Says whose trace it is (set_plan). Else the caller does, who may place the plan's buffers
+  // meanwhile: nothing else of a trace depends on where they lie.
+  bool of_plan = true;
   // Gives every task that is no transfer the time that this makes of its cost; empty: the cost.
   std::function<core::Nanoseconds(core::DeviceId, const core::Task&, core::Nanoseconds)> retime{};
 };

@@ -1,5 +1,6 @@
 #include "explorer_gui/model/local_backend.hpp"
 
+#include <future>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -79,6 +80,11 @@ double share_measured(const core::Trace& trace) {
   return all == 0 ? 0 : static_cast<double>(measured) / static_cast<double>(all);
 }
 
+core::LowerOptions without_placing(core::LowerOptions options) {
+  options.place_memory = false;
+  return options;
+}
+
 // Lowering and simulation of one setting, which keep what strategies have in common.
 struct Evaluator {
   Setting setting;
@@ -90,7 +96,7 @@ struct Evaluator {
       : setting(s),
         costs(std::move(c)),
         lowering(*setting.graph, *setting.cluster, *costs.catalog,
-                 setting.optimizer.lower_options()),
+                 without_placing(setting.optimizer.lower_options())),
         simulator(*setting.graph, *setting.cluster, *costs.model) {}
 };
 
@@ -147,8 +153,17 @@ class LocalBackend final : public Backend {
     SOAPSTONE_TRY(prepare(setting));
     Evaluation out;
     SOAPSTONE_ASSIGN(out.plan, evaluator_->lowering.lower(strategy));
-    SOAPSTONE_ASSIGN(out.trace, evaluator_->simulator.trace(out.plan));
-    out.memory = simulator::memory_of_devices(out.plan);
+    // Where buffers lie and when tasks run do not depend on each other.
+    std::uint64_t hash = 0;
+    auto placing = std::async(std::launch::async, [&] {
+      core::place_buffers(out.plan);
+      out.memory = simulator::memory_of_devices(out.plan);
+      hash = core::hash_of(out.plan);
+    });
+    auto traced = evaluator_->simulator.trace(out.plan, {.of_plan = false});
+    placing.get();
+    SOAPSTONE_ASSIGN(out.trace, std::move(traced));
+    core::set_plan(out.trace, out.plan, hash);
     out.use = utilization_in_use(out.trace);
     out.step_time = out.trace.step_time;
     out.measured_share = share_measured(out.trace);

@@ -161,7 +161,6 @@ TEST(Trace, CountsMemoryFromFirstUseToLast) {
   buffer(BufferKind::kWeightGradient, 16_B, 1);
   buffer(BufferKind::kActivation, 64_B);
   p.buffers[3].memory = Memory::kHost;
-  p.arena = 128_B;
   for (const std::uint32_t b : {2u, 3u, 1u}) {
     Task t;
     t.first_use = static_cast<std::uint32_t>(p.uses.size());
@@ -172,7 +171,18 @@ TEST(Trace, CountsMemoryFromFirstUseToLast) {
   // The last task begins before the second one.
   const MemoryCounter m = memory_counter(p, DeviceId(3), std::vector{10_ns, 20_ns, 15_ns},
                                          std::vector{12_ns, 40_ns, 30_ns});
-  EXPECT_EQ(m, (MemoryCounter{DeviceId(3), {0_ns, 10_ns, 30_ns}, {8_B, 40_B, 8_B}, 40_B, 128_B}));
+  EXPECT_EQ(m, (MemoryCounter{DeviceId(3), {0_ns, 10_ns, 30_ns}, {8_B, 40_B, 8_B}, 40_B, {}}));
+  // What it allocates is its plan's to say.
+  Plan plan;
+  plan.classes.resize(2);
+  plan.classes[0].members = {DeviceId(0), DeviceId(3)};
+  plan.classes[0].arena = 128_B;
+  plan.classes[1].members = {DeviceId(2)};
+  Trace t;
+  t.memory = {m};
+  set_plan(t, plan);
+  EXPECT_EQ(t.memory[0].arena, 128_B);
+  EXPECT_EQ(t.plan_hash, hash_of(plan));
 }
 
 TEST(Trace, ComesBackFromItsDocument) {
