@@ -104,31 +104,47 @@ void add_communication_lanes(Trace& trace) {
 
 MemoryCounter memory_counter(const DeviceClass& program, DeviceId device,
                              std::span<const Nanoseconds> start, std::span<const Nanoseconds> end) {
+  // Of each buffer the tasks that begin first and end last among those that use it.
   struct Life {
     Nanoseconds from{INT64_MAX}, to{INT64_MIN};
+    std::uint32_t first = 0, last = 0;
   };
   std::vector<Life> life(program.buffers.size());
-  for (std::size_t i = 0; i < program.tasks.size(); ++i)
+  for (std::uint32_t i = 0; i < program.tasks.size(); ++i)
     for (const BufferUse& use : program.uses_of(program.tasks[i])) {
       if (use.buffer == kNoIndex) continue;
       const std::uint32_t whole = program.buffers[use.buffer].inside;
       Life& l = life[whole == kNoIndex ? use.buffer : whole];
-      l.from = std::min(l.from, start[i]);
-      l.to = std::max(l.to, end[i]);
+      if (start[i] < l.from) l.from = start[i], l.first = i;
+      if (end[i] > l.to) l.to = end[i], l.last = i;
     }
   Bytes alive;
-  std::vector<std::pair<Nanoseconds, Bytes>> change{{Nanoseconds(0), Bytes(0)}};
+  std::vector<Bytes> begun(program.tasks.size()), ended(program.tasks.size());  // with a task
   for (std::size_t b = 0; b < life.size(); ++b) {
     const Buffer& buffer = program.buffers[b];
     if (buffer.inside != kNoIndex || buffer.memory != Memory::kDevice) continue;
     if (lives_always(buffer.kind)) {
       alive += buffer.size;
     } else if (life[b].from < life[b].to) {
-      change.emplace_back(life[b].from, buffer.size);
-      change.emplace_back(life[b].to, Bytes(-buffer.size.value));
+      begun[life[b].first] += buffer.size;
+      ended[life[b].last] += buffer.size;
     }
   }
-  std::sort(change.begin(), change.end());
+  // Most stand in order, as spans do.
+  using Change = std::pair<Nanoseconds, Bytes>;
+  std::vector<Change> ordered{{Nanoseconds(0), Bytes(0)}}, others;
+  const auto add = [&](Nanoseconds time, Bytes bytes) {
+    if (bytes.value != 0)
+      (time < ordered.back().first ? others : ordered).emplace_back(time, bytes);
+  };
+  for (std::size_t i = 0; i < program.tasks.size(); ++i) {
+    add(start[i], begun[i]);
+    add(end[i], Bytes(-ended[i].value));
+  }
+  std::sort(others.begin(), others.end());
+  std::vector<Change> change(ordered.size() + others.size());
+  std::merge(ordered.begin(), ordered.end(), others.begin(), others.end(), change.begin(),
+             [](const Change& a, const Change& b) { return a.first < b.first; });
   MemoryCounter out;
   out.device = device;
   for (std::size_t i = 0; i < change.size();) {
