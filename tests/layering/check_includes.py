@@ -22,7 +22,7 @@ ROOMS = {
     "runtime": {"core", "kernels"},
     "importers": {"core"},
     "reports": {"core", "simulator"},
-    "explorer_gui/model": {"core", "simulator", "search", "reports"},
+    "explorer_gui/model": {"core", "simulator", "search", "reports", "importers"},
     "explorer_gui/view": {"core", "explorer_gui/model"},
     "cli": {"core", "simulator", "search", "kernels", "runtime", "importers", "reports",
             "explorer_gui/model", "explorer_gui/view"},
