@@ -284,6 +284,22 @@ class RankReader {
     std::unordered_map<std::int64_t, const Event*> launches;
     for (const Event& e : file_.events)
       if (e.kind == EventKind::kLaunch) launches.emplace(e.correlation, &e);
+    std::vector<const Event*> backend;
+    for (const Event& e : file_.events)
+      if (e.kind == EventKind::kAnnotation && is_backend_annotation(texts_[e.name]))
+        backend.push_back(&e);
+    std::sort(backend.begin(), backend.end(), [](const Event* a, const Event* b) {
+      return std::tuple(a->track, a->begin) < std::tuple(b->track, b->begin);
+    });
+    // What a launch was for, as the backend of communication calls it.
+    const auto annotation_at = [&](std::uint32_t track, std::int64_t time) -> const Event* {
+      const auto it = std::upper_bound(
+          backend.begin(), backend.end(), std::tuple(track, time),
+          [](const auto& key, const Event* e) { return key < std::tuple(e->track, e->begin); });
+      if (it == backend.begin()) return nullptr;
+      const Event* e = *std::prev(it);
+      return e->track == track && e->end >= time ? e : nullptr;
+    };
     // A call of the thread, by its begin.
     const auto call_at = [&](std::uint32_t track, std::int64_t time) -> std::uint32_t {
       const auto it = std::upper_bound(
@@ -306,15 +322,17 @@ class RankReader {
       s.end = e.end;
       s.place = e.stream != kNoNumber ? e.stream : number_or_hash(file_.tracks[e.track].thread);
       s.bytes = Bytes(std::max<std::int64_t>(0, e.bytes));
+      const Event* purpose = nullptr;
       if (const auto l = launches.find(e.correlation);
           e.correlation != kNoNumber && l != launches.end()) {
         s.launched = l->second->begin;
         s.call = call_at(l->second->track, l->second->begin);
+        purpose = annotation_at(l->second->track, l->second->begin);
       }
       const std::string& name = texts_[e.name];
       s.name = texts_.add(short_name(name));
       if (e.kind == EventKind::kKernel && (e.collective != 0 || is_collective_kernel(name))) {
-        add_collective(rank, s, e);
+        add_collective(rank, s, e, purpose);
       } else if (e.kind == EventKind::kMemoryCopy && (name.find("HtoD") != std::string::npos ||
                                                       name.find("DtoH") != std::string::npos)) {
         s.lane = LaneKind::kCommunication;
@@ -335,7 +353,7 @@ class RankReader {
     }
   }
 
-  void add_collective(Rank& rank, Span& s, const Event& e) {
+  void add_collective(Rank& rank, Span& s, const Event& e, const Event* purpose = nullptr) {
     s.lane = LaneKind::kCommunication;
     s.kind = TaskKind::kTransfer;
     Collective c;
@@ -349,7 +367,7 @@ class RankReader {
         c.bytes = found->second->bytes;
         s.bytes = Bytes(std::max<std::int64_t>(0, c.bytes));
       }
-    if (c.name == 0) c.name = s.name;
+    if (c.name == 0) c.name = purpose ? purpose->name : s.name;
     c.of_all = ends_together(texts_[c.name]);
     s.collective = static_cast<std::uint32_t>(rank.collectives.size());
     rank.collectives.push_back(c);
@@ -565,6 +583,7 @@ class RankReader {
 
 struct Window {
   std::int64_t begin = INT64_MIN, end = INT64_MAX;
+  bool has(std::int64_t time) const { return time >= begin && time < end; }
 };
 
 class Importer {
@@ -668,16 +687,19 @@ class Importer {
       for (const Mark& mark : rank.marks) numbers.insert(mark.number);
       for (const std::int64_t n : numbers) ++having[n];
     }
+    // Of the common ones the last in which something is computed.
     std::size_t common = 0;
-    for (const auto& [number, ranks] : having)
-      if (ranks == ranks_.size()) {
-        ++common;
-        step_ = number;
-      }
+    for (auto it = having.rbegin(); it != having.rend(); ++it) {
+      if (it->second != ranks_.size()) continue;
+      ++common;
+      if (!step_ && has_spans(it->first)) step_ = it->first;
+    }
     windows_.resize(ranks_.size());
     if (!step_) {
-      out_.step = having.empty() ? "all of the trace is shown: no step is marked in it"
-                                 : "all of the trace is shown: no step is marked on all ranks";
+      out_.step = fmt::format("all of the trace is shown: {}",
+                              having.empty() ? "no step is marked in it"
+                              : common == 0  ? "no step is marked on all ranks"
+                                             : "nothing was computed in the steps that are marked");
       return;
     }
     out_.step = common == 1 ? fmt::format("step {} is shown, the only one that is marked", *step_)
@@ -686,6 +708,17 @@ class Importer {
     for (std::size_t r = 0; r < ranks_.size(); ++r)
       for (const Mark& mark : ranks_[r].marks)
         if (mark.number == *step_) windows_[r] = {mark.begin, mark.end};
+  }
+
+  bool has_spans(std::int64_t step) const {
+    return std::any_of(ranks_.begin(), ranks_.end(), [&](const Rank& rank) {
+      return std::any_of(rank.marks.begin(), rank.marks.end(), [&](const Mark& mark) {
+        return mark.number == step &&
+               std::any_of(rank.spans.begin(), rank.spans.end(), [&](const Span& s) {
+                 return Window{mark.begin, mark.end}.has(s.launched);
+               });
+      });
+    });
   }
 
   // --- clocks
@@ -761,19 +794,9 @@ class Importer {
 
   void keep_step() {
     if (!step_) return;
-    const auto is_outside = [&](std::size_t r) {
-      return
-          [w = windows_[r]](const Span& s) { return s.launched < w.begin || s.launched >= w.end; };
-    };
-    bool none = true;
     for (std::size_t r = 0; r < ranks_.size(); ++r)
-      none &= std::all_of(ranks_[r].spans.begin(), ranks_[r].spans.end(), is_outside(r));
-    if (none) {
-      out_.step = fmt::format("all of the trace is shown: nothing was computed in step {}", *step_);
-      step_.reset();
-      return;
-    }
-    for (std::size_t r = 0; r < ranks_.size(); ++r) std::erase_if(ranks_[r].spans, is_outside(r));
+      std::erase_if(ranks_[r].spans,
+                    [w = windows_[r]](const Span& s) { return !w.has(s.launched); });
   }
 
   // --- operators
@@ -846,7 +869,7 @@ class Importer {
   void build() {
     Trace& t = out_.trace;
     t.origin = TraceOrigin::kMeasured;
-    t.graph = graph_ ? graph_->name() : files_[0].graph;
+    t.graph = graph_ ? graph_->name() : files_[0].graph.empty() ? "unknown model" : files_[0].graph;
     std::unordered_map<std::string, std::uint32_t> labels;
     Hasher plan;
     std::int64_t zero = INT64_MAX, last = INT64_MIN, marked = 0;

@@ -12,9 +12,7 @@ namespace soapstone::importers {
 
 using namespace core;
 
-namespace {
-
-Result<std::vector<std::string>> files_of(const std::string& what) {
+Result<std::vector<std::string>> trace_files(const std::string& what) {
   std::error_code error;
   std::vector<std::string> out;
   if (std::filesystem::is_directory(what, error)) {
@@ -44,10 +42,8 @@ Result<std::vector<std::string>> files_of(const std::string& what) {
   return out;
 }
 
-}  // namespace
-
 Result<OpenedTrace> open_trace(const std::string& what, const Graph* graph) {
-  SOAPSTONE_ASSIGN(const std::vector<std::string> names, files_of(what));
+  SOAPSTONE_ASSIGN(const std::vector<std::string> names, trace_files(what));
   std::vector<std::string> texts;
   std::vector<TraceText> traces;
   std::size_t others = 0;
@@ -55,7 +51,7 @@ Result<OpenedTrace> open_trace(const std::string& what, const Graph* graph) {
   OpenedTrace out;
   for (const std::string& name : names) {
     SOAPSTONE_ASSIGN(std::string text, read_file(name));
-    if (!is_chrome_trace(text)) {
+    if (is_trace_file(text) || is_trace_text(text) || !is_chrome_trace(text)) {
       if (names.size() == 1 && name == what) {
         SOAPSTONE_ASSIGN(out.trace, trace_from_bytes(text, name));
         return out;

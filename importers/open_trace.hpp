@@ -16,6 +16,10 @@ struct OpenedTrace {
   std::vector<std::string> notes;  // what to know before believing it (chrome_trace.hpp)
 };
 
+// The names of the files that `what` stands for: a file, the files of a folder that end in .json,
+// sorted, or names with commas between them.
+core::Result<std::vector<std::string>> trace_files(const std::string& what);
+
 // `what` is a file of either kind, a folder of files of one run, one per rank (those in it that are
 // Chrome traces), or their names with commas between them. `graph`, whose operators foreign spans
 // are mapped to, may be null.

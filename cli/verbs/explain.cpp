@@ -15,12 +15,14 @@
 #include "cli/enum_option.hpp"
 #include "cli/optimizer.hpp"
 #include "cli/output.hpp"
+#include "cli/traces.hpp"
 #include "core/document.hpp"
 #include "core/file.hpp"
 #include "core/lower.hpp"
 #include "core/ranked_strategies.hpp"
 #include "core/trace_file.hpp"
 #include "core/units.hpp"
+#include "importers/chrome_trace.hpp"
 #include "reports/report_input.hpp"
 #include "simulator/analysis/what_if.hpp"
 #include "simulator/simulate.hpp"
@@ -51,6 +53,7 @@ struct Step {
 };
 
 struct Bench {
+  const Invocation& invocation;
   const Options& options;
   const core::Graph& graph;
   const core::Cluster& cluster;
@@ -77,7 +80,15 @@ core::Result<Step> explained_step(const Bench& bench) {
   Step step;
   step.name = o.trace;
   SOAPSTONE_ASSIGN(step.plan, bench.plan(strategy));
-  SOAPSTONE_ASSIGN(step.trace, core::load_trace(o.trace));
+  SOAPSTONE_ASSIGN(importers::OpenedTrace opened,
+                   open_trace(bench.invocation, o.trace, &bench.graph));
+  step.trace = std::move(opened.trace);
+  if (opened.is_foreign) {
+    // Its spans are of no plan: what it shows itself is told.
+    step.analysis = simulator::analyse(step.trace);
+    step.strategy = std::move(strategy);
+    return step;
+  }
   if (const auto status = reports::check_trace(step.plan, step.trace, step.trace.origin); !status)
     return tl::unexpected(in_file(o.trace, status.error()));
   auto analysis = simulator::analyse(step.plan, step.trace);
@@ -91,16 +102,22 @@ core::Result<Step> explained_step(const Bench& bench) {
 core::Result<Step> other_step(const Bench& bench, const Step& step) {
   const std::string& against = bench.options.against;
   std::error_code ignored;  // what cannot be looked at is no file
-  if (std::filesystem::is_regular_file(against, ignored)) {
-    SOAPSTONE_ASSIGN(const std::string text, core::read_file(against));
-    bool is_trace = core::is_trace_file(text);
+  const bool is_folder = std::filesystem::is_directory(against, ignored);
+  if (is_folder || std::filesystem::is_regular_file(against, ignored)) {
+    std::string text;
+    if (!is_folder) {
+      SOAPSTONE_ASSIGN(text, core::read_file(against));
+    }
+    bool is_trace = is_folder || core::is_trace_file(text) || importers::is_chrome_trace(text);
     if (!is_trace) {
       SOAPSTONE_ASSIGN(const core::DocumentFormat format, core::document_format(text, against));
       is_trace = format.kind == core::Trace::kFormat;
     }
     if (is_trace) {
       Step other;
-      SOAPSTONE_ASSIGN(other.trace, core::load_trace(against));
+      SOAPSTONE_ASSIGN(importers::OpenedTrace opened,
+                       open_trace(bench.invocation, against, &bench.graph));
+      other.trace = std::move(opened.trace);
       other.name = against;
       if (other.trace.graph != step.trace.graph)
         return core::usage_error("--against {}: a trace of {}, one of {} is wanted", against,
@@ -251,7 +268,7 @@ core::Status explain_step(const Invocation& invocation, const Options& options) 
   SOAPSTONE_ASSIGN(const core::Graph graph, build_graph(options.model));
   SOAPSTONE_ASSIGN(const core::Cluster cluster, load_cluster(options.cluster, options.strategy));
   SOAPSTONE_ASSIGN(const Costs costs, open_costs(cluster, options.costs));
-  const Bench bench{options, graph, cluster, costs};
+  const Bench bench{invocation, options, graph, cluster, costs};
   SOAPSTONE_ASSIGN(const Step step, explained_step(bench));
 
   ExplainOutput out;
@@ -287,9 +304,12 @@ Action declare(CLI::App& app) {
   declare_costs(app, o->costs);
   declare_strategy(app, o->strategy);
   declare_optimizer(app, o->optimizer);
-  app.add_option("--trace", o->trace,
-                 "Explain this trace of the strategy, measured or predicted, instead of predicting")
-      ->type_name("FILE");
+  app.add_option(
+         "--trace", o->trace,
+         "Explain this trace of the strategy, measured or predicted, instead of predicting; "
+         "also a Chrome trace of PyTorch, JAX or another program, or a folder of those of "
+         "its ranks, of which is told what they show themselves")
+      ->type_name(kTraceType);
   app.add_option(
          "--what-if", o->what_if,
          "Predict again with a change; may be given several times, each is tried alone: op:NAME*K, "
@@ -301,7 +321,7 @@ Action declare(CLI::App& app) {
       ->allow_extra_args(false);
   app.add_option("--against", o->against,
                  "Tell the difference to another strategy, or to a trace of any")
-      ->type_name("single|data-parallel|expert|FILE");
+      ->type_name("single|data-parallel|expert|FILE|FOLDER");
   app.add_option("--ranked", o->ranked,
                  "Ranked strategies: why the first is better than the second and than data "
                  "parallelism")

@@ -94,7 +94,8 @@ Action declare(CLI::App& app) {
   auto o = std::make_shared<Options>();
   app.add_option("files", o->files,
                  "A model of the zoo; model, strategy, trace, ranked strategies, cluster or design "
-                 "files; none: choose in the window")
+                 "files; Chrome traces of PyTorch, JAX or another program, of all ranks together, "
+                 "or a folder of them; none: choose in the window")
       ->type_name("MODEL|FILE");
   app.add_option("--cluster", o->cluster, "Preset, .toml or .json file, `local` or `local:RANKS`")
       ->type_name("CLUSTER|local|FILE")

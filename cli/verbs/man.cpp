@@ -140,7 +140,9 @@ std::string page(const CLI::App& program) {
   out += escaped(
       "Results go to the standard output, as text or with --json as one document; diagnostics and "
       "progress go to the standard error. A model is one of the zoo, a graph document, or a "
-      "config.json of Hugging Face; a cluster is a preset, a TOML file, or this machine.\n");
+      "config.json of Hugging Face; a cluster is a preset, a TOML file, or this machine. A trace is "
+      "one of Soapstone, or Chrome trace events in JSON as PyTorch, JAX and others write them: a "
+      "file, a folder with a file per rank, or names with commas between them.\n");
 
   std::string shared, examples, of_every_verb;
   std::vector<std::string> groups;

@@ -10,9 +10,9 @@
 #include "cli/enum_option.hpp"
 #include "cli/optimizer.hpp"
 #include "cli/output.hpp"
+#include "cli/traces.hpp"
 #include "core/document.hpp"
 #include "core/lower.hpp"
-#include "core/trace_file.hpp"
 #include "core/units.hpp"
 #include "reports/report_folder.hpp"
 #include "simulator/analysis/diff.hpp"
@@ -33,14 +33,6 @@ struct Options {
   reports::ColourBy colour = reports::ColourBy::kDevices;
 };
 
-core::Result<core::Trace> load_trace(const std::string& file, const core::Plan& plan,
-                                     core::TraceOrigin origin) {
-  SOAPSTONE_ASSIGN(core::Trace trace, core::load_trace(file));
-  if (const auto status = reports::check_trace(plan, trace, origin); !status)
-    return tl::unexpected(in_file(file, status.error()));
-  return trace;
-}
-
 core::Result<reports::ReportInput> gather(const Options& options) {
   reports::ReportInput in;
   SOAPSTONE_ASSIGN(in.graph, build_graph(options.model));
@@ -56,7 +48,7 @@ core::Result<reports::ReportInput> gather(const Options& options) {
   }
   if (!options.measured.empty()) {
     SOAPSTONE_ASSIGN(in.measured,
-                     load_trace(options.measured, in.plan, core::TraceOrigin::kMeasured));
+                     load_trace_of(in.plan, options.measured, core::TraceOrigin::kMeasured));
   }
   if (!options.metrics.empty()) {
     SOAPSTONE_ASSIGN(in.metrics, reports::load_metrics(options.metrics));
@@ -66,7 +58,7 @@ core::Result<reports::ReportInput> gather(const Options& options) {
                      simulator::simulate(in.graph, in.plan, in.cluster, costs.model()));
   } else {
     SOAPSTONE_ASSIGN(in.predicted,
-                     load_trace(options.predicted, in.plan, core::TraceOrigin::kPredicted));
+                     load_trace_of(in.plan, options.predicted, core::TraceOrigin::kPredicted));
   }
   return in;
 }

@@ -13,6 +13,8 @@
 #include "core/file.hpp"
 #include "core/reflect.hpp"
 #include "core/trace_file.hpp"
+#include "importers/chrome_trace.hpp"
+#include "importers/open_trace.hpp"
 
 namespace soapstone::explorer {
 
@@ -149,21 +151,72 @@ void Session::after_change() {
   if (design().baseline) want(*design().baseline);
 }
 
-void Session::open(const std::string& file) {
-  jobs_.start("opening " + file_name(file),
-              [this, backend = backend_, file](JobContext&) -> Jobs::Finish {
-                auto text = backend->read(file);
-                if (!text) return [this, message = text.error().message] { complain(message); };
-                // Traces may be large.
-                if (core::is_trace_file(*text) || core::is_trace_text(*text)) {
-                  auto trace = core::trace_from_bytes(*text, file);
-                  if (!trace) return [this, message = trace.error().message] { complain(message); };
-                  return [this, file, t = std::make_shared<const core::Trace>(std::move(*trace))] {
-                    take_trace(file, t);
-                  };
-                }
-                return [this, file, text = std::move(*text)] { take_document(file, text); };
-              });
+void Session::open(const std::vector<std::string>& files) {
+  if (files.empty()) return;
+  const std::string what =
+      files.size() == 1 ? file_name(files[0]) : fmt::format("{} files", files.size());
+  jobs_.start("opening " + what, [this, backend = backend_, files,
+                                  graph = design().graph](JobContext&) {
+    std::vector<Jobs::Finish> then;
+    const auto failed = [&](const core::Error& error) {
+      then.push_back([this, message = error.message] { complain(message); });
+    };
+    // What Chrome traces there are.
+    std::vector<std::string> names, texts;
+    for (const std::string& named : files) {
+      // A folder of this machine; a file's name stands for itself, commas and all.
+      std::vector<std::string> inside{named};
+      std::error_code ignored;  // what cannot be looked at is read, and told by that
+      if (std::filesystem::is_directory(named, ignored)) {
+        auto found = importers::trace_files(named);
+        if (!found) {
+          failed(found.error());
+          continue;
+        }
+        inside = std::move(*found);
+      }
+      for (const std::string& file : inside) {
+        auto text = backend->read(file);
+        if (!text) {
+          failed(text.error());
+        } else if (core::is_trace_file(*text) || core::is_trace_text(*text)) {
+          // Traces may be large.
+          auto trace = core::trace_from_bytes(*text, file);
+          if (!trace) {
+            failed(trace.error());
+            continue;
+          }
+          OpenTrace opened{
+              file_name(file), std::make_shared<const core::Trace>(std::move(*trace)), {}};
+          then.push_back([this, file, opened = std::move(opened)] { take_trace(file, opened); });
+        } else if (importers::is_chrome_trace(*text)) {
+          names.push_back(file);
+          texts.push_back(std::move(*text));
+        } else {
+          then.push_back([this, file, text = std::move(*text)] { take_document(file, text); });
+        }
+      }
+    }
+    if (!names.empty()) {
+      std::vector<importers::TraceText> traces;
+      for (std::size_t i = 0; i < names.size(); ++i) traces.push_back({names[i], texts[i]});
+      auto imported = importers::read_chrome_trace(traces, graph.get());
+      if (!imported) {
+        failed(imported.error());
+      } else {
+        OpenTrace opened;
+        opened.name = file_name(names[0]);
+        if (names.size() > 1) opened.name += fmt::format(" and {} more", names.size() - 1);
+        opened.notes = importers::notes(*imported);
+        opened.trace = std::make_shared<const core::Trace>(std::move(imported->trace));
+        then.push_back(
+            [this, file = names[0], opened = std::move(opened)] { take_trace(file, opened); });
+      }
+    }
+    return Jobs::Finish([then = std::move(then)] {
+      for (const Jobs::Finish& finish : then) finish();
+    });
+  });
 }
 
 void Session::take_document(const std::string& file, const std::string& text) {
@@ -196,7 +249,8 @@ void Session::take_document(const std::string& file, const std::string& text) {
   } else if (format->kind == core::Trace::kFormat) {
     auto trace = core::trace_from_bytes(text, file);
     if (!trace) return complain(trace.error().message);
-    return take_trace(file, std::make_shared<const core::Trace>(std::move(*trace)));
+    return take_trace(
+        file, {file_name(file), std::make_shared<const core::Trace>(std::move(*trace)), {}});
   } else if (format->kind == core::StrategyDocument::kFormat ||
              format->kind == core::RankedStrategies::kFormat) {
     if (!design().complete()) {
@@ -226,8 +280,9 @@ void Session::take_document(const std::string& file, const std::string& text) {
   opened();
 }
 
-void Session::take_trace(const std::string& file, std::shared_ptr<const core::Trace> trace) {
-  traces_.push_back({file_name(file), std::move(trace)});
+void Session::take_trace(const std::string& file, OpenTrace opened) {
+  for (const std::string& note : opened.notes) say(opened.name + ": " + note);
+  traces_.push_back(std::move(opened));
   settings_.opened(file);
   ++revision_;
 }
@@ -257,7 +312,7 @@ void Session::begin(const Beginning& beginning) {
       if (error.empty())
         for (const std::string& text : beginning.strategies) add_strategy(text);
       if (beginning.strategies.empty()) start_with_first_strategy();
-      for (const std::string& file : beginning.files) open(file);
+      open(beginning.files);
     };
   });
 }

@@ -47,6 +47,8 @@ struct Evaluated {
 struct OpenTrace {
   std::string name;  // of its file
   std::shared_ptr<const core::Trace> trace;
+  // Of another framework's: what to know before believing it (importers/chrome_trace.hpp).
+  std::vector<std::string> notes;
 };
 
 struct Message {
@@ -85,7 +87,9 @@ class Session {
   const History& history() const { return history_; }
   const Catalogue& catalogue() const { return catalogue_; }
   // A model, strategy, trace, answer of a search, design or cluster file: what it says it is.
-  void open(const std::string& file);
+  void open(const std::string& file) { open(std::vector{file}); }
+  // Chrome traces among them are of one run, a rank each; a folder stands for its files.
+  void open(const std::vector<std::string>& files);
   // What a command line names: model and cluster first, then strategies, then files.
   struct Beginning {
     std::optional<ModelChoice> model;
@@ -197,7 +201,7 @@ class Session {
   const Evaluated* known_at(std::size_t step) const;
   void take(core::RankedStrategies ranked, const std::string& what);
   void take_document(const std::string& file, const std::string& text);
-  void take_trace(const std::string& file, std::shared_ptr<const core::Trace> trace);
+  void take_trace(const std::string& file, OpenTrace opened);
   void add(NamedStrategy strategy, const std::string& what);
   void start_with_first_strategy();
   std::filesystem::path autosave_file() const;

@@ -581,7 +581,7 @@ struct App::Impl {
   }
 
   void draw() {
-    for (const std::string& file : window.dropped()) session.open(file);
+    session.open(window.dropped());
     session.poll();
     restyle();
     menus();

@@ -124,7 +124,9 @@ class TimelinePanel final : public Panel {
     std::vector<TimelineSource> out;
     auto above = s.shown();
     if (!above) above = s.last_shown();
-    if (s.traces().size() > seen_traces_) below_ = "";  // what was opened last is looked at
+    // What was opened last is looked at; another framework's has no strategy to be found by.
+    if (s.traces().size() > seen_traces_)
+      below_ = s.traces().back().notes.empty() ? std::string() : s.traces().back().name;
     seen_traces_ = s.traces().size();
     const auto of = [&](const std::string& name, const std::shared_ptr<const Evaluation>& e) {
       return TimelineSource{name, std::shared_ptr<const core::Trace>(e, &e->trace),
@@ -450,9 +452,14 @@ class TimelinePanel final : public Panel {
       ImGui::EndCombo();
     }
     ImGui::EndDisabled();
-    tip(choices_.empty() ? "What stands below the prediction: open a trace that was measured, or "
+    std::string below_tip =
+        choices_.empty() ? "What stands below the prediction: open a trace that was measured, or "
                            "compare with another strategy."
-                         : "What stands below the prediction.");
+                         : "What stands below the prediction.";
+    for (const OpenTrace& opened : ui.session.traces())
+      if (opened.name == now)
+        for (const std::string& note : opened.notes) below_tip += "\n" + note;
+    tip(below_tip);
     const auto option = [&](const char* name, bool& value, const char* what) {
       ImGui::SameLine();
       const bool changed = ImGui::Checkbox(name, &value);

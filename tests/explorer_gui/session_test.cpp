@@ -302,5 +302,44 @@ TEST(Session, TracesOpenInEitherFormAndDamagedOnesLeaveWhatIsOpen) {
   EXPECT_EQ(w->settings().recent.front(), json.string());
 }
 
+TEST(Session, TracesOfOtherFrameworksOpenTogetherAndSayWhatIsToKnow) {
+  Work w("mlp", 64, "p100-4x4");
+  const auto rank = [&](int number, int ahead) {
+    const std::string text = fmt::format(
+        R"({{"distributedInfo":{{"rank":{},"world_size":2}},"traceEvents":[)"
+        R"({{"ph":"X","cat":"user_annotation","name":"fc1","pid":1,"tid":1,"ts":{},"dur":9}},)"
+        R"({{"ph":"X","cat":"cpu_op","name":"aten::x","pid":1,"tid":1,"ts":{},"dur":8}},)"
+        R"({{"ph":"X","cat":"user_annotation","name":"gloo:all_reduce","pid":1,"tid":2,"ts":{},)"
+        R"("dur":5}}]}})",
+        number, ahead, ahead, ahead + 10);
+    const auto file = w.folder.path() / fmt::format("run{}.json", number);
+    EXPECT_TRUE(core::write_file_atomically(file, text));
+    return file.string();
+  };
+  const std::vector<std::string> files{rank(0, 0), rank(1, 1500)};
+  const std::size_t before = w->messages().size();
+  w->open(files);
+  w->finish_jobs();
+  ASSERT_EQ(w->traces().size(), 1u);
+  const OpenTrace& opened = w->traces()[0];
+  EXPECT_EQ(opened.name, "run0.json and 1 more");
+  EXPECT_EQ(opened.trace->lanes.size(), 4u);
+  ASSERT_EQ(opened.notes.size(), 3u);
+  EXPECT_TRUE(opened.notes[1].starts_with("clock offsets: rank 1 +1,500,000 ns"))
+      << opened.notes[1];
+  EXPECT_EQ(opened.notes[2], "mapped 100.0 % of 16 us of device time to operators of mlp");
+  ASSERT_EQ(w->messages().size(), before + 3);
+  EXPECT_EQ(w->messages()[before].text, opened.name + ": " + opened.notes[0]);
+  // It stays beside the strategy that is shown, and a folder is its files.
+  EXPECT_NE(w->shown(), nullptr);
+  Folder only;
+  for (const std::string& file : files)
+    std::filesystem::copy(file, only.path() / std::filesystem::path(file).filename());
+  w->open(only.path().string());
+  w->finish_jobs();
+  ASSERT_EQ(w->traces().size(), 2u);
+  EXPECT_EQ(*w->traces()[1].trace, *w->traces()[0].trace);
+}
+
 }  // namespace
 }  // namespace soapstone::explorer

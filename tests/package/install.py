@@ -60,9 +60,10 @@ def install(build, source, place):
     moved = place / "moved"
     for file in EXPECTED:
         expect((moved / file).is_file(), f"{file} is not installed")
-    rooms = [room for room in ("core", "simulator", "search", "reports", "kernels", "runtime")
+    rooms = [room for room in ("core", "simulator", "search", "reports", "importers", "kernels",
+                              "runtime")
              if list(moved.rglob(f"libsoapstone_{room}.a"))]
-    expect({"core", "simulator", "search", "reports"} <= set(rooms), f"only {rooms} are installed")
+    expect({"core", "simulator", "search", "reports", "importers"} <= set(rooms), f"only {rooms} are installed")
     for room in rooms:
         for header in (source / room).rglob("*.hpp"):
             name = header.relative_to(source)

@@ -58,7 +58,7 @@ def main():
     # Every variable that the program reads.
     told = re.findall(r"[A-Z][A-Z_*, ]+", page[page.index(".SH ENVIRONMENT"):page.index(".SH FILES")])
     prefixes = tuple(name.rstrip("*") for line in told for name in line.split(", "))
-    for room in ("cli", "core", "kernels", "reports", "runtime", "search", "simulator"):
+    for room in ("cli", "core", "importers", "kernels", "reports", "runtime", "search", "simulator"):
         for file in pathlib.Path(source, room).rglob("*.cpp"):
             for name in re.findall(r'getenv\("(\w+)"\)', file.read_text()):
                 if not name.startswith(prefixes):
