@@ -309,8 +309,7 @@ void Session::begin(const Beginning& beginning) {
     return [this, beginning, first = std::move(first), error] {
       if (!error.empty()) complain(error);
       if (first.graph || first.cluster) start(first, "start");
-      if (error.empty())
-        for (const std::string& text : beginning.strategies) add_strategy(text);
+      if (error.empty() && !beginning.strategies.empty()) add_strategies(beginning.strategies);
       if (beginning.strategies.empty()) start_with_first_strategy();
       open(beginning.files);
     };
@@ -456,18 +455,29 @@ void Session::add(NamedStrategy strategy, const std::string& what) {
   change(what, std::move(next));
 }
 
-void Session::add_strategy(const std::string& text) {
+void Session::add_strategy(const std::string& text) { add_strategies({text}); }
+
+// One job, so that they come in the order in which they are named.
+void Session::add_strategies(const std::vector<std::string>& texts) {
   if (!design().complete()) return complain("choose a model and a cluster first");
   jobs_.start(
-      "strategy " + text,
-      [this, backend = backend_, setting = design().setting(), text](JobContext&) -> Jobs::Finish {
-        auto strategy = backend->strategy(setting, text);
-        if (!strategy) return [this, message = strategy.error().message] { complain(message); };
-        return [this, text, key = setting.key(),
-                s = std::make_shared<const core::Strategy>(std::move(*strategy))] {
+      "strategy " + texts[0],
+      [this, backend = backend_, setting = design().setting(), texts](JobContext&) -> Jobs::Finish {
+        std::vector<std::pair<std::string, std::shared_ptr<const core::Strategy>>> made;
+        std::vector<std::string> errors;
+        for (const std::string& text : texts) {
+          auto strategy = backend->strategy(setting, text);
+          if (strategy)
+            made.emplace_back(text, std::make_shared<const core::Strategy>(std::move(*strategy)));
+          else
+            errors.push_back(strategy.error().message);
+        }
+        return [this, made = std::move(made), errors, key = setting.key()] {
+          for (const std::string& error : errors) complain(error);
           if (!design().complete() || design().setting().key() != key) return;
-          add({.name = file_name(text), .origin = text, .strategy = s},
-              "strategy " + file_name(text));
+          for (const auto& [text, strategy] : made)
+            add({.name = file_name(text), .origin = text, .strategy = strategy},
+                "strategy " + file_name(text));
         };
       });
 }

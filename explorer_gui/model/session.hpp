@@ -113,6 +113,7 @@ class Session {
   // --- strategies -------------------------------------------------------------------------------
   // By its text: "data-parallel", "dp=2,tp=2", a file. Becomes the one that is shown.
   void add_strategy(const std::string& text);
+  void add_strategies(const std::vector<std::string>& texts);
   void show(StrategyId id);
   void compare_with(std::optional<StrategyId> id);
   void star(StrategyId id, bool starred);
