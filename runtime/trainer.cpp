@@ -87,15 +87,9 @@ class Trainer {
     if (!step_times_.empty()) {
       report_.least_step_time =
           core::Nanoseconds(*std::min_element(step_times_.begin(), step_times_.end()));
-      // The same steps as those of the trace, so that both tell one time.
-      const std::size_t most = options_.trace_steps > 0 ? options_.trace_steps : kMeasuredSteps;
-      if (step_times_.size() > most)
-        step_times_.erase(step_times_.begin(),
-                          step_times_.end() - static_cast<std::ptrdiff_t>(most));
-      const auto middle = step_times_.begin() + static_cast<std::ptrdiff_t>(step_times_.size() / 2);
-      std::nth_element(step_times_.begin(), middle, step_times_.end());
-      report_.median_step_time = core::Nanoseconds(*middle);
-      report_.measured_steps = static_cast<std::int64_t>(step_times_.size());
+      report_.median_step_time = median_step_time();
+      report_.measured_steps =
+          static_cast<std::int64_t>(std::min(step_times_.size(), measured_steps()));
       report_.samples_per_second = static_cast<double>(p_.graph.batch()) /
                                    std::max(1e-9, core::seconds(report_.median_step_time));
     }
@@ -106,6 +100,29 @@ class Trainer {
 
  private:
   bool is_first() const { return communicator_.process() == 0; }
+
+  // The same steps as those of the trace, so that both tell one time.
+  std::size_t measured_steps() const {
+    return options_.trace_steps > 0 ? options_.trace_steps : kMeasuredSteps;
+  }
+  core::Nanoseconds median_step_time() const {
+    const std::size_t most = std::min(step_times_.size(), measured_steps());
+    std::vector<std::int64_t> last(step_times_.end() - static_cast<std::ptrdiff_t>(most),
+                                   step_times_.end());
+    const auto middle = last.begin() + static_cast<std::ptrdiff_t>(last.size() / 2);
+    std::nth_element(last.begin(), middle, last.end());
+    return core::Nanoseconds(*middle);
+  }
+
+  // A trace of a training that runs, so that it can be looked at. Every process comes here at the
+  // same steps.
+  void trace_meanwhile() {
+    if (!recorder_ || recorder_->steps() < 2 || since_trace_ < until_trace_) return;
+    until_trace_ = until_trace_ == 0 ? options_.trace_after : 2 * until_trace_;
+    since_trace_ = 0;
+    const core::Trace trace = recorder_->trace(median_step_time());
+    if (is_first() && hooks_.traced) hooks_.traced(trace);
+  }
 
   core::Status lower_plans() {
     SOAPSTONE_TRY(check(options_.optimizer));
@@ -275,6 +292,7 @@ class Trainer {
           static_cast<std::int64_t>(0.5 / std::max(1e-6, seconds_per_step_)), 1, 1000);
       next_report = step_ + interval;
       const bool is_last = step_ == steps_ || report_.cancelled;
+      if (!is_last) trace_meanwhile();
       if (ends_epoch || is_last) {
         SOAPSTONE_TRY(communicator_.agree(check_weights()));
         if (evaluation_ && !report_.cancelled) SOAPSTONE_TRY(evaluate());
@@ -304,6 +322,7 @@ class Trainer {
     pending_.push_back(is_first() ? static_cast<double>(steady_now() - interval_start_) * 1e-9 : 0);
     communicator_.sum(pending_);
     const double elapsed = pending_.back();
+    since_trace_ += elapsed;
     report_.cancelled = pending_[pending_.size() - 2] > 0 && step_ < steps_;
     seconds_per_step_ = elapsed / static_cast<double>(count);
     const double rate = static_cast<double>(p_.graph.batch()) / std::max(1e-9, seconds_per_step_);
@@ -460,6 +479,7 @@ class Trainer {
   std::int64_t step_ = 0, steps_ = 0;
   std::int64_t interval_start_ = 0;
   double seconds_per_step_ = 0;
+  double since_trace_ = 0, until_trace_ = 0;  // seconds
   std::vector<double> pending_;  // per step not reported yet: loss, norm, the tally's counts
   std::optional<std::pair<std::string, std::int64_t>> saved_;  // the last checkpoint and its step
   std::vector<std::int64_t> step_times_;

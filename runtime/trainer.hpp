@@ -46,6 +46,7 @@ struct TrainOptions {
   std::filesystem::path resume;     // a checkpoint to go on from; empty: from the beginning
   std::uint32_t trace_steps = 0;    // the trace is made of the last so many steps; 0: no trace
   std::uint32_t warm_up_steps = 5;  // that no trace or rate counts
+  double trace_after = 5;  // seconds between the first two traces of a running training (`traced`)
   // Where given, steps compute nothing: computing tasks take the times that process 0 says of the
   // plan, by device and task (ExecutorOptions::pace). Without evaluation and checkpoints.
   std::function<core::Result<std::vector<std::vector<core::Nanoseconds>>>(const core::Plan&)> pace;
@@ -70,6 +71,9 @@ struct Evaluation {
 struct TrainHooks {
   std::function<void(const TrainProgress&)> progress;  // on process 0, about twice a second
   std::function<void(const Evaluation&)> evaluated;    // on process 0
+  // On process 0, of the steps until then, where `trace_steps` are asked for: as soon as there are
+  // enough, then after a time that doubles, since it takes the ranks' time.
+  std::function<void(const core::Trace&)> traced;
   const std::atomic<bool>* cancel = nullptr;  // set by a signal handler, say; on any process
 };
 

@@ -171,6 +171,8 @@ core::Status train_model(const Invocation& invocation, Options options) {
       bar->say(fmt::format("epoch {}: test loss {}{}; {} samples ({})", e.epoch + 1,
                            loss_text(e.loss), texts(e.metrics), e.samples, data_note));
     };
+    // What cannot be written is told at the end.
+    hooks.traced = [&](const core::Trace& trace) { (void)core::save_trace(options.trace, trace); };
     report = runtime::train(*communicator,
                             {graph, strategy, cluster, catalog, *data.train,
                              options.no_evaluate ? nullptr : data.test.get()},
@@ -280,7 +282,9 @@ Action declare(CLI::App& app) {
                  "Go on from this checkpoint, under any strategy and number of ranks")
       ->type_name("FILE");
   app.add_option("--trace", o->trace,
-                 "Write the measured trace here; binary where the name ends in .trace")
+                 "Write the measured trace here, also while it runs, ever more seldom; binary "
+                 "where the name "
+                 "ends in .trace")
       ->type_name("FILE");
   app.add_option("--trace-steps", o->trace_steps,
                  "The trace and the measured step are medians over so many last steps")

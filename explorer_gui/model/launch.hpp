@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/trace.hpp"
 #include "explorer_gui/model/design.hpp"
 #include "explorer_gui/model/process.hpp"
 #include "reports/training_metrics.hpp"
@@ -51,8 +52,9 @@ struct LaunchRun {
   RunFiles files;
   std::vector<std::string> log;  // the last lines
   reports::TrainingMetrics metrics;
-  int exit_code = -1;  // -1: not known
-  std::string error;   // with the last lines of the rank that failed
+  std::shared_ptr<const core::Trace> trace;  // while it runs: of its steps so far
+  int exit_code = -1;                        // -1: not known
+  std::string error;                         // with the last lines of the rank that failed
 };
 
 // Adds a line; of very many the first ones go.

@@ -61,6 +61,7 @@ struct Session::LaunchProgress {
   std::uint64_t number = 0;  // grows with both
   std::uint64_t seen = 0;
   std::atomic<bool> stop = false;
+  std::shared_ptr<const core::Trace> trace;  // of the steps so far
 };
 
 Session::Session(std::shared_ptr<Backend> backend, std::filesystem::path folder)
@@ -102,6 +103,7 @@ bool Session::poll() {
       launch_progress_->seen = launch_progress_->number;
       launch_.log = launch_progress_->log;
       launch_.metrics = launch_progress_->metrics;
+      show_running(launch_progress_->trace);
       ++revision_;
     }
   }
@@ -860,7 +862,8 @@ void Session::launch() {
             progress->log.push_back("$ " + shell_text(command));
             ++progress->number;
           }
-          auto read_at = std::chrono::steady_clock::now();
+          auto read_at = std::chrono::steady_clock::now(), trace_at = read_at;
+          std::size_t trace_hash = 0;
           return backend->execute(
               command,
               [&](std::string_view line) {
@@ -883,6 +886,19 @@ void Session::launch() {
                     }
                   }
                 }
+                if (now - trace_at > std::chrono::seconds(2)) {
+                  trace_at = now;
+                  const auto bytes = backend->read(files.trace);
+                  const std::size_t hash = bytes ? std::hash<std::string>()(*bytes) : trace_hash;
+                  if (hash != trace_hash) {
+                    trace_hash = hash;
+                    if (auto trace = core::trace_from_bytes(*bytes, files.trace)) {
+                      const std::scoped_lock lock(progress->mutex);
+                      progress->trace = std::make_shared<const core::Trace>(std::move(*trace));
+                      ++progress->number;
+                    }
+                  }
+                }
                 return context.wanted() && !progress->stop;
               });
         };
@@ -893,6 +909,7 @@ void Session::launch() {
         return [this, progress, code, files, metrics = std::move(metrics)] {
           if (progress != launch_progress_) return;
           launch_.running = false;
+          show_running(nullptr);
           launch_.files = files;
           launch_.log = progress->log;
           if (!metrics.steps.empty()) launch_.metrics = metrics;
@@ -908,6 +925,22 @@ void Session::launch() {
           open(files.trace);
         };
       });
+  ++revision_;
+}
+
+// The trace of a training that runs stands in for the one that it leaves.
+void Session::show_running(std::shared_ptr<const core::Trace> trace) {
+  const auto running = std::find_if(traces_.begin(), traces_.end(), [&](const OpenTrace& open) {
+    return launch_.trace && open.trace == launch_.trace;
+  });
+  launch_.trace = trace;
+  if (!trace) {
+    if (running != traces_.end()) traces_.erase(running);
+  } else if (running != traces_.end()) {
+    running->trace = std::move(trace);
+  } else {
+    traces_.push_back({"measured so far", std::move(trace), {}});
+  }
   ++revision_;
 }
 

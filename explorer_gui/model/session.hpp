@@ -203,6 +203,7 @@ class Session {
   void take(core::RankedStrategies ranked, const std::string& what);
   void take_document(const std::string& file, const std::string& text);
   void take_trace(const std::string& file, OpenTrace opened);
+  void show_running(std::shared_ptr<const core::Trace> trace);
   void add(NamedStrategy strategy, const std::string& what);
   void start_with_first_strategy();
   std::filesystem::path autosave_file() const;

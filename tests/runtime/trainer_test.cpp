@@ -610,6 +610,25 @@ TEST_F(TrainerTest, the_measured_trace_has_every_task_once_and_no_overlaps) {
   }
 }
 
+TEST_F(TrainerTest, a_running_training_is_traced_now_and_then) {
+  TrainOptions options = steps(60);
+  options.trace_steps = 8;
+  options.trace_after = 1e-9;  // whenever it reports
+  std::vector<core::Trace> traces;
+  TrainHooks hooks;
+  hooks.traced = [&](const core::Trace& trace) { traces.push_back(trace); };
+  const auto report = train_on(2, data_parallel(2), options, hooks);
+  ASSERT_TRUE(report) << report.error().message;
+  ASSERT_FALSE(traces.empty());
+  for (const core::Trace& t : traces) {
+    EXPECT_TRUE(core::check(t));
+    EXPECT_EQ(t.spans.size(), report->trace.spans.size());
+    EXPECT_EQ(t.plan_hash, report->trace.plan_hash);
+    EXPECT_GE(t.steps, 2u);
+    EXPECT_GT(t.step_time.value, 0);
+  }
+}
+
 TEST_F(TrainerTest, a_paced_training_takes_its_times_and_keeps_its_weights) {
   TrainOptions options = steps(3);
   options.trace_steps = 2;
