@@ -86,8 +86,8 @@ void Lowering::Impl::make(std::vector<std::uint32_t> class_of_device) {
   buckets.clear();
   own_cuts.clear();
   recomputing = false;
-  programs =
-      std::make_unique<lowering::Programs>(plan, segments, std::move(class_of_device), ++plans);
+  programs = std::make_unique<lowering::Programs>(plan, segments, std::move(class_of_device),
+                                                  ++plans, programs.get());
   for (std::uint32_t op = 0; op < g->ops().size(); ++op)
     programs->place_op(op, strategy_of(op), *ops[op]);
   if (options.training) {

@@ -28,7 +28,7 @@ std::uint64_t extents_key(const Box& box) {
 }  // namespace
 
 Programs::Programs(Plan& plan, Segments& segments, std::vector<std::uint32_t> class_of_device,
-                   std::uint64_t number)
+                   std::uint64_t number, const Programs* before)
     : plan_(plan),
       segments_(segments),
       class_of_device_(std::move(class_of_device)),
@@ -41,6 +41,17 @@ Programs::Programs(Plan& plan, Segments& segments, std::vector<std::uint32_t> cl
     auto& members = classes_[c].program.members;
     member_of_device_[d] = static_cast<std::uint32_t>(members.size());
     members.push_back(DeviceId(d));
+  }
+  if (before == nullptr || before->classes_.size() != classes_.size()) return;
+  const auto room = [](std::size_t length) { return length + length / 8; };
+  for (std::size_t c = 0; c < classes_.size(); ++c) {
+    const auto& lengths = before->classes_[c].finished;
+    DeviceClass& p = classes_[c].program;
+    p.buffers.reserve(room(lengths.buffers));
+    p.tasks.reserve(room(lengths.tasks));
+    p.uses.reserve(room(lengths.uses));
+    p.dependencies.reserve(room(lengths.dependencies));
+    classes_[c].buffers.reserve(room(lengths.buffers));
   }
 }
 
@@ -365,6 +376,8 @@ void Programs::finish() {
     if (s.workspace.value > 0)
       s.program.buffers.push_back(
           {BufferKind::kWorkspace, kNoIndex, DType::kF32, {}, s.workspace, Bytes(-1)});
+    const DeviceClass& p = s.program;
+    s.finished = {p.buffers.size(), p.tasks.size(), p.uses.size(), p.dependencies.size()};
     plan_.classes.push_back(std::move(s.program));
   }
 }

@@ -34,9 +34,10 @@ enum class Window : std::uint8_t { kOperator, kAction, kRound };
 class Programs {
  public:
   // `class_of_device`: kNoIndex where a device has nothing to do; classes are numbered in the order
-  // of their first device.
+  // of their first device. `before`: the programs of another plan, which are about as long; may be
+  // null.
   Programs(Plan& plan, Segments& segments, std::vector<std::uint32_t> class_of_device,
-           std::uint64_t number);
+           std::uint64_t number, const Programs* before);
 
   std::size_t size() const { return classes_.size(); }
   DeviceClass& program(std::uint32_t device_class) { return classes_[device_class].program; }
@@ -125,6 +126,9 @@ class Programs {
     std::uint32_t last_computing = kNoIndex;
     Recent recent[3];  // per window
     Bytes workspace;
+    struct {
+      std::size_t buffers = 0, tasks = 0, uses = 0, dependencies = 0;
+    } finished;  // how many the program had
   };
 
   static void depend(ClassState& s, const Task& task, std::uint32_t index, std::uint32_t on);
