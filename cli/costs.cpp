@@ -132,9 +132,10 @@ StepFigures step_figures(const core::Graph& graph, const core::Cluster& cluster,
   f.samples_per_second = static_cast<double>(graph.batch()) / time;
   const double per_device = graph.flops().value / time / static_cast<double>(devices);
   f.tflops_per_device = per_device * 1e-12;
+  // What products multiply: in a bf16 model activations, while weights and losses stay f32.
   core::DType dtype = core::DType::kF32;
   for (const auto& t : graph.tensors())
-    if (t.role == core::TensorRole::kWeight) dtype = t.desc.dtype;
+    if (t.needs_gradient && dtype != core::DType::kBF16) dtype = t.desc.dtype;
   if (const auto peak = core::peak(cluster.kinds()[0], dtype))
     f.share_of_peak = per_device / peak->value;
   return f;

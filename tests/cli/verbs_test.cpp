@@ -132,6 +132,16 @@ TEST_F(Verbs, Diagnose) {
   EXPECT_FALSE(std::filesystem::exists(cache() / "costs.sqlite")) << "looking changes nothing";
 }
 
+TEST_F(Verbs, TheShareOfPeakIsOfTheModelsNumberFormat) {
+  // Of 312 TFLOP/s in bf16, not of 19.5 in f32.
+  const auto json =
+      document({"simulate", "gpt", "--dtype", "bf16", "--hidden", "4096", "--heads", "32",
+                "--layers", "2", "--cluster", "a100-128x8", "--strategy", "single"},
+               "soapstone.prediction/1");
+  EXPECT_NEAR(json["share_of_peak"].get<double>(), json["tflops_per_device"].get<double>() / 312,
+              1e-9);
+}
+
 TEST_F(Verbs, SearchSimulateAndCompare) {
   const Outcome search = good({"search", "alexnet", "--batch", "64", "--cluster", "p100-4x4",
                                "--budget", "50", "--seed", "3", "--out", "ranked.json"});
