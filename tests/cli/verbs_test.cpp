@@ -132,6 +132,14 @@ TEST_F(Verbs, Diagnose) {
   EXPECT_FALSE(std::filesystem::exists(cache() / "costs.sqlite")) << "looking changes nothing";
 }
 
+#ifdef SOAPSTONE_HAS_WINDOW
+TEST_F(Verbs, WithoutADisplayTheExplorerSaysWhatElseThereIs) {
+  const Outcome outcome = run({"explore", "alexnet", "--cluster", "p100-4x4"},
+                              {.environment = {{"DISPLAY", ""}, {"WAYLAND_DISPLAY", ""}}});
+  expect_refusal(outcome, 3, {"no window can be opened", "xvfb-run", "soapstone report"});
+}
+#endif
+
 TEST_F(Verbs, TheShareOfPeakIsOfTheModelsNumberFormat) {
   // Of 312 TFLOP/s in bf16, not of 19.5 in f32.
   const auto json =
