@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "simulator/analysis/own_time.hpp"
 #include "simulator/analysis/sharing.hpp"
 
 namespace soapstone::simulator {
@@ -26,7 +27,12 @@ namespace {
 class Attribution {
  public:
   Attribution(const Trace& trace, const StepGraph& graph, const Communication& communication)
-      : trace_(trace), s_(trace.spans), graph_(graph), communication_(communication) {
+      : trace_(trace),
+        s_(trace.spans),
+        graph_(graph),
+        communication_(communication),
+        own_(own_time(trace)),
+        computing_(computing_by_start(trace)) {
     for (const DeviceId d : graph.device_of_span)
       if (d.value >= spans_.size()) spans_.resize(d.value + 1);
     for (std::uint32_t i = 0; i < s_.size(); ++i)
@@ -60,19 +66,17 @@ class Attribution {
     DeviceTime& sums = out_.devices.emplace_back();
     sums.device = device;
     const std::size_t first_piece = out_.pieces.size();
-    std::vector<std::uint32_t> lane;
+    const std::vector<std::uint32_t>& lane = computing_[device.value];
     std::uint32_t last_transfer = kNoIndex;
-    for (const std::uint32_t i : spans_[device.value]) {  // by lane, then start
-      if (!runs_beside(s_.kind[i]))
-        lane.push_back(i);
-      else if (last_transfer == kNoIndex || s_.end[i] > s_.end[last_transfer])
+    for (const std::uint32_t i : spans_[device.value])
+      if (runs_beside(s_.kind[i]) &&
+          (last_transfer == kNoIndex || s_.end[i] > s_.end[last_transfer]))
         last_transfer = i;
-    }
     Nanoseconds at;
     for (const std::uint32_t i : lane) {
-      if (s_.start[i] > at) add(device, chain_before(graph_, graph_.node_of_span[i], at));
-      sums.computing += s_.end[i] - s_.start[i];
-      at = s_.end[i];
+      if (own_.start[i] > at) add(device, chain_before(graph_, graph_.node_of_span[i], at));
+      sums.computing += own_.end[i] - own_.start[i];
+      at = own_.end[i];
     }
     const Nanoseconds moved = last_transfer == kNoIndex ? at : std::max(at, s_.end[last_transfer]);
     if (graph_.end > moved) add(device, chain(graph_, graph_.last, graph_.end, moved));
@@ -142,15 +146,15 @@ class Attribution {
   void hide(DeviceId device, const std::vector<std::uint32_t>& lane) {
     std::vector<std::int64_t> computed{0};  // by the end of so many tasks of the lane
     for (const std::uint32_t i : lane)
-      computed.push_back(computed.back() + (s_.end[i] - s_.start[i]).value);
+      computed.push_back(computed.back() + (own_.end[i] - own_.start[i]).value);
     const auto until = [&](Nanoseconds t) {
       const auto after =
           std::upper_bound(lane.begin(), lane.end(), t,
-                           [&](Nanoseconds time, std::uint32_t i) { return time < s_.start[i]; });
+                           [&](Nanoseconds time, std::uint32_t i) { return time < own_.start[i]; });
       if (after == lane.begin()) return std::int64_t{0};
       const auto k = static_cast<std::size_t>(after - lane.begin()) - 1;
       const std::uint32_t i = lane[k];
-      return computed[k] + (std::min(t, s_.end[i]) - s_.start[i]).value;
+      return computed[k] + (std::min(t, own_.end[i]) - own_.start[i]).value;
     };
     for (const std::uint32_t i : spans_[device.value]) {
       const std::uint32_t group = communication_.group_of_span[i];
@@ -167,7 +171,9 @@ class Attribution {
   const Spans& s_;
   const StepGraph& graph_;
   const Communication& communication_;
-  std::vector<std::vector<std::uint32_t>> spans_, labels_;  // per device
+  const OwnTime own_;
+  const std::vector<std::vector<std::uint32_t>> computing_;  // per device
+  std::vector<std::vector<std::uint32_t>> spans_, labels_;   // per device
   Exposure out_;
 };
 

@@ -7,6 +7,7 @@
 #include <fmt/core.h>
 
 #include "core/units.hpp"
+#include "simulator/analysis/own_time.hpp"
 
 namespace soapstone::simulator {
 
@@ -68,9 +69,10 @@ class Teller {
 
   void devices() {
     const Spans& s = trace_.spans;
+    const OwnTime own = own_time(trace_);
     for (std::uint32_t i = 0; i < s.size(); ++i)
       if (!runs_beside(s.kind[i]))
-        add(time_kind(s.kind[i], s.phase[i]), kNoIndex, kNoIndex, i, s.start[i], s.end[i]);
+        add(time_kind(s.kind[i], s.phase[i]), kNoIndex, kNoIndex, i, own.start[i], own.end[i]);
     for (const IdlePiece& p : analysis_.exposure.pieces) {
       const bool is_moving =
           p.kind == TimeKind::kCommunication && p.cause != kNoIndex && runs_beside(s.kind[p.cause]);
