@@ -226,7 +226,8 @@ TEST_F(BadInput, DocumentThatCannotBeRead) {
   for (const auto& [file, text] : files) {
     expect_refusal(run({"models", file}), 2,
                    {file == "none.json" ? "cannot read none.json: " + text : text});
-    expect_refusal(run({"diff", file, file}), 2, {text});
+    expect_refusal(run({"diff", file, file}), 2,
+                   {file == "folder" ? "folder: the folder has no file that ends in .json" : text});
     if (file != "none.json")
       expect_refusal(run({"simulate", "mlp", "--cluster", "p100-4x4", "--strategy", file}), 2,
                      {text});
