@@ -508,6 +508,77 @@ SpanSet find(const Timeline& timeline, std::size_t source, std::string_view text
   return out;
 }
 
+std::size_t place_of(const std::vector<SpanSet>& sets, SpanPlace span) {
+  std::size_t before = 0;
+  for (std::size_t s = 0; s < sets.size(); ++s) {
+    const auto& spans = sets[s].spans;
+    if (span.source == s && sets[s].contains(span.span))
+      return before + 1 +
+             static_cast<std::size_t>(std::lower_bound(spans.begin(), spans.end(), span.span) -
+                                      spans.begin());
+    before += spans.size();
+  }
+  return 0;
+}
+
+std::optional<SpanPlace> next_of(const std::vector<SpanSet>& sets, std::size_t place,
+                                 int direction) {
+  std::size_t count = 0;
+  for (const SpanSet& set : sets) count += set.spans.size();
+  if (count == 0) return std::nullopt;
+  std::size_t to = direction > 0 ? place % count : (place <= 1 ? count - 1 : place - 2);
+  for (std::size_t s = 0; s < sets.size(); ++s) {
+    if (to < sets[s].spans.size()) return SpanPlace{s, sets[s].spans[to]};
+    to -= sets[s].spans.size();
+  }
+  return std::nullopt;
+}
+
+core::DeviceId fullest_device(const Timeline& timeline) {
+  core::DeviceId out =
+      timeline.groups().empty() ? core::DeviceId(0) : timeline.groups()[0].devices.front();
+  core::Bytes most(-1);
+  for (const core::MemoryCounter& m : timeline.trace(0).memory)
+    if (m.live_peak > most) {
+      most = m.live_peak;
+      out = m.device;
+    }
+  return out;
+}
+
+std::vector<BusyColumn> busy_columns(const Timeline& timeline, std::size_t columns) {
+  constexpr std::size_t kDevices = 24;
+  std::vector<BusyColumn> out(columns);
+  const auto& groups = timeline.groups();
+  const std::size_t every = std::max<std::size_t>(1, (groups.size() + kDevices - 1) / kDevices);
+  double devices = 0;
+  for (std::size_t g = 0; g < groups.size(); g += every)
+    devices += static_cast<double>(groups[g].devices.size());
+  if (devices <= 0) return out;
+  const auto first = static_cast<double>(timeline.first());
+  const double width =
+      (static_cast<double>(timeline.last()) - first) / static_cast<double>(columns);
+  for (std::size_t g = 0; g < groups.size(); g += every) {
+    const double share = static_cast<double>(groups[g].devices.size()) / devices / width;
+    for (std::size_t c = 0; c < columns; ++c) {
+      const auto from = static_cast<std::int64_t>(first + width * static_cast<double>(c)),
+                 to = static_cast<std::int64_t>(first + width * static_cast<double>(c + 1));
+      double computing = 0, moving = 0;
+      for (const std::uint32_t lane : timeline.lanes_of(0, groups[g].devices.front())) {
+        const BusyTime busy = timeline.index(0).sum_between(lane, from, to);
+        const auto m =
+            static_cast<double>(busy.work[static_cast<std::size_t>(Work::kCommunication)]);
+        moving += m;
+        computing += static_cast<double>(busy.total()) - m;
+      }
+      computing = std::min(computing, width);
+      out[c].computing += computing * share;
+      out[c].moving += std::min(moving, width - computing) * share;
+    }
+  }
+  return out;
+}
+
 SpanSet spans_of_ops(const Timeline& timeline, std::size_t source,
                      const std::set<std::uint32_t>& ops) {
   SpanSet out;

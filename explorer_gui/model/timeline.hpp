@@ -192,6 +192,31 @@ SpanSet spans_of_ops(const Timeline& timeline, std::size_t source,
 // Spans that the length of the step is made of.
 SpanSet spans_of(const simulator::CriticalPath& path);
 
+// A span of one of the traces.
+struct SpanPlace {
+  std::size_t source = 0, span = 0;
+  friend bool operator==(const SpanPlace&, const SpanPlace&) = default;
+};
+// The place of a span in sets by source that are gone through one after the other, from 1; 0: it is
+// in none of them.
+std::size_t place_of(const std::vector<SpanSet>& sets, SpanPlace span);
+// The one after a place, or before it (`direction` below 0); after the last one comes the first.
+// None: all sets are empty.
+std::optional<SpanPlace> next_of(const std::vector<SpanSet>& sets, std::size_t place,
+                                 int direction);
+
+// The device with the most bytes alive in the first trace; where nothing is known, the first.
+core::DeviceId fullest_device(const Timeline& timeline);
+
+// Shares of the devices' time in a column of the whole step; together at most 1.
+struct BusyColumn {
+  double computing = 0, moving = 0;
+  friend bool operator==(const BusyColumn&, const BusyColumn&) = default;
+};
+// Of the first trace, in so many columns from first() to last(). Of many groups of devices some
+// stand for all. Where a device computes, what it moves beside that is not seen.
+std::vector<BusyColumn> busy_columns(const Timeline& timeline, std::size_t columns);
+
 // What devices do with a range of time.
 struct RangeStatistics {
   core::Nanoseconds from, to;

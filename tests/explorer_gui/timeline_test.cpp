@@ -261,6 +261,43 @@ core::Trace alike(std::uint32_t devices, std::int64_t longest) {
   return t;
 }
 
+TEST(Timeline, GoesThroughWhatWasFoundInAllTracesAndBeginsAgain) {
+  const std::vector<SpanSet> found{{{2, 5}}, {}, {{1}}};
+  EXPECT_EQ(place_of(found, {0, 5}), 2u);
+  EXPECT_EQ(place_of(found, {2, 1}), 3u);
+  EXPECT_EQ(place_of(found, {1, 1}), 0u);
+  EXPECT_EQ(next_of(found, 0, 1), (SpanPlace{0, 2}));
+  EXPECT_EQ(next_of(found, 2, 1), (SpanPlace{2, 1}));
+  EXPECT_EQ(next_of(found, 3, 1), (SpanPlace{0, 2}));
+  EXPECT_EQ(next_of(found, 1, -1), (SpanPlace{2, 1}));
+  EXPECT_EQ(next_of(found, 3, -1), (SpanPlace{0, 5}));
+  EXPECT_FALSE(next_of({{}, {}}, 0, 1));
+}
+
+TEST(Timeline, TheMapShowsWhatDevicesComputeAndWhatTheyMoveAlone) {
+  // Two columns of 50 ns, two devices. Device 0 computes 43 ns of the first one and 40 of the
+  // second one; of the 15 ns in which it moves data, 7 are left beside computing. Device 1 computes
+  // 10 ns.
+  const auto t = timeline_of({three_lanes()});
+  const auto columns = busy_columns(*t, 2);
+  ASSERT_EQ(columns.size(), 2u);
+  EXPECT_DOUBLE_EQ(columns[0].computing, (43.0 + 10) / 100);
+  EXPECT_DOUBLE_EQ(columns[0].moving, 7.0 / 100);
+  EXPECT_DOUBLE_EQ(columns[1].computing, 0.40);
+  EXPECT_DOUBLE_EQ(columns[1].moving, 0);
+}
+
+TEST(Timeline, CountersBeginWithTheDeviceThatIsFullest) {
+  core::Trace trace = three_lanes();
+  EXPECT_EQ(fullest_device(*timeline_of({trace})), core::DeviceId(0));
+  for (std::uint32_t d = 0; d < 2; ++d) {
+    core::MemoryCounter& counter = trace.memory.emplace_back();
+    counter.device = core::DeviceId(d);
+    counter.live_peak = core::Bytes(10 + d);
+  }
+  EXPECT_EQ(fullest_device(*timeline_of({trace})), core::DeviceId(1));
+}
+
 TEST(Timeline, DevicesThatDoTheSameAreShownOnce) {
   const auto t = timeline_of({alike(8, 100)});
   ASSERT_EQ(t->groups().size(), 1u);
