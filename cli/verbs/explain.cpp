@@ -313,6 +313,7 @@ Action declare(CLI::App& app) {
   app.add_option(
          "--what-if", o->what_if,
          "Predict again with a change; may be given several times, each is tried alone: op:NAME*K, "
+         "task:NAME*K (a span's name; NAME#M in one micro-batch, NAME@D on one device), "
          "device:WHICH*K (number, name, node or kind) and link:WHICH*K (nvlink, pcie, "
          "shared-memory, network, a link's name, node or device, all) are K times as fast, "
          "latency:WHICH*K is K times as long, =free instead of *K takes no time; add:node, "

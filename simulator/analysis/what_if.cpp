@@ -20,8 +20,8 @@ using namespace core;
 namespace {
 
 constexpr std::string_view kGrammar =
-    "op:NAME, device:WHICH, link:WHICH or latency:WHICH followed by *K or =free; add:node or "
-    "add:device";
+    "op:NAME, task:NAME, device:WHICH, link:WHICH or latency:WHICH followed by *K or =free; "
+    "add:node or add:device";
 
 bool is_number(std::string_view text) {
   return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
@@ -58,6 +58,91 @@ template <class T>
 std::string accepted(std::string_view given, const T& names) {
   const std::vector<std::string_view> views(names.begin(), names.end());
   return accepted_names(given, views);
+}
+
+// " in micro-batch 2", " on device 3" or both.
+std::string here_and_then(const TaskName& name) {
+  std::string out;
+  if (name.micro_batch) out += fmt::format(" in micro-batch {}", *name.micro_batch);
+  if (name.device) out += fmt::format(" on device {}", name.device->value);
+  return out;
+}
+
+// Takes `mark` and a number off the end of the text; none: it does not end in that.
+std::optional<std::uint32_t> number_after(char mark, std::string_view& text) {
+  const auto at = text.rfind(mark);
+  if (at == std::string_view::npos || !is_number(text.substr(at + 1))) return std::nullopt;
+  std::uint32_t out = 0;
+  const std::string_view digits = text.substr(at + 1);
+  if (std::from_chars(digits.data(), digits.data() + digits.size(), out).ec != std::errc{})
+    return std::nullopt;
+  text = text.substr(0, at);
+  return out;
+}
+
+// Tasks of one label, with the fields that tell them from those of other labels.
+struct NamedTasks {
+  struct Same {
+    TaskKind kind;
+    std::uint32_t op, tensor;
+    std::uint16_t step;
+    friend bool operator==(const Same&, const Same&) = default;
+  };
+  std::vector<Same> tasks;
+  TaskName name;
+  const Change* change = nullptr;
+
+  bool matches(DeviceId device, const Task& t) const {
+    if (name.device && *name.device != device) return false;
+    if (name.micro_batch && *name.micro_batch != t.micro_batch) return false;
+    return std::find(tasks.begin(), tasks.end(), Same{t.kind, t.op, t.tensor, t.step}) !=
+           tasks.end();
+  }
+};
+
+// The tasks that a change names; an error where there are none.
+Result<NamedTasks> named_tasks(const Graph& graph, const Plan& plan, const Change& change) {
+  NamedTasks out{{}, parse_task_name(change.name), &change};
+  bool moves_data = false, is_there = false;
+  std::set<std::string> labels;  // of the same operator or tensor
+  for (const DeviceClass& program : plan.classes) {
+    const bool here = !out.name.device || std::find(program.members.begin(), program.members.end(),
+                                                    *out.name.device) != program.members.end();
+    for (const Task& t : program.tasks) {
+      // A label begins with the name of one of both; there are many tasks.
+      const auto begins = [&](const auto& of, std::uint32_t index) {
+        return index != kNoIndex && out.name.label.starts_with(of[index].name);
+      };
+      if (!begins(graph.ops(), t.op) && !begins(graph.tensors(), t.tensor) &&
+          (t.op != kNoIndex || t.tensor != kNoIndex))
+        continue;
+      const NamedTasks::Same same{t.kind, t.op, t.tensor, t.step};
+      const bool known = std::find(out.tasks.begin(), out.tasks.end(), same) != out.tasks.end();
+      if (!known) {
+        const std::string label = task_label(graph, plan, program, t);
+        if (label != out.name.label) {
+          if (!runs_beside(t.kind)) labels.insert(label);
+          continue;
+        }
+        if (runs_beside(t.kind)) {
+          moves_data = true;
+          continue;
+        }
+        out.tasks.push_back(same);
+      }
+      is_there =
+          is_there || (here && (!out.name.micro_batch || *out.name.micro_batch == t.micro_batch));
+    }
+  }
+  if (is_there) return out;
+  if (moves_data)
+    return usage_error("`{}`: {} moves data; how long that takes follows from its links: link:…",
+                       to_text(change), out.name.label);
+  if (!out.tasks.empty())
+    return usage_error("`{}`: {} is not done{}", to_text(change), out.name.label,
+                       here_and_then(out.name));
+  return usage_error("`{}`: no task is called `{}`; {}", to_text(change), out.name.label,
+                     accepted(out.name.label, labels));
 }
 
 Nanoseconds divided(Nanoseconds time, const Change& change) {
@@ -121,6 +206,12 @@ std::string words(const Change& c) {
     case ChangeKind::kOperator:
       return c.free ? fmt::format("{} computes in no time", c.name)
                     : fmt::format("{} computes {} times as fast", c.name, c.factor);
+    case ChangeKind::kTask: {
+      const TaskName name = parse_task_name(c.name);
+      return name.label + here_and_then(name) +
+             (c.free ? std::string(" takes no time")
+                     : fmt::format(" takes {:.3g} times as long", 1 / c.factor));
+    }
     case ChangeKind::kDevice:
       return c.free ? fmt::format("device {} computes in no time", c.name)
                     : fmt::format("device {} computes {} times as fast", c.name, c.factor);
@@ -136,6 +227,20 @@ std::string words(const Change& c) {
   return {};
 }
 
+TaskName parse_task_name(std::string_view text) {
+  TaskName out;
+  if (const auto device = number_after('@', text)) out.device = DeviceId(*device);
+  if (const auto micro_batch = number_after('#', text))
+    out.micro_batch = static_cast<std::uint16_t>(std::min<std::uint32_t>(*micro_batch, UINT16_MAX));
+  out.label = text;
+  return out;
+}
+
+std::string TaskName::text() const {
+  return label + (micro_batch ? fmt::format("#{}", *micro_batch) : "") +
+         (device ? fmt::format("@{}", device->value) : "");
+}
+
 Status check(const Change& change, const Graph& graph, const Cluster& cluster) {
   const std::string text = to_text(change);
   switch (change.kind) {
@@ -147,6 +252,13 @@ Status check(const Change& change, const Graph& graph, const Cluster& cluster) {
       }
       return usage_error("`{}`: {} has no operator `{}`; {}", text, graph.name(), change.name,
                          accepted(change.name, names));
+    }
+    case ChangeKind::kTask: {
+      const TaskName name = parse_task_name(change.name);
+      if (name.device && name.device->value >= cluster.size())
+        return usage_error("`{}`: cluster {} has the devices 0 to {}", text, cluster.name(),
+                           cluster.size() - 1);
+      return {};
     }
     case ChangeKind::kDevice: {
       for (std::uint32_t d = 0; d < cluster.size(); ++d)
@@ -236,9 +348,10 @@ Cost ChangedCosts::message(const Cluster& cluster, DeviceId src, DeviceId dst, B
   return cost;
 }
 
-Result<Trace> simulate_changed(const Graph& graph, const Plan& plan, const Cluster& cluster,
-                               const CostModel& costs, std::span<const Change> changes) {
+Result<Retime> retimed(const Graph& graph, const Plan& plan, const Cluster& cluster,
+                       std::span<const Change> changes) {
   std::map<std::uint32_t, std::vector<const Change*>> of_op, of_device;
+  std::vector<NamedTasks> of_tasks;
   for (const Change& change : changes) {
     SOAPSTONE_TRY(check(change, graph, cluster));
     if (change.kind == ChangeKind::kOperator)
@@ -247,16 +360,39 @@ Result<Trace> simulate_changed(const Graph& graph, const Plan& plan, const Clust
     if (change.kind == ChangeKind::kDevice)
       for (std::uint32_t d = 0; d < cluster.size(); ++d)
         if (matches_device(change.name, cluster, DeviceId(d))) of_device[d].push_back(&change);
+    if (change.kind == ChangeKind::kTask) {
+      SOAPSTONE_ASSIGN(NamedTasks named, named_tasks(graph, plan, change));
+      of_tasks.push_back(std::move(named));
+    }
   }
+  if (of_op.empty() && of_device.empty() && of_tasks.empty()) return Retime();
+  return [of_op = std::move(of_op), of_device = std::move(of_device),
+          of_tasks = std::move(of_tasks)](DeviceId device, const Task& task, Nanoseconds time) {
+    if (const auto it = of_op.find(task.op); task.kind == TaskKind::kCompute && it != of_op.end())
+      for (const Change* change : it->second) time = divided(time, *change);
+    if (const auto it = of_device.find(device.value); it != of_device.end())
+      for (const Change* change : it->second) time = divided(time, *change);
+    for (const NamedTasks& named : of_tasks)
+      if (named.matches(device, task)) time = divided(time, *named.change);
+    return time;
+  };
+}
+
+std::vector<double> bandwidth_factors(const Cluster& cluster, std::span<const Change> changes) {
+  std::vector<double> out(cluster.links().size(), 1);
+  for (const Change& change : changes) {
+    if (change.kind != ChangeKind::kLink) continue;
+    for (std::size_t l = 0; l < cluster.links().size(); ++l)
+      if (matches_link(change.name, cluster.links()[l]))
+        out[l] *= change.free ? std::numeric_limits<double>::infinity() : change.factor;
+  }
+  return out;
+}
+
+Result<Trace> simulate_changed(const Graph& graph, const Plan& plan, const Cluster& cluster,
+                               const CostModel& costs, std::span<const Change> changes) {
   SimulateOptions options;
-  if (!of_op.empty() || !of_device.empty())
-    options.retime = [&](DeviceId device, const Task& task, Nanoseconds time) {
-      if (const auto it = of_op.find(task.op); task.kind == TaskKind::kCompute && it != of_op.end())
-        for (const Change* change : it->second) time = divided(time, *change);
-      if (const auto it = of_device.find(device.value); it != of_device.end())
-        for (const Change* change : it->second) time = divided(time, *change);
-      return time;
-    };
+  SOAPSTONE_ASSIGN(options.retime, retimed(graph, plan, cluster, changes));
   const ChangedCosts changed(costs, cluster, changes);
   return simulate(graph, plan, cluster, changed, options);
 }

@@ -3,6 +3,9 @@
 // A change as text:
 //   op:NAME*K        the operator's computing is K times as fast (updates of its weights stay);
 //                    NAME may end in `*`, which stands for any letters: op:fc**2, op:*=free
+//   task:NAME*K      tasks of that name, as traces tell it, take 1/K of their time: task:fc1
+//   forward*2;
+//                    #M after the name: in micro-batch M alone, @D: on device D alone. No transfers
 //   device:WHICH*K   a device computes, updates and copies between memories K times as fast;
 //                    WHICH: its number, its name (node1.device3), a node (node1) or a kind (p100)
 //   link:WHICH*K     K times the bandwidth; WHICH: a kind (nvlink, pcie, shared-memory, network),
@@ -17,6 +20,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -35,10 +40,10 @@
 
 namespace soapstone::simulator {
 
-enum class ChangeKind : std::uint8_t { kOperator, kDevice, kLink, kLatency, kAdd };
-SOAPSTONE_ENUM_NAMES(ChangeKind, {ChangeKind::kOperator, "op"}, {ChangeKind::kDevice, "device"},
-                     {ChangeKind::kLink, "link"}, {ChangeKind::kLatency, "latency"},
-                     {ChangeKind::kAdd, "add"})
+enum class ChangeKind : std::uint8_t { kOperator, kTask, kDevice, kLink, kLatency, kAdd };
+SOAPSTONE_ENUM_NAMES(ChangeKind, {ChangeKind::kOperator, "op"}, {ChangeKind::kTask, "task"},
+                     {ChangeKind::kDevice, "device"}, {ChangeKind::kLink, "link"},
+                     {ChangeKind::kLatency, "latency"}, {ChangeKind::kAdd, "add"})
 
 struct Change {
   ChangeKind kind = ChangeKind::kOperator;
@@ -62,11 +67,34 @@ std::string to_text(const Change& change);
 // In words: "links `network` with 2 times the bandwidth".
 std::string words(const Change& change);
 
-// Errors if a change names no operator, device or link that there is.
+// What a change of tasks names: "fc1 forward#2@3".
+struct TaskName {
+  std::string label;
+  std::optional<std::uint16_t> micro_batch;
+  std::optional<core::DeviceId> device;
+
+  std::string text() const;
+  friend bool operator==(const TaskName&, const TaskName&) = default;
+};
+TaskName parse_task_name(std::string_view text);
+
+// Errors if a change names no operator, device or link that there is. Which tasks there are, only a
+// plan tells.
 core::Status check(const Change& change, const core::Graph& graph, const core::Cluster& cluster);
 
+// The time of a task that is no transfer, of its cost.
+using Retime =
+    std::function<core::Nanoseconds(core::DeviceId, const core::Task&, core::Nanoseconds)>;
+// With the changes of tasks, operators and devices, which it checks; the others it leaves to
+// ChangedCosts. Empty: there are none. All that is given outlives it.
+core::Result<Retime> retimed(const core::Graph& graph, const core::Plan& plan,
+                             const core::Cluster& cluster, std::span<const Change> changes);
+// The bandwidth of every link, times what it was; infinite: free.
+std::vector<double> bandwidth_factors(const core::Cluster& cluster,
+                                      std::span<const Change> changes);
+
 // Costs of a cluster some of whose links are otherwise. Both outlive this object, which has checked
-// changes; those of operators and devices it leaves to `retimed`.
+// changes.
 class ChangedCosts final : public core::CostModel {
  public:
   ChangedCosts(const core::CostModel& costs, const core::Cluster& cluster,

@@ -75,6 +75,59 @@ TEST(WhatIf, ChangesWhatItNamesAndNothingElse) {
   EXPECT_EQ(b.step("link:device0*0.5"), all + 3_ms);
 }
 
+TEST(WhatIf, ATaskIsChangedWhereItIsNamed) {
+  Bench b;
+  const Nanoseconds all = 70_ms + 4_ms + 2_ms;
+  EXPECT_EQ(b.step("task:fc1 forward*2"), all - 5_ms);  // fc1 has a gradient of weights as well
+  EXPECT_EQ(b.step("task:fc1 forward=free"), all - 10_ms);
+  EXPECT_EQ(b.step("task:fc1 forward@1*0.5"), all + 10_ms);
+  // Device 0 waits for device 1 in the sums, so that it gains nothing by itself.
+  EXPECT_EQ(b.step("task:fc1 forward@1*2"), all);
+  EXPECT_EQ(b.step("task:fc1.weight update*0.5"), all + 1_ms);
+  // Two micro-batches compute everything twice.
+  b.strategy.micro_batches = 2;
+  const Nanoseconds twice = b.step("op:fc1*1");
+  EXPECT_EQ(b.step("task:fc1 forward#1*2"), twice - 5_ms);
+  EXPECT_EQ(b.step("task:fc1 forward*2"), twice - 2 * 5_ms);
+  EXPECT_EQ(b.step("task:fc1 forward#0@0*0.5"), twice + 10_ms);
+}
+
+TEST(WhatIf, ATasksNameComesBack) {
+  const TaskName name = parse_task_name("fc1 forward#2@3");
+  EXPECT_EQ(name, (TaskName{"fc1 forward", std::uint16_t{2}, DeviceId(3)}));
+  EXPECT_EQ(name.text(), "fc1 forward#2@3");
+  // Marks without a number belong to the name.
+  EXPECT_EQ(parse_task_name("a@b forward#x").label, "a@b forward#x");
+  EXPECT_EQ(words(parse_change("task:fc1 forward#2@3*4").value()),
+            "fc1 forward in micro-batch 2 on device 3 takes 0.25 times as long");
+  EXPECT_EQ(words(parse_change("task:fc1 forward=free").value()), "fc1 forward takes no time");
+}
+
+TEST(WhatIf, SaysWhichTasksThereAre) {
+  const Bench b;
+  const std::pair<const char*, const char*> wrong[] = {
+      {"task:fc1 forwards*2", "no task is called `fc1 forwards`; did you mean `fc1 forward`?"},
+      {"task:fc1 forward#1*2", "fc1 forward is not done in micro-batch 1"},
+      {"task:fc1 forward@7*2", "cluster small has the devices 0 to 1"},
+      {"task:fc1.weight gradient all-reduce*2",
+       "moves data; how long that takes follows from its links"},
+  };
+  for (const auto& [text, message] : wrong) {
+    const auto outcome = b.outcome(text);
+    ASSERT_FALSE(outcome) << text;
+    EXPECT_NE(outcome.error().message.find(message), std::string::npos) << outcome.error().message;
+  }
+}
+
+TEST(WhatIf, TellsHowMuchFasterEveryLinkIs) {
+  const Bench b;
+  const Change half = parse_change("link:device0*0.5").value();
+  const std::vector<double> factors = bandwidth_factors(b.cluster, std::span(&half, 1));
+  ASSERT_EQ(factors.size(), b.cluster.links().size());
+  for (std::size_t l = 0; l < factors.size(); ++l)
+    EXPECT_EQ(factors[l], b.cluster.links()[l].name.starts_with("device0 ") ? 0.5 : 1.0);
+}
+
 TEST(WhatIf, TellsLatencyFromBandwidth) {
   Bench b;
   ClusterSpec spec = b.cluster.spec();
@@ -125,8 +178,9 @@ TEST(WhatIf, AStageMoreIsNotDataParallelism) {
 }
 
 TEST(WhatIf, TextsComeBack) {
-  for (const char* text : {"op:fc1=free", "op:fc**2", "link:network*2", "latency:nvlink*0.5",
-                           "device:3*0.5", "link:node0 network out*10", "add:node"})
+  for (const char* text :
+       {"op:fc1=free", "op:fc**2", "link:network*2", "latency:nvlink*0.5", "device:3*0.5",
+        "task:fc1 forward#2@3*0.5", "link:node0 network out*10", "add:node"})
     EXPECT_EQ(to_text(parse_change(text).value()), text);
   EXPECT_EQ(words(parse_change("link:network*2").value()),
             "links `network` with 2 times the bandwidth");
@@ -134,7 +188,7 @@ TEST(WhatIf, TextsComeBack) {
 
 TEST(WhatIf, SaysWhatIsWrongWithAText) {
   const std::pair<const char*, const char*> wrong[] = {
-      {"fc1=free", "`fc1=free`: a `:` is missing; accepted: op:NAME, device:WHICH"},
+      {"fc1=free", "`fc1=free`: a `:` is missing; accepted: op:NAME, task:NAME, device:WHICH"},
       {"operator:fc1=free", "nothing is called `operator`; accepted: "},
       {"op:fc1", "`*K` or `=free` is missing"},
       {"op:fc1*fast", "the factor `fast` is no number above 0"},
