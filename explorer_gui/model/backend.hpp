@@ -226,6 +226,11 @@ class Backend {
   // `change`: as --what-if of `explain` (simulator/analysis/what_if.hpp).
   virtual core::Result<WhatIf> what_if(const Setting& setting, const core::Strategy& strategy,
                                        const std::string& change) = 0;
+  // The predicted step with all of such changes at once, none of which may add anything: its spans
+  // are of the tasks of the plan that `evaluate` gives.
+  virtual core::Result<core::Trace> changed_step(const Setting& setting,
+                                                 const core::Strategy& strategy,
+                                                 const std::vector<std::string>& changes) = 0;
   virtual core::Result<core::RankedStrategies> search(const Setting& setting,
                                                       const SearchRequest& request,
                                                       const SearchProgress& progress) = 0;

@@ -71,15 +71,18 @@ class LinkLoad {
   bool empty() const { return moved_.empty(); }
 
  private:
+  std::vector<std::vector<Change>> changes_;  // by link
   struct Change {
     core::Nanoseconds time;
-    double rate = 0;  // from then on
+    double rate = 0;  // bytes per second, from then on
   };
-  std::vector<std::vector<Change>> changes_;  // by link
+
   std::vector<core::Bytes> moved_;
   std::vector<double> most_;
 };
 
+  // In the order of time; of several at one time the last one holds.
+  const std::vector<Change>& changes(core::LinkId link) const { return changes_[link.value]; }
 // Links of one kind that carry the most at that time, the busiest first: share of the link's
 // bandwidth.
 struct BusyLink {

@@ -3,6 +3,7 @@
 #include <future>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include <fmt/core.h>
@@ -241,6 +242,37 @@ class LocalBackend final : public Backend {
     return out;
   }
 
+  core::Result<core::Trace> changed_step(const Setting& setting, const core::Strategy& strategy,
+                                         const std::vector<std::string>& texts) override {
+    std::vector<simulator::Change> changes;
+    bool links = false;
+    for (const std::string& text : texts) {
+      SOAPSTONE_ASSIGN(simulator::Change change, simulator::parse_change(text));
+      if (change.kind == simulator::ChangeKind::kAdd)
+        return core::usage_error("`{}`: the tasks of another plan; ask for that alone", text);
+      SOAPSTONE_TRY(simulator::check(change, *setting.graph, *setting.cluster));
+      links = links || change.kind == simulator::ChangeKind::kLink ||
+              change.kind == simulator::ChangeKind::kLatency;
+      changes.push_back(std::move(change));
+    }
+    const std::scoped_lock lock(evaluating_);
+    SOAPSTONE_TRY(prepare(setting));
+    // While something is dragged the plan stays what it is.
+    if (!asked_ || !(asked_->first == strategy)) {
+      asked_.reset();
+      SOAPSTONE_ASSIGN(core::Plan plan, evaluator_->lowering.lower(strategy));
+      asked_.emplace(strategy, std::move(plan));
+    }
+    const core::Plan& plan = asked_->second;
+    if (links)
+      return simulator::simulate_changed(*setting.graph, plan, *setting.cluster,
+                                         *evaluator_->costs.model, changes);
+    simulator::SimulateOptions options;
+    SOAPSTONE_ASSIGN(options.retime,
+                     simulator::retimed(*setting.graph, plan, *setting.cluster, changes));
+    return evaluator_->simulator.trace(plan, options);
+  }
+
   core::Result<core::RankedStrategies> search(const Setting& setting, const SearchRequest& request,
                                               const SearchProgress& progress) override {
     static constexpr std::string_view kSearchers[] = {"mcmc", "exhaustive"};
@@ -273,6 +305,7 @@ class LocalBackend final : public Backend {
     SOAPSTONE_ASSIGN(Costs costs, resources_.costs(*setting.cluster));
     evaluator_ = std::make_unique<Evaluator>(setting, std::move(costs));
     evaluator_key_ = setting.key();
+    asked_.reset();
     return {};
   }
 
@@ -280,6 +313,7 @@ class LocalBackend final : public Backend {
   std::mutex evaluating_;
   std::unique_ptr<Evaluator> evaluator_;
   std::uint64_t evaluator_key_ = 0;
+  std::optional<std::pair<core::Strategy, core::Plan>> asked_;  // that changes were asked of last
 };
 
 }  // namespace

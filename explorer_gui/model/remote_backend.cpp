@@ -93,6 +93,12 @@ class Remote final : public Backend {
     return of_setting<WhatIf>(setting, "what-if",
                               {{"strategy", core::to_json(strategy)}, {"change", change}});
   }
+  core::Result<core::Trace> changed_step(const Setting& setting, const core::Strategy& strategy,
+                                         const std::vector<std::string>& changes) override {
+    return of_setting<core::Trace>(
+        setting, "changed-step",
+        {{"strategy", core::to_json(strategy)}, {"changes", core::to_json(changes)}});
+  }
   core::Result<core::RankedStrategies> search(const Setting& setting, const SearchRequest& request,
                                               const SearchProgress& progress) override {
     std::optional<SearchReport> last;

@@ -101,6 +101,13 @@ core::Result<Json> Server::answer(Call& call, const std::string& method, const J
     SOAPSTONE_ASSIGN(const auto strategy, core::from_json<core::Strategy>(with.at("strategy")));
     return json(backend_->what_if(setting, strategy, text("change")));
   }
+  if (method == "changed-step") {
+    SOAPSTONE_ASSIGN(const Setting setting, setting_of(with));
+    SOAPSTONE_ASSIGN(const auto strategy, core::from_json<core::Strategy>(with.at("strategy")));
+    SOAPSTONE_ASSIGN(const auto changes,
+                     core::from_json<std::vector<std::string>>(with.at("changes")));
+    return json(backend_->changed_step(setting, strategy, changes));
+  }
   if (method == "search") {
     SOAPSTONE_ASSIGN(const Setting setting, setting_of(with));
     SOAPSTONE_ASSIGN(const auto request, core::from_json<SearchRequest>(with.at("request")));

@@ -148,6 +148,9 @@ void Session::after_change() {
     selection_ = {};
     last_shown_ = nullptr;
   }
+  const NamedStrategy* shown = design().shown();
+  const Evaluated* now = shown ? known(shown->id) : nullptr;
+  if (question_.of && (!now || now->full != question_.of)) question_ = {};
   if (!design().complete()) return;
   if (design().current != 0) want(design().current);
   if (design().baseline) want(*design().baseline);
@@ -654,6 +657,51 @@ std::shared_ptr<const Evaluation> Session::before() const {
   if (history_.at() == 0) return nullptr;
   const Evaluated *then = known_at(history_.at() - 1), *now = known_at(history_.at());
   return then && then != now ? then->full : nullptr;
+}
+
+// --- what if ------------------------------------------------------------------------------------
+
+void Session::ask(Changes changes) {
+  const auto of = shown();
+  if (!of) return;
+  if (question_.of != of) question_ = {};
+  if (question_.changes == changes) return;
+  question_.of = of;
+  question_.changes = std::move(changes);
+  question_.error.clear();
+  if (!question_.stands()) question_ = {};
+  ++revision_;
+  answer();
+}
+
+void Session::answer() {
+  if (!question_.waits()) return;
+  for (const JobStatus& job : jobs_.running())
+    if (job.id == answering_ && !job.cancelled) return;
+  answering_ = jobs_.start("what if",
+                           [this, backend = backend_, setting = design().setting(),
+                            strategy = design().shown()->strategy, of = question_.of,
+                            changes = question_.changes](JobContext&) -> Jobs::Finish {
+                             std::vector<std::string> texts;
+                             for (const simulator::Change& c : changes)
+                               texts.push_back(simulator::to_text(c));
+                             auto done = backend->changed_step(setting, *strategy, texts);
+                             std::shared_ptr<const core::Trace> trace;
+                             if (done)
+                               trace = std::make_shared<const core::Trace>(std::move(*done));
+                             return [this, of, changes, trace,
+                                     error = trace ? std::string() : done.error().message] {
+                               if (question_.of == of) {
+                                 if (trace) {
+                                   question_.trace = trace;
+                                   question_.answered = changes;
+                                 } else if (question_.changes == changes) {
+                                   question_.error = error;
+                                 }
+                               }
+                               answer();
+                             };
+                           });
 }
 
 // --- edits --------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@
 #include "explorer_gui/model/history.hpp"
 #include "explorer_gui/model/jobs.hpp"
 #include "explorer_gui/model/launch.hpp"
+#include "explorer_gui/model/question.hpp"
 #include "explorer_gui/model/selection.hpp"
 #include "explorer_gui/model/settings.hpp"
 
@@ -154,6 +155,13 @@ class Session {
   void redo();
   void go_to(std::size_t step);
 
+  // --- what if ----------------------------------------------------------------------------------
+  // Asks how long the step that is shown would take with these changes, in the place of those that
+  // were asked before; with none nothing is asked. While one answer is worked out, only the newest
+  // question waits. Ends when another step is shown.
+  void ask(Changes changes);
+  const Question& question() const { return question_; }
+
   // --- searches ---------------------------------------------------------------------------------
   SearchRequest& next_search() { return next_search_; }
   // With the pins of the design; the one that runs is stopped.
@@ -198,6 +206,7 @@ class Session {
   void change(std::string what, Design next, std::string key = {});
   void after_change();
   void want(StrategyId id);
+  void answer();
   std::uint64_t key_of(const core::Strategy& strategy) const;
   const Evaluated* known_at(std::size_t step) const;
   void take(core::RankedStrategies ranked, const std::string& what);
@@ -220,6 +229,8 @@ class Session {
       full_;                      // keys with a full evaluation, the last one that was wanted last
   std::uint64_t completing_ = 0;  // the job
   std::shared_ptr<const Evaluation> last_shown_;
+  Question question_;
+  std::uint64_t answering_ = 0;  // the job
   std::vector<OpenTrace> traces_;
   Selection selection_;
   std::shared_ptr<const core::Graph> of_graph_;  // whose operators `selection_` means

@@ -12,6 +12,7 @@
 #include "explorer_gui/model/cluster_edits.hpp"
 #include "explorer_gui/model/cluster_view.hpp"
 #include "explorer_gui/view/detail/draw.hpp"
+#include "explorer_gui/view/detail/link_sliders.hpp"
 #include "explorer_gui/view/panel.hpp"
 
 namespace soapstone::explorer::view {
@@ -357,6 +358,11 @@ class ClusterPanel final : public Panel {
     tip("The cursor stands where the timeline was clicked last.");
     const core::Nanoseconds time = s.selection().cursor;
     if (!load_) {
+    if (!cluster.links().empty()) {
+      ImGui::SeparatorText("What if links were so fast");
+      link_sliders(ui, ui.points(120), Flow::kBelow);
+      if (s.question().stands()) answer_line(ui, Flow::kBelow);
+    }
       ImGui::TextDisabled("no step yet");
       return;
     }
@@ -372,7 +378,7 @@ class ClusterPanel final : public Panel {
   template <class Apply>
   static void factors(Ui& ui, const char* id, Apply&& apply) {
     ImGui::PushID(id);
-    ImGui::TextDisabled("what if");
+    ImGui::TextDisabled("make it");
     for (const auto& [text, factor] :
          {std::pair("half", 0.5), std::pair("twice", 2.0), std::pair("10 times", 10.0)}) {
       ImGui::SameLine(0, ui.points(4));

@@ -51,6 +51,10 @@ void TimelinePanel::add_actions(Ui& ui) {
   act("differences", "Timeline: differences",
       "Colours the lower trace by how much slower or faster it is than the upper one.",
       [this] { differences_ = !differences_; });
+  act("what-if", "Timeline: what if", "Shows how fast links would be, to be dragged.",
+      [this] { asking_ = !asking_; });
+  act("no-question", "Timeline: end what if", "Shows the step as it is predicted. Key: Escape.",
+      [session] { session->ask({}); });
   act("unfold", "Timeline: show every device", "Shows every device of groups that do the same.",
       [this] { unfold_all(); });
   act("fold", "Timeline: fold devices that do the same", "Shows one device of every group.",
@@ -68,6 +72,7 @@ void TimelinePanel::draw(Ui& ui) {
                                         : "Choose a model and a cluster, or open a trace.");
     return;
   }
+  banner(ui);
   const Timeline& t = *results_->timeline;
   follow(ui, t);
   const float side = statistics_shown() ? ui.points(300) : 0;
@@ -142,7 +147,7 @@ void TimelinePanel::toolbar(Ui& ui) {
          "two thirds and at one and a half of the time.");
   ImGui::EndDisabled();
   option("communication", rows_options_.communication, "Shows the lanes that move data.");
-  option("counters", counters_, "Shows memory and what is sent below, of the selected device.");
+  option("counters", counters_, "Shows memory and what is sent below, of the selected device, and the load of links.");
   option("statistics", statistics_on_,
          "Tells what devices do in the step, or in the range that is dragged.");
   ImGui::SameLine();
@@ -161,6 +166,9 @@ void TimelinePanel::toolbar(Ui& ui) {
     ImGui::SameLine();
     if (button("<##before", count == 0 ? "Nothing was found." : "", "The one before")) go(ui, -1);
     ImGui::SameLine(0, ui.points(2));
+  option("what if", asking_,
+         "Asks how long the step would be if links were faster or slower. Drag the right end of a "
+         "selected span to ask the same of a task.");
     if (button(">##next", count == 0 ? "Nothing was found." : "", "The next one")) go(ui, 1);
     ImGui::SameLine();
     const std::size_t at = place_of_pick();
@@ -171,7 +179,7 @@ void TimelinePanel::toolbar(Ui& ui) {
   hint(
       "Wheel, W, S: nearer and further. A, D, Shift+wheel, middle button: move. Drag: select a "
       "range. F: zoom to what is selected. Double click: zoom to a span. Home: the whole step. "
-      "Escape: select nothing.");
+      "Escape: end what is asked, then select nothing.");
 }
 
 void TimelinePanel::choose_below(Ui& ui, const std::string& choice) {
@@ -202,7 +210,8 @@ void TimelinePanel::pick(Ui& ui, SpanPlace what) {
   if (const auto op = t.op_of(what.source, what.span)) selection.ops.insert(*op);
   selection.device = t.trace(what.source).lanes[s.lane[what.span]].device;
   selection.span.reset();
-  if (what.source == 0) selection.span = what.span;
+  // Of the prediction, also while it is asked what it would be.
+  if (what.source == 0 && base_) selection.span = same_span(t.trace(0), what.span, base_->trace);
   ui.session.changed();
 }
 
@@ -326,8 +335,12 @@ void TimelinePanel::keys(Ui& ui) {
   if (ImGui::IsKeyPressed(ImGuiKey_F, false)) zoom_to_selection();
   if (ImGui::IsKeyPressed(ImGuiKey_Home, false)) view_.show_all();
   if (ImGui::IsKeyPressed(ImGuiKey_Escape, false)) {
-    range_.reset();
-    picked_.reset();
+    if (ui.session.question().stands()) {
+      ui.session.ask({});
+    } else {
+      range_.reset();
+      picked_.reset();
+    }
   }
   grain_ = grain_of(view_.per_pixel(axis_width_), kFoldPixels * ui.scale);
 }

@@ -69,6 +69,10 @@ TEST(Remote, GivesWhatALocalOneGives) {
             local->kernels(setting, strategy, 0).value());
   EXPECT_EQ(remote->what_if(setting, strategy, "link:network*2").value(),
             local->what_if(setting, strategy, "link:network*2").value());
+  const std::vector<std::string> changes{"link:network*2", "task:fc6 forward=free"};
+  EXPECT_EQ(remote->changed_step(setting, strategy, changes).value(),
+            local->changed_step(setting, strategy, changes).value());
+  EXPECT_FALSE(remote->changed_step(setting, strategy, {"add:node"}));
   SearchRequest request;
   request.budget = "100";
   const auto never_ends = [](const SearchReport&) { return true; };

@@ -85,6 +85,116 @@ TEST(TimelineWindow, ARangeIsDraggedAndAClickSelects) {
   driven.picture("timeline-tooltip");
 }
 
+TEST(TimelineWindow, TheEndOfASpanIsDraggedAndTheStepFollowsWhileTheMouseIsDown) {
+  SOAPSTONE_WINDOW();
+  Work work("alexnet", 64, "p100-4x4");
+  const auto predicted = work->shown();
+  ASSERT_NE(predicted, nullptr);
+  const std::size_t steps = work->history().size();
+  Driven driven(work);
+  core::Nanoseconds longer, shorter;
+  driven.drive([&](ImGuiTestContext* c) {
+    c->SetRef("Timeline");
+    c->WindowFocus("");
+    c->ItemInput("##find");
+    c->KeyCharsReplace("fc6 forward");
+    c->KeyPress(ImGuiKey_Enter);
+    c->Yield(2);
+    const ImGuiTestItemInfo end = c->ItemInfo("//Timeline/**/##end of the span");
+    const ImVec2 at = end.RectFull.GetCenter();
+    const auto answered = [&](core::Nanoseconds& step) {
+      for (int frame = 0; frame < 2000 && work->question().waits(); ++frame) c->Yield();
+      ASSERT_NE(work->question().trace, nullptr) << work->question().error;
+      step = work->question().trace->step_time;
+    };
+    c->MouseMoveToPos(at);
+    c->MouseDown(0);
+    c->MouseMoveToPos({at.x + 80, at.y});
+    c->Yield();
+    answered(longer);
+    c->MouseMoveToPos({at.x + 40, at.y});
+    c->Yield();
+    answered(shorter);
+    c->MouseUp(0);
+  });
+  EXPECT_GT(longer, shorter);
+  EXPECT_GT(shorter, predicted->step_time);
+  ASSERT_EQ(work->question().changes.size(), 1u);
+  EXPECT_EQ(work->question().changes[0].name, "fc6 forward");
+  driven.picture("timeline-what-if");
+  // A second question beside it.
+  driven.drive([&](ImGuiTestContext* c) {
+    c->ItemInputValue("//Timeline/**/network##speed", 10.0F);
+    c->Yield(2);
+  });
+  driven.settle();
+  EXPECT_EQ(work->question().answered.size(), 2u);
+  EXPECT_LT(work->question().trace->step_time, predicted->step_time);
+  driven.drive([&](ImGuiTestContext* c) {
+    c->ItemInput("//Timeline/##find");
+    c->KeyCharsReplace("");
+    c->KeyPress(ImGuiKey_Enter);
+    c->SetRef("Timeline");
+    c->ComboClick("##below/as it is predicted");
+    c->Yield(4);
+    c->MouseMove("//Timeline/**/Reset##what if");
+  });
+  driven.picture("timeline-what-if-two");
+  work->settings().theme = Theme::kLight;
+  driven.picture("timeline-what-if-light");
+  EXPECT_EQ(work->history().size(), steps);
+  driven.drive([&](ImGuiTestContext* c) {
+    c->ItemClick("//Timeline/**/Reset##what if");
+    c->Yield(2);
+  });
+  EXPECT_FALSE(work->question().stands());
+}
+
+TEST(TimelineWindow, AFasterLinkIsAskedForAndKept) {
+  SOAPSTONE_WINDOW();
+  Work work("alexnet", 64, "p100-4x4");
+  const auto network = work->design().cluster->spec().network->bandwidth;
+  const auto before = work->shown()->step_time;
+  Driven driven(work);
+  driven.drive([](ImGuiTestContext* c) {
+    c->SetRef("Cluster");
+    c->WindowFocus("");
+    c->ItemInputValue("**/network##speed", 2.0F);
+    c->Yield(2);
+  });
+  driven.picture("cluster-what-if");
+  ASSERT_NE(work->question().trace, nullptr) << work->question().error;
+  const auto asked = work->question().trace->step_time;
+  EXPECT_LT(asked, before);
+  EXPECT_EQ(work->design().cluster->spec().network->bandwidth, network);
+  driven.drive([](ImGuiTestContext* c) {
+    c->SetRef("Cluster");
+    c->ItemClick("**/Keep##what if");
+    c->Yield(2);
+  });
+  driven.settle();
+  EXPECT_EQ(work->design().cluster->spec().network->bandwidth.value, 2 * network.value);
+  EXPECT_FALSE(work->question().stands());
+  EXPECT_LT(work->shown()->step_time, before);
+}
+
+TEST(TimelineWindow, TheBusiestLinksHaveAStripEach) {
+  SOAPSTONE_WINDOW();
+  Work work("alexnet", 64, "p100-4x4");
+  Driven driven(work);
+  driven.drive([](ImGuiTestContext* c) {
+    c->SetRef("Timeline");
+    c->WindowFocus("");
+    c->ItemClick("//Timeline/**/##which links");
+    c->ItemClick("//$FOCUSED/busiest network links");
+    c->ItemInputValue("//Timeline/**/##how many links", 4);
+    c->Yield(4);
+    IM_CHECK(c->ItemExists("//Timeline/**/##link node0 network out"));
+    c->MouseMove("//Timeline/**/##link node0 network out");
+  });
+  driven.picture("timeline-links");
+}
+
 TEST(TimelineWindow, DevicesUnfoldAndAMeasuredTraceStandsBelow) {
   SOAPSTONE_WINDOW();
   Work work("alexnet", 64, "p100-4x4");

@@ -43,6 +43,7 @@ void TimelinePanel::lanes(Ui& ui, const Timeline& t, float height) {
   while (end_row_ < rows_.size() && y_of(rows_[end_row_]) < at.y + height) ++end_row_;
   for (std::size_t r = first_row_; r < end_row_; ++r) label_of(ui, t, rows_[r], y_of(rows_[r]));
 
+  end_of_span(ui, t);
   ImGui::SetCursorScreenPos({axis_x_, at.y - scroll});
   ImGui::InvisibleButton("##canvas", {axis_width_, total},
                          ImGuiButtonFlags_MouseButtonLeft | ImGuiButtonFlags_MouseButtonMiddle);
@@ -62,6 +63,7 @@ void TimelinePanel::lanes(Ui& ui, const Timeline& t, float height) {
       lane(ui, t, row, y, static_cast<float>(row.height) * scale);
   }
   arrows(ui, t);
+  draw_end(ui, t);
   marks(ui, axis_from, axis_to);
   list.PopClipRect();
   mouse(ui, t, hovered);

@@ -2,6 +2,7 @@
 //   timeline_panel.cpp     actions, the line above, map, ruler, keys
 //   timeline_results.cpp   which traces, and what is worked out of them
 //   timeline_lanes.cpp     lanes with their spans, and the mouse
+//   timeline_question.cpp  what if: the end of a span that is dragged, and the answer
 //   timeline_counters.cpp  strips below the lanes
 //   timeline_words.cpp     legend and statistics
 #pragma once
@@ -17,6 +18,8 @@
 
 #include <imgui.h>
 
+#include "explorer_gui/model/link_strips.hpp"
+#include "explorer_gui/model/question.hpp"
 #include "explorer_gui/model/time_view.hpp"
 #include "explorer_gui/model/timeline.hpp"
 #include "explorer_gui/view/panel.hpp"
@@ -36,6 +39,8 @@ struct Results {
   std::optional<RangeStatistics> statistics;
   std::shared_ptr<const Counters> counters;
   std::optional<simulator::SpanLinks> links;  // of the span that is picked
+  std::shared_ptr<const LinkLoad> load;       // of the first source
+  std::vector<LinkStrip> strips;
 };
 
 class TimelinePanel final : public Panel {
@@ -50,6 +55,9 @@ class TimelinePanel final : public Panel {
   struct Asked {
     bool analysis = false, slowdown = false, counters = false, links = false;
     std::string text;
+    bool load = false, strips = false;
+    LinkChoice strips_of;
+    int strip_count = 0;
     std::set<std::uint32_t> ops;
     TimelineOptions rows;
     std::optional<SpanPlace> pick;
@@ -65,6 +73,7 @@ class TimelinePanel final : public Panel {
   static std::size_t spans_of_sources(const Timeline& t);
   void follow(Ui& ui, const Timeline& t);
   // The device that is selected, or the one whose memory is fullest.
+  void follow_links(Ui& ui, const Timeline& t);
   core::DeviceId counted_device(Ui& ui, const Timeline& t) const;
   bool statistics_shown() const;
 
@@ -136,7 +145,18 @@ class TimelinePanel final : public Panel {
   void tooltip(Ui& ui, const Timeline& t, std::size_t source, const Box& box) const;
 
   // --- counters ---------------------------------------------------------------------------------
-  static float counters_height(Ui& ui);
+  // --- what if ----------------------------------------------------------------------------------
+  struct EndDrag {
+    float mouse = 0;          // where it was taken
+    std::int64_t length = 0;  // of the span then
+    double per_pixel = 1;     // nanoseconds; stays what it was, so that the axis does not run away
+    std::int64_t to = -1;     // the length that is asked for
+  };
+  void banner(Ui& ui);
+  void end_of_span(Ui& ui, const Timeline& t);
+  void draw_end(Ui& ui, const Timeline& t);
+
+  float counters_height(Ui& ui) const;
   void counters(Ui& ui, const Timeline& t);
   ImVec2 strip(Ui& ui, const char* id, const std::string& name, const std::string& more,
                float height) const;
@@ -146,6 +166,9 @@ class TimelinePanel final : public Panel {
   void outline(const std::vector<std::int64_t>& time, const std::vector<double>& value, double most,
                ImVec2 from, float height, ImU32 colour) const;
   void marks_of_strip(Ui& ui, ImVec2 from, ImVec2 to) const;
+  // Which links, and how many of them.
+  void link_choice(Ui& ui, const Timeline& t);
+  void link_strip(Ui& ui, const LinkStrip& strip);
 
   // --- words beside -----------------------------------------------------------------------------
   void legend(Ui& ui, const Timeline& t);
@@ -185,5 +208,13 @@ class TimelinePanel final : public Panel {
   std::optional<std::pair<double, double>> range_;
   bool dragged_ = false;
 };
+
+  std::shared_ptr<const Evaluation> base_;  // whose step is shown, or would be another
+  LinkChoice links_;
+  bool links_of_device_ = false;
+  int link_count_ = 2;
+  bool asking_ = false;
+  DragScope scope_ = DragScope::kTask;
+  std::optional<EndDrag> end_drag_;
 
 }  // namespace soapstone::explorer::view

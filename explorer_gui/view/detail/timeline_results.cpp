@@ -11,6 +11,8 @@ namespace {
 
 // Beyond that, slack and the critical path are worked out when they are asked for.
 constexpr std::size_t kAnalysedUnasked = 1'000'000;
+// Below the step that a question would make.
+constexpr std::string_view kAsPredicted = "as it is predicted";
 
 }  // namespace
 
@@ -25,7 +27,14 @@ std::vector<TimelineSource> TimelinePanel::wanted(Ui& ui) {
     return TimelineSource{name, std::shared_ptr<const core::Trace>(e, &e->trace),
                           std::shared_ptr<const core::Plan>(e, &e->plan), s.design().graph};
   };
+  base_ = above;
+  const Question& question = s.question();
+  const bool asked = question.trace && question.of == above;
   if (above) out.push_back(of("predicted", above));
+  if (asked) {
+    out.front().name = "what if";
+    out.front().trace = question.trace;
+  }
   const auto add_trace = [&](const OpenTrace& opened) {
     TimelineSource source{std::string(core::name_of(opened.trace->origin)), opened.trace, {}, {}};
     if (above && opened.trace->plan_hash == above->trace.plan_hash) {
@@ -36,10 +45,15 @@ std::vector<TimelineSource> TimelinePanel::wanted(Ui& ui) {
     out.push_back(std::move(source));
   };
   choices_.clear();
+  if (asked) choices_.emplace_back(kAsPredicted);
   const auto compared = s.design().baseline ? s.compared() : nullptr;
   if (compared && compared != above) choices_.push_back(s.design().compared()->name);
   for (const OpenTrace& opened : s.traces()) choices_.push_back(opened.name);
   if (below_ == "nothing") return out;
+  if (asked && below_ == kAsPredicted) {
+    out.push_back(of("predicted", above));
+    return out;
+  }
   if (compared && compared != above && below_ == s.design().compared()->name) {
     out.push_back(of(below_, compared));
     return out;
@@ -78,8 +92,6 @@ void TimelinePanel::refresh(Ui& ui) {
     building_ = false;
     return;
   }
-  // Marks that are told by spans are of the traces that were.
-  picked_.reset();
   later(
       ui, "timeline", spans,
       [sources = std::move(sources), cluster = ui.session.design().cluster] {
@@ -95,10 +107,24 @@ void TimelinePanel::take(std::shared_ptr<const Timeline> made, Session& session)
       results_->timeline && results_->timeline->groups().size() == made->groups().size();
   auto next = std::make_shared<Results>();
   next->timeline = std::move(made);
+  // What is picked stays while its plan does: the same task at another time.
+  if (picked_) {
+    const auto& before = results_->timeline;
+    const auto& after = next->timeline;
+    std::optional<std::size_t> span;
+    if (before && picked_->source < after->sources() && before->source(picked_->source).plan &&
+        before->source(picked_->source).plan == after->source(picked_->source).plan)
+      span =
+          same_span(before->trace(picked_->source), picked_->span, after->trace(picked_->source));
+    if (span)
+      picked_->span = *span;
+    else
+      picked_.reset();
+  }
   results_ = std::move(next);
   if (!same_devices) rows_options_ = {};
   const Timeline& t = *results_->timeline;
-  view_.set_extent(static_cast<double>(t.first()), static_cast<double>(t.last()));
+  if (!end_drag_) view_.set_extent(static_cast<double>(t.first()), static_cast<double>(t.last()));
   results_->analysis.resize(t.sources());
   results_->critical.resize(t.sources());
   results_->found.resize(t.sources());
@@ -230,6 +256,7 @@ void TimelinePanel::follow(Ui& ui, const Timeline& t) {
           session.changed();
         });
   }
+  if (counters_) follow_links(ui, t);
   if (statistics_shown()) {
     const std::size_t source = std::min(statistics_source_, t.sources() - 1);
     std::set<core::DeviceId> devices;
@@ -255,6 +282,39 @@ void TimelinePanel::follow(Ui& ui, const Timeline& t) {
           });
     }
   }
+}
+
+void TimelinePanel::follow_links(Ui& ui, const Timeline& t) {
+  if (!asked_.load) {
+    asked_.load = true;
+    const TimelineSource& source = t.source(0);
+    if (source.plan && t.cluster() && source.plan->device_count == t.cluster()->size())
+      later(
+          ui, "link load", 4 * source.trace->spans.size(),
+          [timeline = results_->timeline] {
+            const TimelineSource& of = timeline->source(0);
+            return std::make_shared<const LinkLoad>(*timeline->cluster(), *of.plan, *of.trace);
+          },
+          [this, &session = ui.session](std::shared_ptr<const LinkLoad> made) {
+            results_->load = std::move(made);
+            asked_.strips = false;
+            session.changed();
+          });
+  }
+  links_.device.reset();
+  if (links_of_device_) links_.device = counted_device(ui, t);
+  if (!results_->load ||
+      (asked_.strips && asked_.strips_of == links_ && asked_.strip_count == link_count_))
+    return;
+  asked_.strips = true;
+  asked_.strips_of = links_;
+  asked_.strip_count = link_count_;
+  const Question& q = ui.session.question();
+  std::vector<double> factors;
+  if (q.trace == t.source(0).trace)
+    factors = simulator::bandwidth_factors(*t.cluster(), q.answered);
+  results_->strips = link_strips(*t.cluster(), *results_->load, t.trace(0).step_time, links_,
+                                 static_cast<std::size_t>(std::max(0, link_count_)), factors);
 }
 
 // The device that is selected, or the one whose memory is fullest.
