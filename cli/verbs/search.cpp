@@ -13,6 +13,7 @@
 #include "core/ranked_strategies.hpp"
 #include "core/suggest.hpp"
 #include "core/units.hpp"
+#include "search/bound.hpp"
 #include "search/exhaustive.hpp"
 #include "search/mcmc.hpp"
 
@@ -124,6 +125,13 @@ core::Status search_strategies(const Invocation& invocation, const Options& opti
     const core::Nanoseconds step = ranked->strategies[0].step_time;
     fmt::print("fastest: {}\n",
                step_text(step_figures(graph, cluster, devices_in_use(fastest), step), step));
+    if (const auto bound = search::lower_bound(graph, cluster, problem.lower);
+        bound && bound->value > 0)
+      fmt::print(
+          "lower bound: {}, all FLOPs on all devices at their peak; the fastest takes {:.2f} "
+          "times that\n",
+          core::human_text(*bound),
+          static_cast<double>(step.value) / static_cast<double>(bound->value));
   }
   return written;
 }

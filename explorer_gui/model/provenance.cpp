@@ -165,6 +165,11 @@ Provenance provenance_of(const Design& design, std::span<const StrategyRow> rows
                                 cell_text(other, StrategyColumn::kStepTime));
       verb = "explain";
       break;
+    case StrategyColumn::kAboveBound:
+      p.formula = "step time ÷ (FLOPs of the step ÷ sum of the peaks of all devices)";
+      input("step time", StrategyColumn::kStepTime);
+      verb = "search";
+      break;
     case StrategyColumn::kSamplesPerSecond:
       p.formula = "samples of a step ÷ step time";
       batch();

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "core/units.hpp"
+#include "search/bound.hpp"
 
 namespace soapstone::explorer {
 
@@ -13,8 +14,10 @@ std::string with_commas(std::int64_t n) {
 }
 
 SearchView search_view(const SearchRun& run, SearchAxis axis,
-                       std::optional<core::Nanoseconds> baseline) {
+                       std::optional<core::Nanoseconds> baseline,
+                       std::optional<core::Nanoseconds> bound) {
   SearchView out;
+  if (bound && bound->value > 0) out.bound = static_cast<double>(bound->value) * 1e-6;
   const auto put = [&](const SearchReport& r, core::Nanoseconds best) {
     out.x.push_back(axis == SearchAxis::kProposals ? static_cast<double>(r.proposals)
                                                    : core::seconds(r.elapsed));
@@ -45,9 +48,18 @@ SearchView search_view(const SearchRun& run, SearchAxis axis,
       out.words += fmt::format(
           " ({:.2f} × as fast as the baseline)",
           static_cast<double>(baseline->value) / static_cast<double>(run.last.best->value));
+    if (out.bound)
+      out.words += fmt::format(", {:.2f} × the lower bound",
+                               static_cast<double>(run.last.best->value) * 1e-6 / *out.bound);
   }
   if (run.paused) out.words += ", paused";
   return out;
+}
+
+std::optional<core::Nanoseconds> lower_bound_of(const Setting& setting) {
+  const auto bound =
+      search::lower_bound(*setting.graph, *setting.cluster, setting.optimizer.lower_options());
+  return bound ? std::optional(*bound) : std::nullopt;
 }
 
 }  // namespace soapstone::explorer

@@ -69,6 +69,8 @@ std::optional<double> number_of(const StrategyRow& row, StrategyColumn column) {
       return time(row.step_time);
     case StrategyColumn::kRatio:
       return row.ratio;
+    case StrategyColumn::kAboveBound:
+      return row.above_bound;
     case StrategyColumn::kSamplesPerSecond:
       return row.samples_per_second;
     case StrategyColumn::kMemory:
@@ -141,7 +143,8 @@ std::string csv_number(const std::optional<T>& value) {
 
 }  // namespace
 
-std::vector<StrategyRow> strategy_rows(const Design& design, const KnownOf& known) {
+std::vector<StrategyRow> strategy_rows(const Design& design, const KnownOf& known,
+                                       std::optional<core::Nanoseconds> bound) {
   std::vector<StrategyRow> rows;
   if (!design.complete()) return rows;
   const Evaluated* const base = design.baseline ? known(*design.baseline) : nullptr;
@@ -183,6 +186,8 @@ std::vector<StrategyRow> strategy_rows(const Design& design, const KnownOf& know
     if (base && base->figures && base->figures->step_time.value > 0)
       row.ratio = static_cast<double>(f.step_time.value) /
                   static_cast<double>(base->figures->step_time.value);
+    if (bound && bound->value > 0)
+      row.above_bound = static_cast<double>(f.step_time.value) / static_cast<double>(bound->value);
     if (f.is_complete()) {
       row.computing = f.use.computing;
       row.exposed = f.use.exposed_communication;
@@ -202,6 +207,8 @@ std::string_view title_of(StrategyColumn column) {
       return "step";
     case StrategyColumn::kRatio:
       return "× baseline";
+    case StrategyColumn::kAboveBound:
+      return "× bound";
     case StrategyColumn::kSamplesPerSecond:
       return "samples/s";
     case StrategyColumn::kMemory:
@@ -236,6 +243,9 @@ std::string_view meaning_of(StrategyColumn column) {
       return "Predicted time of one training step.";
     case StrategyColumn::kRatio:
       return "Step time divided by that of the baseline; below 1 is faster.";
+    case StrategyColumn::kAboveBound:
+      return "Step time divided by its lower bound: all FLOPs of the step on all devices of the "
+             "cluster at their peak. No strategy is below 1.";
     case StrategyColumn::kSamplesPerSecond:
       return "Samples of the batch per second of the step.";
     case StrategyColumn::kMemory:
@@ -278,6 +288,8 @@ std::string cell_text(const StrategyRow& row, StrategyColumn column) {
       return quantity(row.step_time);
     case StrategyColumn::kRatio:
       return row.ratio ? fmt::format("{:.3f}", *row.ratio) : std::string(kNone);
+    case StrategyColumn::kAboveBound:
+      return row.above_bound ? fmt::format("{:.2f}", *row.above_bound) : std::string(kNone);
     case StrategyColumn::kSamplesPerSecond:
       return row.samples_per_second ? fmt::format("{:.4g}", *row.samples_per_second)
                                     : std::string(kNone);

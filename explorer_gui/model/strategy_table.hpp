@@ -36,7 +36,8 @@ struct StrategyRow {
   StrategyState state = StrategyState::kUnknown;
   std::string why_not;  // as a sentence, where it does not fit or failed
   std::optional<core::Nanoseconds> step_time;
-  std::optional<double> ratio;  // step time ÷ the baseline's
+  std::optional<double> ratio;        // step time ÷ the baseline's
+  std::optional<double> above_bound;  // step time ÷ what no strategy can beat
   std::optional<double> samples_per_second;
   std::optional<core::Bytes> memory;  // allocated, on the device that needs most
   std::size_t devices = 0;            // that have a part of any operator
@@ -51,13 +52,16 @@ struct StrategyRow {
 
 // One row per strategy, in the order of the design. `known`: what is known of a strategy, or null.
 using KnownOf = std::function<const Evaluated*(StrategyId)>;
-std::vector<StrategyRow> strategy_rows(const Design& design, const KnownOf& known);
+// `bound`: search::lower_bound.
+std::vector<StrategyRow> strategy_rows(const Design& design, const KnownOf& known,
+                                       std::optional<core::Nanoseconds> bound = {});
 
 enum class StrategyColumn : std::uint8_t {
   kStar,
   kName,
   kStepTime,
   kRatio,
+  kAboveBound,
   kSamplesPerSecond,
   kMemory,
   kDevices,
@@ -69,7 +73,7 @@ enum class StrategyColumn : std::uint8_t {
   kState,
   kOrigin,
 };
-inline constexpr std::size_t kStrategyColumns = 14;
+inline constexpr std::size_t kStrategyColumns = 15;
 // A heading, and what it means with its unit, as sentences.
 std::string_view title_of(StrategyColumn column);
 std::string_view meaning_of(StrategyColumn column);

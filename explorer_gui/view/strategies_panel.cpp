@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <memory>
+#include <optional>
 
 #include <fmt/core.h>
 #include <imgui.h>
@@ -127,7 +129,9 @@ class StrategiesPanel final : public Panel {
     if (revision_ == s.revision() && query_ == made_for_) return;
     revision_ = s.revision();
     made_for_ = query_;
-    rows_ = strategy_rows(s.design(), [&s](StrategyId id) { return s.known(id); });
+    ask_for_bound(s);
+    rows_ = strategy_rows(
+        s.design(), [&s](StrategyId id) { return s.known(id); }, bound_);
     visible_ = chosen(rows_, query_);
     pareto_ = pareto_of(rows_);
     slowest_ = core::Nanoseconds(1);
@@ -139,6 +143,27 @@ class StrategiesPanel final : public Panel {
         s.complete_figures(row.id);
         break;
       }
+  }
+
+  // What no strategy can beat follows from model, cluster and optimizer.
+  void ask_for_bound(Session& s) {
+    if (!s.design().complete()) return;
+    const Setting setting = s.design().setting();
+    if (bound_of_ == setting.key()) return;
+    bound_of_ = setting.key();
+    bound_.reset();
+    s.jobs().start(
+        "lower bound",
+        [this, alive = std::weak_ptr<int>(alive_), setting,
+         key = bound_of_](JobContext&) -> Jobs::Finish {
+          const auto bound = lower_bound_of(setting);
+          return [this, alive, key, bound] {
+            if (alive.expired() || key != bound_of_) return;
+            bound_ = bound;
+            revision_ = 0;
+          };
+        },
+        "lower bound");
   }
 
   std::vector<StrategyRow> rows_of_table() const {
@@ -480,7 +505,7 @@ class StrategiesPanel final : public Panel {
       if (r.baseline || (r.shown && !baseline)) baseline = r.step_time;
     for (const StrategyRow& r : rows_)
       if (r.baseline) baseline = r.step_time;
-    const SearchView view = search_view(run, axis_, baseline);
+    const SearchView view = search_view(run, axis_, baseline, bound_);
     if (!run.running) {
       const Action* start = ui.actions.find("search.start");
       if (button("Search", start->refusal(), start->tip)) start->run();
@@ -522,6 +547,12 @@ class StrategiesPanel final : public Panel {
       spec.Flags = ImPlotInfLinesFlags_Horizontal;
       ImPlot::PlotInfLines("baseline", &at, 1, spec);
     }
+    if (view.bound) {
+      ImPlotSpec spec;
+      spec.LineColor = colour4(ui.colours.good);
+      spec.Flags = ImPlotInfLinesFlags_Horizontal;
+      ImPlot::PlotInfLines("lower bound", &*view.bound, 1, spec);
+    }
     if (!view.x.empty()) {
       ImPlotSpec spec;
       spec.LineColor = colour4(ui.colours.accent);
@@ -534,6 +565,9 @@ class StrategiesPanel final : public Panel {
 
   StrategyQuery query_, made_for_;
   std::uint64_t revision_ = 0;
+  std::uint64_t bound_of_ = 0;  // the setting
+  std::optional<core::Nanoseconds> bound_;
+  std::shared_ptr<int> alive_ = std::make_shared<int>(0);
   std::vector<StrategyRow> rows_;
   std::vector<std::size_t> visible_;
   Pareto pareto_;

@@ -260,6 +260,19 @@ TEST(Provenance, AStrategyThatNoTextNamesGoesIntoAFileFirst) {
             "--facts 8");
 }
 
+TEST(StrategyTable, TellsHowFarAStrategyIsAboveTheBound) {
+  Work w("alexnet", 64, "p100-4x4");
+  const auto known = [&](StrategyId id) { return w->known(id); };
+  const core::Nanoseconds step = w->shown()->step_time;
+  const auto rows = strategy_rows(w->design(), known, core::Nanoseconds(step.value / 4));
+  ASSERT_TRUE(rows[0].above_bound);
+  EXPECT_EQ(cell_text(rows[0], StrategyColumn::kAboveBound), "4.00");
+  EXPECT_EQ(cell_text(strategy_rows(w->design(), known)[0], StrategyColumn::kAboveBound), "–");
+  const auto bound = lower_bound_of(w->design().setting());
+  ASSERT_TRUE(bound);
+  EXPECT_GT(*strategy_rows(w->design(), known, bound)[0].above_bound, 1);
+}
+
 TEST(SearchView, TheCurveGoesOnToNow) {
   SearchRun run;
   run.running = true;
@@ -271,6 +284,10 @@ TEST(SearchView, TheCurveGoesOnToNow) {
   EXPECT_DOUBLE_EQ(by_proposals.proposals_per_second, 250);
   EXPECT_EQ(by_proposals.words,
             "1,000 proposals in 4 s (250/s), best 4 ms (2.50 × as fast as the baseline)");
+  EXPECT_FALSE(by_proposals.bound);
+  const SearchView bounded = search_view(run, SearchAxis::kProposals, {}, 500_us);
+  EXPECT_EQ(bounded.bound, 0.5);
+  EXPECT_EQ(bounded.words, "1,000 proposals in 4 s (250/s), best 4 ms, 8.00 × the lower bound");
   EXPECT_EQ(search_view(run, SearchAxis::kTime, {}).x, (std::vector<double>{1, 2, 4}));
   run = {};
   EXPECT_EQ(search_view(run, SearchAxis::kTime, {}).words, "No search yet.");
