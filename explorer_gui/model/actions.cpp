@@ -15,6 +15,17 @@ bool letter(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; }
 
 }  // namespace
 
+bool is_function_key(std::string_view shortcut) {
+  const std::string_view key = shortcut.substr(shortcut.rfind('+') + 1);
+  if (key.size() < 2 || key.size() > 3 || key[0] != 'F' || key[1] == '0') return false;
+  int number = 0;
+  for (const char digit : key.substr(1)) {
+    if (digit < '0' || digit > '9') return false;
+    number = 10 * number + (digit - '0');
+  }
+  return number <= 12;
+}
+
 void Actions::add(Action action) {
   for (const Action& other : actions_) {
     SOAPSTONE_ASSERT(other.id != action.id, "action {}", action.id);

@@ -20,6 +20,15 @@ struct Action {
   std::string refusal() const { return why_not ? why_not() : std::string(); }
 };
 
+// A key or a gesture of a part of the window, and what it does.
+struct KeyHelp {
+  std::string keys;  // "W, wheel up"
+  std::string what;  // "come nearer"
+};
+
+// Whether the key of a shortcut is F1 to F12, which no text takes.
+bool is_function_key(std::string_view shortcut);
+
 class Actions {
  public:
   // The id and the shortcut are new.

@@ -316,7 +316,8 @@ struct App::Impl {
       if (a.shortcut.empty()) continue;
       const ImGuiKeyChord keys = chord(a.shortcut);
       // Letters alone belong to a text that is typed.
-      const bool plain = (keys & (ImGuiMod_Ctrl | ImGuiMod_Alt)) == 0 && a.shortcut[0] != 'F';
+      const bool plain =
+          (keys & (ImGuiMod_Ctrl | ImGuiMod_Alt)) == 0 && !is_function_key(a.shortcut);
       if (plain && ImGui::GetIO().WantTextInput) continue;
       if (plain && ImGui::IsPopupOpen("", ImGuiPopupFlags_AnyPopupId)) continue;
       if (ImGui::IsKeyChordPressed(keys)) act(a);
@@ -505,20 +506,41 @@ struct App::Impl {
 
   void shortcuts_window() {
     if (!shortcuts_open) return;
-    ImGui::SetNextWindowSize({ui.points(560), ui.points(560)}, ImGuiCond_Appearing);
+    ImGui::SetNextWindowSize({ui.points(620), ui.points(640)}, ImGuiCond_Appearing);
     if (ImGui::Begin("Keyboard", &shortcuts_open, ImGuiWindowFlags_NoDocking)) {
       if (ImGui::BeginTable("keys", 2, ImGuiTableFlags_RowBg | ImGuiTableFlags_ScrollY)) {
-        ImGui::TableSetupColumn("key", ImGuiTableColumnFlags_WidthFixed, ui.points(130));
-        for (const Action& a : actions.all()) {
-          if (a.shortcut.empty()) continue;
+        ImGui::TableSetupColumn("key", ImGuiTableColumnFlags_WidthFixed, ui.points(200));
+        ImGui::TableSetupColumn("what", ImGuiTableColumnFlags_WidthStretch);
+        const auto heading = [&](const std::string& text) {
+          ImGui::TableNextRow(ImGuiTableRowFlags_Headers);
+          ImGui::TableNextColumn();
+          ImGui::PushFont(ui.fonts.bold, 0);
+          label(text);
+          ImGui::PopFont();
+          ImGui::TableNextColumn();
+        };
+        const auto row = [&](const std::string& keys, const std::string& what) {
           ImGui::TableNextRow();
           ImGui::TableNextColumn();
           ImGui::PushFont(ui.fonts.code, 0);
-          label(a.shortcut);
+          label(keys);
           ImGui::PopFont();
           ImGui::TableNextColumn();
-          label(a.title);
+          ImGui::PushTextWrapPos(0);
+          label(what);
+          ImGui::PopTextWrapPos();
+        };
+        heading("Everywhere");
+        for (const Action& a : actions.all()) {
+          if (a.shortcut.empty()) continue;
+          row(a.shortcut, a.title);
           tip(a.tip);
+        }
+        for (const auto& panel : panels) {
+          const std::vector<KeyHelp> help = panel->keys_help();
+          if (help.empty()) continue;
+          heading(panel->title);
+          for (const KeyHelp& k : help) row(k.keys, k.what);
         }
         ImGui::EndTable();
       }

@@ -29,6 +29,12 @@ class ClusterPanel final : public Panel {
 
   void draw(Ui& ui) override {
     Session& s = ui.session;
+  std::vector<KeyHelp> keys_help() const override {
+    return {{"Click", "Select a device; once more: none"},
+            {"Drag a link's slider", "What if the links were so fast? The timeline follows"},
+            {"Ctrl+click a slider", "Type how many times as fast"}};
+  }
+
     if (!s.design().cluster) {
       ImGui::TextDisabled("Choose a cluster first.");
       return;

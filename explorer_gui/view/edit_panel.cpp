@@ -63,6 +63,10 @@ class StepPanel final : public Panel {
   }
 
   void draw(Ui& ui) override {
+  std::vector<KeyHelp> keys_help() const override {
+    return {{"Ctrl+wheel", "Over the schedule's cells: wider, narrower"}};
+  }
+
     Session& s = ui.session;
     const Design& d = s.design();
     if (!d.complete() || !d.shown()) {

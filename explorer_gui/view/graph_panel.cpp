@@ -65,6 +65,19 @@ class GraphPanel final : public Panel {
       : Panel("Graph", Dock::kCentre,
               "The model as a graph: who computes what where, and what moves in between.") {}
 
+  std::vector<KeyHelp> keys_help() const override {
+    return {{"Wheel", "Come nearer, go further away"},
+            {"Drag, middle button", "Move"},
+            {"Home", "All of the graph"},
+            {"/", "Search for an operator"},
+            {"Enter, Shift+Enter", "In the search: the next one, the one before"},
+            {"Up, Down, Left, Right", "Select the neighbour along an edge, or beside"},
+            {"Enter, double click", "Open or close a block"},
+            {"Click", "Select an operator, a block or an edge's two ends"},
+            {"Ctrl+click", "Select one more"},
+            {"Shift+drag, right drag", "Select everything in a box; with Ctrl: more"}};
+  }
+
   void add_actions(Ui& ui) override {
     view_ = std::make_unique<GraphView>(ui.session);
     GraphView* v = view_.get();

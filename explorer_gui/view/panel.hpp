@@ -35,6 +35,8 @@ class Panel {
   virtual void draw(Ui& ui) = 0;
   // Says what it can do, once.
   virtual void add_actions(Ui& ui) { static_cast<void>(ui); }
+  // Keys and gestures that it takes while the mouse or the keyboard is in it.
+  virtual std::vector<KeyHelp> keys_help() const { return {}; }
 
   const std::string title;
   const Dock dock;

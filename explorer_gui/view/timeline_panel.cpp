@@ -98,6 +98,22 @@ void TimelinePanel::draw(Ui& ui) {
   }
 }
 
+std::vector<KeyHelp> TimelinePanel::keys_help() const {
+  return {{"W, wheel up", "Come nearer, to where the mouse is"},
+          {"S, wheel down", "Go further away"},
+          {"A, D, Shift+wheel", "Move to the left, to the right"},
+          {"Middle button", "Move by dragging"},
+          {"Ctrl+wheel", "Scroll the lanes"},
+          {"Home", "The whole step"},
+          {"F", "Zoom to the range or span that is selected"},
+          {"Click", "Select a span, and set the cursor that other views follow"},
+          {"Drag", "Select a range, whose statistics are told"},
+          {"Drag a span's right end", "What if the selected span took so long?"},
+          {"Double click", "Zoom to a span"},
+          {"Enter, Shift+Enter", "In the search: the next span, the one before"},
+          {"Escape", "End what is asked; then select nothing"}};
+}
+
 void TimelinePanel::unfold_all() {
   rows_options_ = {};
   if (!results_->timeline) return;
@@ -150,6 +166,9 @@ void TimelinePanel::toolbar(Ui& ui) {
   option("counters", counters_, "Shows memory and what is sent below, of the selected device, and the load of links.");
   option("statistics", statistics_on_,
          "Tells what devices do in the step, or in the range that is dragged.");
+  option("what if", asking_,
+         "Asks how long the step would be if links were faster or slower. Drag the right end of a "
+         "selected span to ask the same of a task.");
   ImGui::SameLine();
   if (std::exchange(ask_to_find_, false)) ImGui::SetKeyboardFocusHere();
   ImGui::SetNextItemWidth(ui.points(150));
@@ -166,9 +185,6 @@ void TimelinePanel::toolbar(Ui& ui) {
     ImGui::SameLine();
     if (button("<##before", count == 0 ? "Nothing was found." : "", "The one before")) go(ui, -1);
     ImGui::SameLine(0, ui.points(2));
-  option("what if", asking_,
-         "Asks how long the step would be if links were faster or slower. Drag the right end of a "
-         "selected span to ask the same of a task.");
     if (button(">##next", count == 0 ? "Nothing was found." : "", "The next one")) go(ui, 1);
     ImGui::SameLine();
     const std::size_t at = place_of_pick();

@@ -26,6 +26,13 @@ TEST(Actions, RunsWhatCanBeDoneAndSaysWhyNotOtherwise) {
   EXPECT_EQ(runs, 1);
 }
 
+TEST(Actions, FunctionKeysAreF1ToF12AlsoBesideOthers) {
+  for (const char* key : {"F1", "F9", "F12", "Shift+F5", "Ctrl+Shift+F10"})
+    EXPECT_TRUE(is_function_key(key)) << key;
+  for (const char* key : {"F", "F0", "F13", "F1x", "Ctrl+F", "Find", "F01", "F1+A", ""})
+    EXPECT_FALSE(is_function_key(key)) << key;
+}
+
 TEST(Actions, TwoOfOneShortcutAreABrokenInvariant) {
   Actions actions;
   actions.add(named("a.one", "One", "Ctrl+P"));

@@ -58,6 +58,18 @@ TEST(Window, UndoIsInTheMenuAndOnTheKeyboard) {
   EXPECT_EQ(work->design().pinned.size(), 1u);
 }
 
+TEST(Window, F1ListsTheKeysOfEveryPartOfTheWindow) {
+  SOAPSTONE_WINDOW();
+  Work work("alexnet", 64, "p100-4x4");
+  Driven driven(work);
+  driven.drive([](ImGuiTestContext* c) {
+    c->KeyPress(ImGuiKey_F1);
+    c->Yield(2);
+    IM_CHECK(c->WindowInfo("//Keyboard").Window != nullptr);
+  });
+  driven.picture("keyboard");
+}
+
 TEST(Window, TheClusterIsChangedAndItsStepIsSeenAtOnce) {
   SOAPSTONE_WINDOW();
   Work work("alexnet", 64, "p100-4x4");

@@ -48,16 +48,17 @@ class TimelinePanel final : public Panel {
   TimelinePanel();
   void add_actions(Ui& ui) override;
   void draw(Ui& ui) override;
+  std::vector<KeyHelp> keys_help() const override;
 
  private:
   // --- what is shown ----------------------------------------------------------------------------
   // Everything that follows from the timeline and from what is selected.
   struct Asked {
     bool analysis = false, slowdown = false, counters = false, links = false;
-    std::string text;
     bool load = false, strips = false;
     LinkChoice strips_of;
     int strip_count = 0;
+    std::string text;
     std::set<std::uint32_t> ops;
     TimelineOptions rows;
     std::optional<SpanPlace> pick;
@@ -72,8 +73,8 @@ class TimelinePanel final : public Panel {
   void take(std::shared_ptr<const Timeline> made, Session& session);
   static std::size_t spans_of_sources(const Timeline& t);
   void follow(Ui& ui, const Timeline& t);
-  // The device that is selected, or the one whose memory is fullest.
   void follow_links(Ui& ui, const Timeline& t);
+  // The device that is selected, or the one whose memory is fullest.
   core::DeviceId counted_device(Ui& ui, const Timeline& t) const;
   bool statistics_shown() const;
 
@@ -144,7 +145,6 @@ class TimelinePanel final : public Panel {
   void wheel(double time, float scale);
   void tooltip(Ui& ui, const Timeline& t, std::size_t source, const Box& box) const;
 
-  // --- counters ---------------------------------------------------------------------------------
   // --- what if ----------------------------------------------------------------------------------
   struct EndDrag {
     float mouse = 0;          // where it was taken
@@ -156,6 +156,7 @@ class TimelinePanel final : public Panel {
   void end_of_span(Ui& ui, const Timeline& t);
   void draw_end(Ui& ui, const Timeline& t);
 
+  // --- counters ---------------------------------------------------------------------------------
   float counters_height(Ui& ui) const;
   void counters(Ui& ui, const Timeline& t);
   ImVec2 strip(Ui& ui, const char* id, const std::string& name, const std::string& more,
@@ -165,10 +166,10 @@ class TimelinePanel final : public Panel {
   // The same of the lower trace, as a line.
   void outline(const std::vector<std::int64_t>& time, const std::vector<double>& value, double most,
                ImVec2 from, float height, ImU32 colour) const;
-  void marks_of_strip(Ui& ui, ImVec2 from, ImVec2 to) const;
   // Which links, and how many of them.
   void link_choice(Ui& ui, const Timeline& t);
   void link_strip(Ui& ui, const LinkStrip& strip);
+  void marks_of_strip(Ui& ui, ImVec2 from, ImVec2 to) const;
 
   // --- words beside -----------------------------------------------------------------------------
   void legend(Ui& ui, const Timeline& t);
@@ -207,7 +208,6 @@ class TimelinePanel final : public Panel {
   std::optional<SpanPlace> picked_;
   std::optional<std::pair<double, double>> range_;
   bool dragged_ = false;
-};
 
   std::shared_ptr<const Evaluation> base_;  // whose step is shown, or would be another
   LinkChoice links_;
@@ -216,5 +216,6 @@ class TimelinePanel final : public Panel {
   bool asking_ = false;
   DragScope scope_ = DragScope::kTask;
   std::optional<EndDrag> end_drag_;
+};
 
 }  // namespace soapstone::explorer::view
