@@ -12,6 +12,7 @@
 #include "core/units.hpp"
 #include "explorer_gui/model/edits.hpp"
 #include "explorer_gui/model/inspection.hpp"
+#include "explorer_gui/model/schedule_memory.hpp"
 #include "explorer_gui/view/detail/draw.hpp"
 #include "explorer_gui/view/detail/edit_widgets.hpp"
 #include "explorer_gui/view/panel.hpp"
@@ -62,11 +63,11 @@ class StepPanel final : public Panel {
                       [this, &s, how = how] { recompute(s, how); }, shown});
   }
 
-  void draw(Ui& ui) override {
   std::vector<KeyHelp> keys_help() const override {
     return {{"Ctrl+wheel", "Over the schedule's cells: wider, narrower"}};
   }
 
+  void draw(Ui& ui) override {
     Session& s = ui.session;
     const Design& d = s.design();
     if (!d.complete() || !d.shown()) {
@@ -491,7 +492,8 @@ class StepPanel final : public Panel {
       const float y = at.y + row_height * static_cast<float>(target->first);
       list.AddRectFilled({x - 2, y}, {x + 1, y + row_height}, packed(ui.colours.accent));
     }
-    kept({left, at.y + rows + ui.points(6)}, unit, curve);
+    refresh_rank_memory(s);
+    rank_memory(ui, {left, at.y + rows + ui.points(6)}, unit, curve);
     ImGui::SetCursorScreenPos(at);
     ImGui::Dummy({name_width + unit * static_cast<float>(cells.end), rows + curve + ui.points(6)});
     ImGui::EndChild();
@@ -506,7 +508,83 @@ class StepPanel final : public Panel {
     }
   }
 
-  // What ranks keep for the backward pass, in micro-batches of a stage.
+  // Bytes alive on every rank, worked out beside the window; the last picture stays meanwhile.
+  void refresh_rank_memory(Session& s) {
+    const auto shown = s.shown();
+    if (!shown || !cells_ || (shown == memory_of_ && strategy_ == memory_strategy_)) return;
+    memory_of_ = shown;
+    memory_strategy_ = strategy_;
+    s.jobs().start(
+        "memory of ranks",
+        [this, alive = std::weak_ptr<int>(alive_), shown, strategy = strategy_, cells = *cells_,
+         cluster = s.design().cluster](JobContext&) -> Jobs::Finish {
+          auto made = schedule_memory(cells, *cluster, *strategy, *shown);
+          return [this, alive, shown, made = std::move(made)]() mutable {
+            if (!alive.expired() && shown == memory_of_) rank_memory_ = std::move(made);
+          };
+        },
+        "memory of ranks");
+  }
+
+  // Bytes alive, the peak marked, and what the devices have where that is near.
+  void rank_memory(Ui& ui, ImVec2 at, float unit, float height) {
+    const core::Bytes scale = memory_scale(rank_memory_);
+    if (scale.value == 0) return kept(at, unit, height);
+    ImDrawList& list = *ImGui::GetWindowDrawList();
+    const float right = at.x + unit * static_cast<float>(cells_->end);
+    const float room = height - ImGui::GetTextLineHeight() - 2;
+    const auto y_of = [&](core::Bytes bytes) {
+      return at.y + height -
+             room * static_cast<float>(static_cast<double>(bytes.value) /
+                                       static_cast<double>(scale.value));
+    };
+    list.AddLine({at.x, at.y + height}, {right, at.y + height},
+                 ImGui::GetColorU32(ImGuiCol_Separator));
+    const RankMemory* fullest = &rank_memory_.front();
+    for (const RankMemory& m : rank_memory_) {
+      if (m.most > fullest->most) fullest = &m;
+      const ImU32 colour = packed(ink_of_index(static_cast<std::size_t>(m.rank)).colour);
+      float before = y_of(m.bytes.front());
+      for (std::size_t i = 0; i < m.time.size(); ++i) {
+        const float x = at.x + unit * static_cast<float>(m.time[i]), y = y_of(m.bytes[i]);
+        const float end =
+            i + 1 < m.time.size() ? at.x + unit * static_cast<float>(m.time[i + 1]) : right;
+        list.AddLine({x, before}, {x, y}, colour, ui.points(1.5));
+        list.AddLine({x, y}, {end, y}, colour, ui.points(1.5));
+        before = y;
+      }
+    }
+    if (fullest->capacity.value > 0 && fullest->capacity <= scale) {
+      const float y = y_of(fullest->capacity);
+      for (float x = at.x; x < right; x += ui.points(8))
+        list.AddLine({x, y}, {std::min(x + ui.points(4), right), y}, packed(ui.colours.bad),
+                     ui.points(1.5));
+    }
+    const float x = at.x + unit * static_cast<float>(fullest->time[fullest->peak]);
+    const float y = y_of(fullest->most), r = ui.points(4);
+    list.AddTriangleFilled({x, y}, {x - r, y - 1.5F * r}, {x + r, y - 1.5F * r},
+                           packed(ui.colours.bad));
+    std::string text =
+        fmt::format("at most {} on rank {}", core::human_text(fullest->most), fullest->rank);
+    if (fullest->capacity.value > 0)
+      text += fmt::format(", the device has {}", core::human_text(fullest->capacity));
+    list.AddText({std::max(at.x, list.GetClipRectMin().x) + 3, at.y - 2},
+                 ImGui::GetColorU32(ImGuiCol_TextDisabled), text.c_str());
+    ImGui::SetCursorScreenPos(at);
+    ImGui::InvisibleButton("kept", {std::max(1.0F, right - at.x), height});
+    if (ImGui::IsItemHovered() && ImGui::BeginTooltip()) {
+      label("Bytes alive on a device of every rank, over the schedule's units");
+      const double time = (ImGui::GetIO().MousePos.x - at.x) / unit;
+      for (std::size_t i = 0; i < rank_memory_.size() && i < 16; ++i) {
+        swatch(
+            {ink_of_index(static_cast<std::size_t>(rank_memory_[i].rank)).colour, Pattern::kSolid});
+        label(words(rank_memory_[i], time));
+      }
+      ImGui::EndTooltip();
+    }
+  }
+
+  // What ranks keep for the backward pass, in micro-batches of a stage: until bytes are known.
   void kept(ImVec2 at, float unit, float height) {
     const ScheduleCells& cells = *cells_;
     ImDrawList& list = *ImGui::GetWindowDrawList();
@@ -650,6 +728,9 @@ class StepPanel final : public Panel {
   std::shared_ptr<const Evaluation> evaluation_;
   std::vector<core::Nanoseconds> times_;  // of operators
   StageStrip strip_;
+  std::shared_ptr<const Evaluation> memory_of_;
+  std::shared_ptr<const core::Strategy> memory_strategy_;
+  std::vector<RankMemory> rank_memory_;
   core::Result<ScheduleCells> cells_ = core::fail("not made yet");
   std::vector<std::vector<const ScheduleCell*>> by_rank_;
   std::vector<MemoryBar> bars_;
