@@ -108,7 +108,90 @@ RankMatrix rank_matrix(const core::Cluster& cluster, const core::Strategy& strat
   return out;
 }
 
-DeviceShading shading(const core::Cluster& cluster, const Evaluation& evaluation, DeviceShade by) {
+RankMatrix folded(const RankMatrix& matrix, double aspect) {
+  std::vector<std::uint32_t> sizes(matrix.rows.size(), 0);
+  for (const RankMatrix::Cell& c : matrix.cells) ++sizes[c.row];
+  RankMatrix out;
+  double best = 0;
+  for (std::uint32_t columns = matrix.columns; columns > 0; --columns) {
+    std::uint32_t lines = 0;
+    for (const std::uint32_t size : sizes) lines += (size + columns - 1) / columns;
+    const double side = std::min(aspect / columns, 1.0 / std::max(1u, lines));
+    if (side <= best * 1.001) continue;
+    best = side;
+    out.columns = columns;
+  }
+  if (out.columns == 0) return matrix;
+  std::vector<std::uint32_t> first(sizes.size(), 0);
+  for (std::size_t r = 0; r < sizes.size(); ++r) {
+    first[r] = static_cast<std::uint32_t>(out.rows.size());
+    out.rows.push_back(matrix.rows[r]);
+    out.rows.resize(first[r] + std::max(1u, (sizes[r] + out.columns - 1) / out.columns));
+  }
+  for (const RankMatrix::Cell& c : matrix.cells)
+    out.cells.push_back({first[c.row] + c.column / out.columns, c.column % out.columns, c.device});
+  return out;
+}
+
+const RankMatrix::Cell* cell_at(const RankMatrix& matrix, double x, double y) {
+  if (x < 0 || y < 0) return nullptr;
+  const auto at = std::pair(static_cast<std::uint32_t>(y), static_cast<std::uint32_t>(x));
+  const auto found = std::lower_bound(
+      matrix.cells.begin(), matrix.cells.end(), at,
+      [](const RankMatrix::Cell& c, const auto& p) { return std::pair(c.row, c.column) < p; });
+  return found != matrix.cells.end() && std::pair(found->row, found->column) == at ? &*found
+                                                                                   : nullptr;
+}
+
+namespace {
+
+// Shares of the step in which devices do nothing because a transfer waits for other devices.
+std::map<core::DeviceId, double> waiting_of_devices(const core::Trace& trace) {
+  using Times = std::vector<std::pair<std::int64_t, std::int64_t>>;
+  std::map<core::DeviceId, std::pair<Times, Times>> devices;  // active, active or waiting
+  const core::Spans& s = trace.spans;
+  for (std::size_t i = 0; i < s.size(); ++i) {
+    auto& [active, any] = devices[trace.lanes[s.lane[i]].device];
+    active.emplace_back((s.start[i] + s.waiting[i]).value, s.end[i].value);
+    any.emplace_back(s.start[i].value, s.end[i].value);
+  }
+  const auto covered = [](Times& times) {
+    std::sort(times.begin(), times.end());
+    std::int64_t sum = 0, until = INT64_MIN;
+    for (const auto& [begin, end] : times) {
+      if (end <= until) continue;
+      sum += end - std::max(begin, until);
+      until = end;
+    }
+    return static_cast<double>(sum);
+  };
+  std::map<core::DeviceId, double> out;
+  const auto step = static_cast<double>(std::max<std::int64_t>(1, trace.step_time.value));
+  for (auto& [device, times] : devices)
+    out[device] = (covered(times.second) - covered(times.first)) / step;
+  return out;
+}
+
+// What each device's computing time is compared with.
+std::map<core::DeviceId, double> usual_computing(const Evaluation& evaluation,
+                                                 const core::Trace* measured) {
+  std::map<core::DeviceId, double> predicted, out;
+  for (const auto& [device, use] : simulator::utilization_of_devices(evaluation.trace))
+    predicted[device] = use.computing * static_cast<double>(evaluation.trace.step_time.value);
+  if (measured) return predicted;
+  for (const core::DeviceClass& program : evaluation.plan.classes) {
+    double sum = 0;
+    for (const core::DeviceId d : program.members) sum += predicted[d];
+    for (const core::DeviceId d : program.members)
+      out[d] = sum / static_cast<double>(program.members.size());
+  }
+  return out;
+}
+
+}  // namespace
+
+DeviceShading shading(const core::Cluster& cluster, const Evaluation& evaluation, DeviceShade by,
+                      const core::Trace* measured) {
   DeviceShading out;
   out.share.assign(cluster.size(), -1);
   out.text.assign(cluster.size(), "no work");
@@ -132,38 +215,30 @@ DeviceShading shading(const core::Cluster& cluster, const Evaluation& evaluation
     }
     return out;
   }
-  out.legend = by == DeviceShade::kDeviation ? "computing time against the mean of all devices"
-                                             : "share of the step";
-  double mean = 0, devices = 0;
-  const auto all = simulator::utilization_of_devices(evaluation.trace);
-  for (const auto& [device, use] : all)
-    if (use.computing > 0) {
-      mean += use.computing;
-      ++devices;
-    }
-  if (devices > 0) mean /= devices;
-  for (const auto& [device, use] : all) {
+  const bool deviation = by == DeviceShade::kDeviation;
+  out.legend = !deviation ? "share of the step"
+               : measured ? "measured computing time against the predicted one"
+                          : "computing time against the mean of the devices that do the same";
+  const core::Trace& trace = deviation && measured ? *measured : evaluation.trace;
+  std::map<core::DeviceId, double> usual, waiting;
+  if (deviation) usual = usual_computing(evaluation, measured);
+  if (by == DeviceShade::kWaiting) waiting = waiting_of_devices(trace);
+  for (const auto& [device, use] : simulator::utilization_of_devices(trace)) {
+    if (device.value >= out.share.size()) continue;
     if (use.computing == 0 && use.exposed_communication == 0) continue;
     double& share = out.share[device.value];
-    switch (by) {
-      case DeviceShade::kComputing:
-        share = use.computing;
-        break;
-      case DeviceShade::kExposed:
-        share = use.exposed_communication;
-        break;
-      case DeviceShade::kIdle:
-        share = use.idle;
-        break;
-      case DeviceShade::kDeviation:
-        // In the middle: as long as the mean; at the ends: half as long again, or half.
-        share = mean == 0 ? 0.5 : std::clamp(0.5 + (use.computing / mean - 1), 0.0, 1.0);
-        out.text[device.value] =
-            mean == 0 ? "" : fmt::format("{:+.1f} %", 100 * (use.computing / mean - 1));
-        continue;
-      case DeviceShade::kMemory:
-        break;
+    if (deviation) {
+      const double time = use.computing * static_cast<double>(trace.step_time.value);
+      const double more = usual[device] > 0 ? time / usual[device] - 1 : 0;
+      // In the middle: as long; at the ends: half as long again, or half.
+      share = std::clamp(0.5 + more, 0.0, 1.0);
+      out.text[device.value] = usual[device] > 0 ? fmt::format("{:+.1f} %", 100 * more) : "";
+      continue;
     }
+    share = by == DeviceShade::kComputing ? use.computing
+            : by == DeviceShade::kExposed ? use.exposed_communication
+            : by == DeviceShade::kIdle    ? use.idle
+                                          : waiting[device];
     out.text[device.value] = fmt::format("{:.1f} %", 100 * share);
   }
   return out;

@@ -38,32 +38,55 @@ struct RankMatrix {
     core::DeviceId device;
   };
   std::vector<std::string> rows;  // "stage 0", "stage 1 and 5"
-  std::vector<Cell> cells;
+  std::vector<Cell> cells;        // by row, then column
   std::uint32_t columns = 0;
 };
 RankMatrix rank_matrix(const core::Cluster& cluster, const core::Strategy& strategy);
+// The same with the devices of a row in as many lines as make cells largest in a place that is
+// `aspect` times as wide as high; the first line of a row has its name, the others none.
+RankMatrix folded(const RankMatrix& matrix, double aspect);
+// The cell under a place, in cells from the first one's corner; none: there is none.
+const RankMatrix::Cell* cell_at(const RankMatrix& matrix, double x, double y);
 
 // What a device's colour says. Each in [0, 1] of `most`, which is told in the legend.
-enum class DeviceShade : std::uint8_t { kComputing, kExposed, kIdle, kMemory, kDeviation };
+enum class DeviceShade : std::uint8_t {
+  kComputing,
+  kExposed,
+  kIdle,
+  kWaiting,
+  kMemory,
+  kDeviation,
+};
 SOAPSTONE_ENUM_NAMES(DeviceShade, {DeviceShade::kComputing, "computing"},
                      {DeviceShade::kExposed, "exposed communication"}, {DeviceShade::kIdle, "idle"},
-                     {DeviceShade::kMemory, "memory"},
-                     {DeviceShade::kDeviation, "computing against the mean"})
+                     {DeviceShade::kWaiting, "waiting for others"},
+                     {DeviceShade::kMemory, "memory"}, {DeviceShade::kDeviation, "deviation"})
 struct DeviceShading {
   std::vector<double> share;      // by device, as the legend says; below 0: no work
   std::vector<std::string> text;  // "61 %", "3.2 GiB of 16 GiB"
   std::string legend;             // "share of the step"
 };
-DeviceShading shading(const core::Cluster& cluster, const Evaluation& evaluation, DeviceShade by);
+// In proportion to the spans: for jobs. The deviation of a device's computing time is that of
+// `measured`, a trace of as many devices, from the prediction; without one, that of the prediction
+// from the mean of the devices that do the same.
+DeviceShading shading(const core::Cluster& cluster, const Evaluation& evaluation, DeviceShade by,
+                      const core::Trace* measured = nullptr);
 
 // Bytes per second on every link at every time of a step. A transfer's bytes are spread evenly over
 // the time in which its members are at it, waiting left out.
 class LinkLoad {
  public:
+  struct Change {
+    core::Nanoseconds time;
+    double rate = 0;  // bytes per second, from then on
+  };
+
   LinkLoad() = default;
   LinkLoad(const core::Cluster& cluster, const core::Plan& plan, const core::Trace& trace);
 
   double at(core::LinkId link, core::Nanoseconds time) const;  // bytes per second
+  // In the order of time; of several at one time the last one holds.
+  const std::vector<Change>& changes(core::LinkId link) const { return changes_[link.value]; }
   core::Bytes moved(core::LinkId link) const { return moved_[link.value]; }
   // The most that ever moves on it, in bytes per second.
   double most(core::LinkId link) const { return most_[link.value]; }
@@ -72,17 +95,10 @@ class LinkLoad {
 
  private:
   std::vector<std::vector<Change>> changes_;  // by link
-  struct Change {
-    core::Nanoseconds time;
-    double rate = 0;  // bytes per second, from then on
-  };
-
   std::vector<core::Bytes> moved_;
   std::vector<double> most_;
 };
 
-  // In the order of time; of several at one time the last one holds.
-  const std::vector<Change>& changes(core::LinkId link) const { return changes_[link.value]; }
 // Links of one kind that carry the most at that time, the busiest first: share of the link's
 // bandwidth.
 struct BusyLink {

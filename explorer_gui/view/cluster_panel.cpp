@@ -19,6 +19,8 @@ namespace soapstone::explorer::view {
 
 namespace {
 
+constexpr std::size_t kManyRanks = 600;  // beyond, ranks are no items of their own
+
 class ClusterPanel final : public Panel {
  public:
   ClusterPanel()
@@ -27,14 +29,14 @@ class ClusterPanel final : public Panel {
             "Devices and links, what they do at the cursor's time, and what if they were others.") {
   }
 
-  void draw(Ui& ui) override {
-    Session& s = ui.session;
   std::vector<KeyHelp> keys_help() const override {
     return {{"Click", "Select a device; once more: none"},
             {"Drag a link's slider", "What if the links were so fast? The timeline follows"},
             {"Ctrl+click a slider", "Type how many times as fast"}};
   }
 
+  void draw(Ui& ui) override {
+    Session& s = ui.session;
     if (!s.design().cluster) {
       ImGui::TextDisabled("Choose a cluster first.");
       return;
@@ -58,22 +60,46 @@ class ClusterPanel final : public Panel {
   void refresh(Session& s) {
     const auto shown = s.last_shown();
     const auto cluster = s.design().cluster;
-    if (shown == evaluation_ && cluster == cluster_ && shade_ == shaded_by_) return;
+    const auto strategy = s.design().shown() ? s.design().shown()->strategy : nullptr;
+    if (strategy != strategy_) {
+      strategy_ = strategy;
+      ranks_ = strategy ? rank_matrix(*cluster, *strategy) : RankMatrix{};
+    }
+    auto measured = s.measured();
+    if (measured && shown && measured->plan_hash != shown->trace.plan_hash) measured = nullptr;
+    if (shown == evaluation_ && cluster == cluster_ && shade_ == shaded_by_ &&
+        measured == measured_)
+      return;
     const bool fresh = shown != evaluation_ || cluster != cluster_;
+    if (cluster != cluster_ && strategy) ranks_ = rank_matrix(*cluster, *strategy);
     evaluation_ = shown;
     cluster_ = cluster;
     shaded_by_ = shade_;
+    measured_ = measured;
     const bool fits = evaluation_ && evaluation_->plan.device_count == cluster_->size();
-    shading_ = fits ? shading(*cluster_, *evaluation_, shade_) : DeviceShading{};
+    if (!fits)
+      shading_ = {};
+    else
+      s.jobs().start(
+          "colours of devices",
+          [this, alive = std::weak_ptr<int>(alive_), shown, cluster, measured,
+           by = shade_](JobContext&) -> Jobs::Finish {
+            auto made = shading(*cluster, *shown, by, measured.get());
+            return [this, alive, shown, by, made = std::move(made)]() mutable {
+              if (!alive.expired() && shown == evaluation_ && by == shade_)
+                shading_ = std::move(made);
+            };
+          },
+          "colours of devices");
     if (!fresh) return;
     load_.reset();
     if (!fits) return;
     s.jobs().start(
         "link load",
-        [this, shown, cluster](JobContext&) -> Jobs::Finish {
+        [this, alive = std::weak_ptr<int>(alive_), shown, cluster](JobContext&) -> Jobs::Finish {
           auto load = std::make_shared<const LinkLoad>(*cluster, shown->plan, shown->trace);
-          return [this, shown, load] {
-            if (shown == evaluation_) load_ = load;
+          return [this, alive, shown, load] {
+            if (!alive.expired() && shown == evaluation_) load_ = load;
           };
         },
         "link load");
@@ -114,41 +140,49 @@ class ClusterPanel final : public Panel {
                                              : heat(share, ui.dark());
   }
 
-  // A device's cell; the item's name is the device's.
-  void cell(Ui& ui, const core::Cluster& cluster, core::DeviceId device, ImVec2 from, float side) {
-    Session& s = ui.session;
+  void paint(Ui& ui, core::DeviceId device, ImVec2 from, float side) const {
     ImDrawList& list = *ImGui::GetWindowDrawList();
     const ImVec2 to{from.x + side, from.y + side};
     const double share = device.value < shading_.share.size() ? shading_.share[device.value] : -1;
     const Colour ground = share < 0 ? Colour{ui.dark() ? 0x24282Eu : 0xE4E7EBu} : colour(ui, share);
     list.AddRectFilled(from, to, packed(ground), side * 0.08F);
     if (share > 1) list.AddRect(from, to, packed(ui.colours.bad), side * 0.08F, ui.points(2));
-    if (s.selection().device == device)
+    if (ui.session.selection().device == device)
       list.AddRect({from.x - 1, from.y - 1}, {to.x + 1, to.y + 1}, packed(ui.colours.accent),
                    side * 0.08F, ui.points(2));
-    if (side > ui.points(26)) {
-      const std::string number = std::to_string(device.value);
-      const std::string text =
-          device.value < shading_.text.size() && share >= 0 ? shading_.text[device.value] : "";
-      const ImU32 ink = packed(text_on(ground));
-      list.AddText({from.x + ui.points(4), from.y + ui.points(2)}, ink, number.c_str());
-      const std::string shorter = text.substr(0, text.find(" of "));
-      const ImVec2 size = ImGui::CalcTextSize(shorter.c_str());
-      if (size.x < side - 4 && side > ui.points(44))
-        list.AddText({from.x + (side - size.x) / 2, to.y - size.y - ui.points(3)}, ink,
-                     shorter.c_str());
-    }
+    if (side <= ui.points(26)) return;
+    const std::string number = std::to_string(device.value);
+    const std::string text =
+        device.value < shading_.text.size() && share >= 0 ? shading_.text[device.value] : "";
+    const ImU32 ink = packed(text_on(ground));
+    list.AddText({from.x + ui.points(4), from.y + ui.points(2)}, ink, number.c_str());
+    const std::string shorter = text.substr(0, text.find(" of "));
+    const ImVec2 size = ImGui::CalcTextSize(shorter.c_str());
+    if (size.x < side - 4 && side > ui.points(44))
+      list.AddText({from.x + (side - size.x) / 2, to.y - size.y - ui.points(3)}, ink,
+                   shorter.c_str());
+  }
+
+  static void select(Ui& ui, core::DeviceId device) {
+    auto& selected = ui.session.selection().device;
+    selected = selected == device ? std::nullopt : std::optional(device);
+    ui.session.changed();
+  }
+
+  std::string about_device(const core::Cluster& cluster, core::DeviceId device) const {
+    std::string text =
+        fmt::format("{} ({})", cluster.device(device).name, cluster.kind(device).name);
+    if (device.value < shading_.text.size()) text += "\n" + shading_.text[device.value];
+    return text;
+  }
+
+  // A device's cell; the item's name is the device's.
+  void cell(Ui& ui, const core::Cluster& cluster, core::DeviceId device, ImVec2 from, float side) {
+    paint(ui, device, from, side);
     ImGui::SetCursorScreenPos(from);
-    if (ImGui::InvisibleButton(fmt::format("device {}", device.value).c_str(), {side, side})) {
-      s.selection().device = s.selection().device == device ? std::nullopt : std::optional(device);
-      s.changed();
-    }
-    if (ImGui::IsItemHovered()) {
-      std::string text =
-          fmt::format("{} ({})", cluster.device(device).name, cluster.kind(device).name);
-      if (device.value < shading_.text.size()) text += "\n" + shading_.text[device.value];
-      tip(text);
-    }
+    if (ImGui::InvisibleButton(fmt::format("device {}", device.value).c_str(), {side, side}))
+      select(ui, device);
+    if (ImGui::IsItemHovered()) tip(about_device(cluster, device));
   }
 
   void draw_nodes(Ui& ui, const core::Cluster& cluster) {
@@ -215,30 +249,52 @@ class ClusterPanel final : public Panel {
   }
 
   void draw_matrix(Ui& ui, const core::Cluster& cluster) {
-    const NamedStrategy* shown = ui.session.design().shown();
-    if (!shown) return;
-    const RankMatrix m = rank_matrix(cluster, *shown->strategy);
-    if (m.columns == 0) return;
+    if (ranks_.columns == 0) return;
     const ImVec2 space = ImGui::GetContentRegionAvail();
     const float labels = ui.points(110);
+    const RankMatrix m = folded(ranks_, std::max(1.0F, space.x - labels) / std::max(1.0F, space.y));
     const float side = std::clamp(std::min((space.x - labels) / static_cast<float>(m.columns),
                                            space.y / static_cast<float>(m.rows.size())) -
                                       1,
                                   4.0F, ui.points(84));
     const ImVec2 origin = ImGui::GetCursorScreenPos();
     for (std::size_t r = 0; r < m.rows.size(); ++r)
-      if (side > ImGui::GetTextLineHeight() || r % 4 == 0)
+      if (!m.rows[r].empty())
         ImGui::GetWindowDrawList()->AddText(
             {origin.x, origin.y + static_cast<float>(r) * (side + 1)},
             ImGui::GetColorU32(ImGuiCol_Text), fitted(m.rows[r], labels - 6).c_str());
-    for (const RankMatrix::Cell& c : m.cells)
-      cell(ui, cluster, c.device,
-           {origin.x + labels + static_cast<float>(c.column) * (side + 1),
-            origin.y + static_cast<float>(c.row) * (side + 1)},
-           side);
+    const ImVec2 first{origin.x + labels, origin.y};
+    const auto place = [&](const RankMatrix::Cell& c) {
+      return ImVec2{first.x + static_cast<float>(c.column) * (side + 1),
+                    first.y + static_cast<float>(c.row) * (side + 1)};
+    };
+    const ImVec2 all{static_cast<float>(m.columns) * (side + 1),
+                     static_cast<float>(m.rows.size()) * (side + 1)};
+    if (m.cells.size() <= kManyRanks) {
+      for (const RankMatrix::Cell& c : m.cells) cell(ui, cluster, c.device, place(c), side);
+    } else {
+      // Thousands are one item: what is under the mouse follows from where it is.
+      ImGui::SetCursorScreenPos(first);
+      const bool clicked = ImGui::InvisibleButton("ranks", all);
+      const bool hovered = ImGui::IsItemHovered();
+      const ImVec2 mouse = ImGui::GetIO().MousePos;
+      const RankMatrix::Cell* under =
+          hovered ? cell_at(m, (mouse.x - first.x) / (side + 1), (mouse.y - first.y) / (side + 1))
+                  : nullptr;
+      ImDrawList& list = *ImGui::GetWindowDrawList();
+      const ImVec2 seen_from = list.GetClipRectMin(), seen_to = list.GetClipRectMax();
+      for (const RankMatrix::Cell& c : m.cells) {
+        const ImVec2 from = place(c);
+        if (from.x > seen_to.x || from.x + side < seen_from.x || from.y > seen_to.y ||
+            from.y + side < seen_from.y)
+          continue;
+        paint(ui, c.device, from, side);
+      }
+      if (clicked && under) select(ui, under->device);
+      if (under) tip(about_device(cluster, under->device));
+    }
     ImGui::SetCursorScreenPos(origin);
-    ImGui::Dummy({labels + static_cast<float>(m.columns) * (side + 1),
-                  static_cast<float>(m.rows.size()) * (side + 1)});
+    ImGui::Dummy({labels + all.x, all.y});
   }
 
   static core::DeviceId first_device(const core::Cluster& cluster, std::uint32_t node) {
@@ -302,6 +358,11 @@ class ClusterPanel final : public Panel {
               fmt::format("network {:.3g} times as fast", factor));
       });
     }
+    if (!cluster.links().empty()) {
+      ImGui::SeparatorText("What if links were so fast");
+      link_sliders(ui, ui.points(120), Flow::kBelow);
+      if (s.question().stands()) answer_line(ui, Flow::kBelow);
+    }
     for (std::size_t e = 0; e < spec.node.size(); ++e) {
       const auto& inside = spec.node[e].interconnect;
       if (!inside) continue;
@@ -364,11 +425,6 @@ class ClusterPanel final : public Panel {
     tip("The cursor stands where the timeline was clicked last.");
     const core::Nanoseconds time = s.selection().cursor;
     if (!load_) {
-    if (!cluster.links().empty()) {
-      ImGui::SeparatorText("What if links were so fast");
-      link_sliders(ui, ui.points(120), Flow::kBelow);
-      if (s.question().stands()) answer_line(ui, Flow::kBelow);
-    }
       ImGui::TextDisabled("no step yet");
       return;
     }
@@ -397,7 +453,11 @@ class ClusterPanel final : public Panel {
   bool matrix_ = false;
   std::shared_ptr<const Evaluation> evaluation_;
   std::shared_ptr<const core::Cluster> cluster_;
+  std::shared_ptr<const core::Strategy> strategy_;
+  std::shared_ptr<const core::Trace> measured_;
+  RankMatrix ranks_;
   DeviceShading shading_;
+  std::shared_ptr<int> alive_ = std::make_shared<int>(0);
   std::shared_ptr<const LinkLoad> load_;
   std::string typed_, text_, shown_;
 };

@@ -122,6 +122,76 @@ TEST(ClusterView, ShadesSayWhatDevicesDo) {
   EXPECT_NE(m.text[0].find(" of 16 GiB"), std::string::npos) << m.text[0];
 }
 
+// Device 0 computes 0-40 of 100 ns; device 1 waits from 0 to 50, moves 50-60, computes 60-100.
+TEST(ClusterView, WaitingIsWhatATransferWaitsForOthersAndDeviationWhatWasMeasured) {
+  Work w("alexnet", 64, "p100-4x4", {"single"});
+  const core::Cluster& cluster = *w->design().cluster;
+  Evaluation e;
+  e.plan.device_count = 16;
+  e.plan.classes.resize(1);
+  e.plan.classes[0].members = {core::DeviceId(0), core::DeviceId(1)};
+  const auto lanes = [](core::Trace& t, std::int64_t end_of_first) {
+    t.lanes = {{core::DeviceId(0), core::LaneKind::kCompute},
+               {core::DeviceId(1), core::LaneKind::kCompute},
+               {core::DeviceId(1), core::LaneKind::kCommunication}};
+    const auto add = [&](std::uint32_t lane, std::int64_t start, std::int64_t end,
+                         core::TaskKind kind, std::int64_t waiting) {
+      t.spans.lane.push_back(lane);
+      t.spans.start.emplace_back(start);
+      t.spans.end.emplace_back(end);
+      t.spans.waiting.emplace_back(waiting);
+      t.spans.kind.push_back(kind);
+    };
+    add(0, 0, end_of_first, core::TaskKind::kCompute, 0);
+    add(1, 60, 100, core::TaskKind::kCompute, 0);
+    add(2, 0, 60, core::TaskKind::kTransfer, 50);
+    for (auto* column : {&t.spans.task, &t.spans.label}) column->assign(3, 0);
+    t.step_time = core::Nanoseconds(100);
+  };
+  lanes(e.trace, 40);
+  const DeviceShading waiting = shading(cluster, e, DeviceShade::kWaiting);
+  EXPECT_DOUBLE_EQ(waiting.share[0], 0);
+  EXPECT_DOUBLE_EQ(waiting.share[1], 0.5);
+  EXPECT_LT(waiting.share[2], 0);
+  // Both compute 40 ns, as the mean of those that do the same; measured were 50 on device 0.
+  const DeviceShading even = shading(cluster, e, DeviceShade::kDeviation);
+  EXPECT_EQ(even.text[0], "+0.0 %");
+  EXPECT_DOUBLE_EQ(even.share[1], 0.5);
+  core::Trace measured;
+  lanes(measured, 50);
+  const DeviceShading off = shading(cluster, e, DeviceShade::kDeviation, &measured);
+  EXPECT_EQ(off.text[0], "+25.0 %");
+  EXPECT_DOUBLE_EQ(off.share[0], 0.75);
+  EXPECT_EQ(off.text[1], "+0.0 %");
+}
+
+TEST(ClusterView, LongRowsOfTheMatrixAreFoldedToThePlace) {
+  // Two stages of eight devices in a square: four lines of four.
+  RankMatrix m;
+  m.rows = {"stage 0", "stage 1"};
+  m.columns = 8;
+  for (std::uint32_t d = 0; d < 16; ++d) m.cells.push_back({d / 8, d % 8, core::DeviceId(d)});
+  const RankMatrix square = folded(m, 1);
+  EXPECT_EQ(square.columns, 4u);
+  EXPECT_EQ(square.rows, (std::vector<std::string>{"stage 0", "", "stage 1", ""}));
+  EXPECT_EQ(cell_at(square, 1.5, 3.5)->device, core::DeviceId(13));
+  // In a place four times as wide as high they stay as they are.
+  EXPECT_EQ(folded(m, 4).rows, m.rows);
+}
+
+TEST(ClusterView, ACellOfTheMatrixIsFoundUnderTheMouse) {
+  RankMatrix m;
+  m.rows = {"stage 0", "stage 1"};
+  m.columns = 3;
+  m.cells = {{0, 0, core::DeviceId(4)}, {0, 1, core::DeviceId(5)}, {1, 0, core::DeviceId(6)}};
+  ASSERT_NE(cell_at(m, 1.9, 0.1), nullptr);
+  EXPECT_EQ(cell_at(m, 1.9, 0.1)->device, core::DeviceId(5));
+  EXPECT_EQ(cell_at(m, 0.5, 1.5)->device, core::DeviceId(6));
+  EXPECT_EQ(cell_at(m, 1.5, 1.5), nullptr);
+  EXPECT_EQ(cell_at(m, -0.5, 0), nullptr);
+  EXPECT_EQ(cell_at(m, 0, 2), nullptr);
+}
+
 TEST(ClusterView, TheMatrixHasARowPerStage) {
   Work w("gpt", 16, "p100-4x4", {"dp=4,pp=4,micro_batch=1"});
   const RankMatrix m = rank_matrix(*w->design().cluster, *w->design().shown()->strategy);

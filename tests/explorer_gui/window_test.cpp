@@ -97,6 +97,57 @@ TEST(Window, TheClusterIsChangedAndItsStepIsSeenAtOnce) {
   EXPECT_EQ(work->shown()->step_time, before);
 }
 
+TEST(Window, RanksAreColouredInRowsByStage) {
+  SOAPSTONE_WINDOW();
+  Work work("gpt2", 16, "p100-4x4", {"dp=4,pp=4,schedule=1f1b,micro_batch=1"});
+  Driven driven(work);
+  driven.drive([](ImGuiTestContext* c) {
+    c->SetRef("Cluster");
+    c->WindowFocus("");
+    c->ItemClick("by stage");
+    c->ComboClick("##shade/waiting for others");
+    c->Yield(2);
+  });
+  driven.settle();
+  driven.picture("ranks-waiting");
+  driven.drive([](ImGuiTestContext* c) {
+    c->SetRef("Cluster");
+    c->ItemClick("**/device 5");
+  });
+  EXPECT_EQ(work->selection().device, core::DeviceId(5));
+  // What the schedule keeps, in bytes.
+  driven.drive([](ImGuiTestContext* c) {
+    c->SetRef("Step");
+    c->WindowFocus("");
+    c->Yield(2);
+    if (c->ItemExists("**/kept")) c->MouseMove("**/kept");
+  });
+  driven.settle();
+  driven.picture("schedule-memory");
+}
+
+TEST(Window, OfThousandsOfRanksTheOneUnderTheMouseIsSelected) {
+  SOAPSTONE_WINDOW();
+  Work work("gpt2", 1024, "a100-128x8", {"dp=128,tp=2,pp=4,schedule=1f1b,micro_batch=1"});
+  Driven driven(work);
+  driven.drive([](ImGuiTestContext* c) {
+    c->SetRef("Cluster");
+    c->WindowFocus("");
+    c->ItemClick("by stage");
+    c->ComboClick("##shade/memory");
+    c->Yield(2);
+  });
+  driven.settle();
+  driven.picture("ranks-many");
+  driven.drive([](ImGuiTestContext* c) {
+    c->SetRef("Cluster");
+    const ImRect all = c->ItemInfo("**/ranks").RectClipped;
+    c->MouseMoveToPos({all.Min.x + 2, all.Min.y + 2});
+    c->MouseClick(0);
+  });
+  EXPECT_EQ(work->selection().device, core::DeviceId(0));
+}
+
 #ifdef SOAPSTONE_CAN_TRAIN
 TEST(Window, ATrainingOnTwoRanksIsLaunchedAndItsTraceOpened) {
   SOAPSTONE_WINDOW();
