@@ -360,7 +360,7 @@ class ClusterPanel final : public Panel {
     }
     if (!cluster.links().empty()) {
       ImGui::SeparatorText("What if links were so fast");
-      link_sliders(ui, ui.points(120), Flow::kBelow);
+      link_sliders(ui, ui.points(70), Flow::kBelow);
       if (s.question().stands()) answer_line(ui, Flow::kBelow);
     }
     for (std::size_t e = 0; e < spec.node.size(); ++e) {

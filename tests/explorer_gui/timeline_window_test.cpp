@@ -185,12 +185,13 @@ TEST(TimelineWindow, TheBusiestLinksHaveAStripEach) {
   driven.drive([](ImGuiTestContext* c) {
     c->SetRef("Timeline");
     c->WindowFocus("");
-    c->ItemClick("//Timeline/**/##which links");
+    c->SetRef(c->WindowInfo("//Timeline/##time").ID);
+    c->ItemClick("##which links");
     c->ItemClick("//$FOCUSED/busiest network links");
-    c->ItemInputValue("//Timeline/**/##how many links", 4);
+    c->ItemInputValue("##how many links", 4);
     c->Yield(4);
-    IM_CHECK(c->ItemExists("//Timeline/**/##link node0 network out"));
-    c->MouseMove("//Timeline/**/##link node0 network out");
+    IM_CHECK(c->ItemExists("##link node0 network out"));
+    c->MouseMove("##link node0 network out");
   });
   driven.picture("timeline-links");
 }
