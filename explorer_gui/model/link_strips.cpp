@@ -112,9 +112,9 @@ std::vector<std::string> describe(const LinkStrip& strip, double time) {
                   core::human_text(strip.moved), 100 * strip.mean, 100 * strip.load.most)};
   if (strip.load.most > 1.005)
     out.emplace_back(
-        "Above 100 %: transfers of different devices share this link without waiting for each "
-        "other "
-        "in the prediction. Really they would take longer.");
+        "Above 100 %: a transfer's bytes are spread evenly over its time here, while it may wait "
+        "for "
+        "others and then move fast.");
   return out;
 }
 

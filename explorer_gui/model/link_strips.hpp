@@ -25,7 +25,7 @@ struct LinkStrip {
   std::string name;                // "node0 network out"
   core::BytesPerSecond bandwidth;  // with the changes of a question
   core::Bytes moved;               // in the step
-  Curve load;                      // share of the bandwidth; above 1 where flows do not queue
+  Curve load;                      // share of the bandwidth
   double mean = 0;                 // share, over the step
 };
 // The busiest of them, by their mean load; links on which nothing moves are left out. `factors`: of

@@ -145,9 +145,14 @@ void TimelinePanel::toolbar(Ui& ui) {
     ImGui::EndCombo();
   }
   ImGui::EndDisabled();
-  tip(choices_.empty() ? "What stands below the prediction: open a trace that was measured, or "
-                         "compare with another strategy."
-                       : "What stands below the prediction.");
+  std::string words = choices_.empty()
+                          ? "What stands below the prediction: open a trace that was measured, or "
+                            "compare with another strategy."
+                          : "What stands below the prediction.";
+  for (const OpenTrace& opened : ui.session.traces())
+    if (two && opened.trace == results_->timeline->source(1).trace)
+      for (const std::string& note : opened.notes) words += "\n" + note;
+  tip(words);
   const auto option = [&](const char* name, bool& value, const char* what) {
     ImGui::SameLine();
     const bool changed = ImGui::Checkbox(name, &value);
@@ -163,7 +168,8 @@ void TimelinePanel::toolbar(Ui& ui) {
          "two thirds and at one and a half of the time.");
   ImGui::EndDisabled();
   option("communication", rows_options_.communication, "Shows the lanes that move data.");
-  option("counters", counters_, "Shows memory and what is sent below, of the selected device, and the load of links.");
+  option("counters", counters_,
+         "Shows memory and what is sent below, of the selected device, and the load of links.");
   option("statistics", statistics_on_,
          "Tells what devices do in the step, or in the range that is dragged.");
   option("what if", asking_,

@@ -21,7 +21,9 @@ std::vector<TimelineSource> TimelinePanel::wanted(Ui& ui) {
   std::vector<TimelineSource> out;
   auto above = s.shown();
   if (!above) above = s.last_shown();
-  if (s.traces().size() > seen_traces_) below_ = "";  // what was opened last is looked at
+  // What was opened last is looked at; another framework's has no strategy to be found by.
+  if (s.traces().size() > seen_traces_)
+    below_ = s.traces().back().notes.empty() ? std::string() : s.traces().back().name;
   seen_traces_ = s.traces().size();
   const auto of = [&](const std::string& name, const std::shared_ptr<const Evaluation>& e) {
     return TimelineSource{name, std::shared_ptr<const core::Trace>(e, &e->trace),
