@@ -511,7 +511,9 @@ class StepPanel final : public Panel {
   // Bytes alive on every rank, worked out beside the window; the last picture stays meanwhile.
   void refresh_rank_memory(Session& s) {
     const auto shown = s.shown();
-    if (!shown || !cells_ || (shown == memory_of_ && strategy_ == memory_strategy_)) return;
+    // What is drawn may be of a strategy that was left in this very frame.
+    if (!shown || !cells_ || !strategy_ || strategy_ != s.design().shown()->strategy) return;
+    if (shown == memory_of_ && strategy_ == memory_strategy_) return;
     memory_of_ = shown;
     memory_strategy_ = strategy_;
     s.jobs().start(
