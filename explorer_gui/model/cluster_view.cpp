@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <utility>
 
@@ -244,7 +245,38 @@ DeviceShading shading(const core::Cluster& cluster, const Evaluation& evaluation
   return out;
 }
 
-LinkLoad::LinkLoad(const core::Cluster& cluster, const core::Plan& plan, const core::Trace& trace)
+// What comes faster than the link carries it waits, and goes when there is room.
+std::vector<LinkLoad::Change> LinkLoad::limited(const std::vector<Change>& wanted, double most) {
+  std::vector<Change> out;
+  const auto add = [&](core::Nanoseconds time, double rate) {
+    if (!out.empty() && out.back().time == time) out.pop_back();
+    if (out.empty() || out.back().rate != rate) out.push_back({time, rate});
+  };
+  double waiting = 0;  // bytes
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    const double rate = wanted[i].rate;
+    add(wanted[i].time, waiting > 0 ? most : std::min(rate, most));
+    const double time =
+        i + 1 < wanted.size()
+            ? static_cast<double>((wanted[i + 1].time - wanted[i].time).value) * 1e-9
+            : std::numeric_limits<double>::infinity();
+    const double done = waiting == 0  ? 0  // seconds until none waits
+                        : rate < most ? waiting / (most - rate)
+                                      : std::numeric_limits<double>::infinity();
+    if (rate <= most && done < time) {
+      if (waiting > 0)
+        add(wanted[i].time + core::Nanoseconds(static_cast<std::int64_t>(std::ceil(done * 1e9))),
+            rate);
+      waiting = 0;
+    } else {
+      waiting = std::max(0.0, waiting + (rate - most) * time);
+    }
+  }
+  return out;
+}
+
+LinkLoad::LinkLoad(const core::Cluster& cluster, const core::Plan& plan, const core::Trace& trace,
+                   const std::vector<double>& factors)
     : changes_(cluster.links().size()),
       moved_(cluster.links().size()),
       most_(cluster.links().size()) {
@@ -295,13 +327,18 @@ LinkLoad::LinkLoad(const core::Cluster& cluster, const core::Plan& plan, const c
     std::stable_sort(changes.begin(), changes.end(),
                      [](const Change& a, const Change& b) { return a.time < b.time; });
     double rate = 0;
-    for (std::size_t i = 0; i < changes.size(); ++i) {
-      rate += changes[i].rate;
-      changes[i].rate = std::max(0.0, rate);
-      if (i + 1 == changes.size() || changes[i + 1].time != changes[i].time)
-        most_[l] = std::max(most_[l], changes[i].rate);
+    for (Change& c : changes) {
+      rate += c.rate;
+      c.rate = std::max(0.0, rate);
     }
     if (!changes.empty()) changes.back().rate = 0;
+    if (trace.origin == core::TraceOrigin::kPredicted)
+      changes = limited(changes,
+                        cluster.link(core::LinkId(static_cast<std::uint32_t>(l))).bandwidth.value *
+                            (factors.empty() ? 1 : factors[l]));
+    for (std::size_t i = 0; i < changes.size(); ++i)
+      if (i + 1 == changes.size() || changes[i + 1].time != changes[i].time)
+        most_[l] = std::max(most_[l], changes[i].rate);
   }
 }
 

@@ -73,7 +73,8 @@ DeviceShading shading(const core::Cluster& cluster, const Evaluation& evaluation
                       const core::Trace* measured = nullptr);
 
 // Bytes per second on every link at every time of a step. A transfer's bytes are spread evenly over
-// the time in which its members are at it, waiting left out.
+// the time in which its members are at it, waiting left out; in a prediction what comes faster than
+// a link carries goes later.
 class LinkLoad {
  public:
   struct Change {
@@ -82,7 +83,9 @@ class LinkLoad {
   };
 
   LinkLoad() = default;
-  LinkLoad(const core::Cluster& cluster, const core::Plan& plan, const core::Trace& trace);
+  // `factors`: of the links' bandwidths (simulator::bandwidth_factors); none: as they are.
+  LinkLoad(const core::Cluster& cluster, const core::Plan& plan, const core::Trace& trace,
+           const std::vector<double>& factors = {});
 
   double at(core::LinkId link, core::Nanoseconds time) const;  // bytes per second
   // In the order of time; of several at one time the last one holds.
@@ -94,6 +97,8 @@ class LinkLoad {
   bool empty() const { return moved_.empty(); }
 
  private:
+  static std::vector<Change> limited(const std::vector<Change>& wanted, double most);
+
   std::vector<std::vector<Change>> changes_;  // by link
   std::vector<core::Bytes> moved_;
   std::vector<double> most_;

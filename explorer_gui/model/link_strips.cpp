@@ -112,9 +112,7 @@ std::vector<std::string> describe(const LinkStrip& strip, double time) {
                   core::human_text(strip.moved), 100 * strip.mean, 100 * strip.load.most)};
   if (strip.load.most > 1.005)
     out.emplace_back(
-        "Above 100 %: a transfer's bytes are spread evenly over its time here, while it may wait "
-        "for "
-        "others and then move fast.");
+        "Above 100 %: more than the cluster's description says that the link carries.");
   return out;
 }
 

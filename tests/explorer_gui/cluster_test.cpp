@@ -106,6 +106,7 @@ TEST(ClusterView, TheLoadOfLinksIsWhatMoves) {
     EXPECT_NEAR(bytes, static_cast<double>(load.moved(link).value),
                 0.02 * static_cast<double>(load.moved(link).value) + 1e5)
         << c.link(link).name;
+    EXPECT_LE(load.most(link), c.link(link).bandwidth.value * (1 + 1e-9)) << c.link(link).name;
   }
   const auto busy = busiest(c, load, core::Nanoseconds(e.step_time.value / 2), 3);
   ASSERT_FALSE(busy.empty());

@@ -287,15 +287,20 @@ void TimelinePanel::follow(Ui& ui, const Timeline& t) {
 }
 
 void TimelinePanel::follow_links(Ui& ui, const Timeline& t) {
+  const Question& q = ui.session.question();
+  std::vector<double> factors;
+  if (t.cluster() && q.trace == t.source(0).trace)
+    factors = simulator::bandwidth_factors(*t.cluster(), q.answered);
   if (!asked_.load) {
     asked_.load = true;
     const TimelineSource& source = t.source(0);
     if (source.plan && t.cluster() && source.plan->device_count == t.cluster()->size())
       later(
           ui, "link load", 4 * source.trace->spans.size(),
-          [timeline = results_->timeline] {
+          [timeline = results_->timeline, factors] {
             const TimelineSource& of = timeline->source(0);
-            return std::make_shared<const LinkLoad>(*timeline->cluster(), *of.plan, *of.trace);
+            return std::make_shared<const LinkLoad>(*timeline->cluster(), *of.plan, *of.trace,
+                                                    factors);
           },
           [this, &session = ui.session](std::shared_ptr<const LinkLoad> made) {
             results_->load = std::move(made);
@@ -311,10 +316,6 @@ void TimelinePanel::follow_links(Ui& ui, const Timeline& t) {
   asked_.strips = true;
   asked_.strips_of = links_;
   asked_.strip_count = link_count_;
-  const Question& q = ui.session.question();
-  std::vector<double> factors;
-  if (q.trace == t.source(0).trace)
-    factors = simulator::bandwidth_factors(*t.cluster(), q.answered);
   results_->strips = link_strips(*t.cluster(), *results_->load, t.trace(0).step_time, links_,
                                  static_cast<std::size_t>(std::max(0, link_count_)), factors);
 }
