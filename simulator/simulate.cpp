@@ -283,7 +283,7 @@ class Port {
     std::int64_t begin, end;
   };
   // So that a search never has far to go.
-  static constexpr std::size_t kMost = 64;
+  static constexpr std::size_t kMost = 2048;
   void forget() {
     const auto middle = busy_.begin() + kMost / 2;
     middle->begin = busy_.front().begin;
