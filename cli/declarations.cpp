@@ -52,6 +52,7 @@ DeclaredValues values_of(const CLI::App& program, const CLI::Option& option) {
     else
       values.words.push_back(word);
   }
+  if (values.files) values.folders = false;  // who completes files completes folders
   if (const auto list = type.find(":{"); list != std::string::npos && type.ends_with("}")) {
     values.words = split(std::string_view(type).substr(list + 2, type.size() - list - 3), ',');
     values.label.clear();

@@ -76,8 +76,8 @@ TEST(Exports, StrategiesStandInTheOrderOfTheirSteps) {
   const core::RankedStrategies ranked = ranked_of(*w);
   ASSERT_EQ(ranked.strategies.size(), 3u);
   EXPECT_EQ(ranked.strategies[0].origin, "expert");
-  EXPECT_EQ(ranked.strategies[1].origin, "single");
-  EXPECT_EQ(ranked.strategies[2].origin, "data-parallel");
+  for (std::size_t i = 1; i < 3; ++i)
+    EXPECT_LE(ranked.strategies[i - 1].step_time, ranked.strategies[i].step_time);
 }
 
 }  // namespace
