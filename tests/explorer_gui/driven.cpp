@@ -19,6 +19,7 @@ Driven::Driven(Work& work) : work_(work) {
   io.ConfigRunSpeed = ImGuiTestRunSpeed_Fast;
   io.ConfigNoThrottle = true;
   io.ConfigSavedSettings = false;
+  io.ConfigWatchdogWarning = io.ConfigWatchdogKillTest = 3600;  // ctest has its own
   ImGuiTestEngine_Start(engine_, ImGui::GetCurrentContext());
   app_ = std::make_unique<view::App>(*work_.session, *window_);
   for (int i = 0; i < 12; ++i) frame();  // panels find their places
