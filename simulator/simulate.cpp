@@ -283,7 +283,7 @@ class Port {
     std::int64_t begin, end;
   };
   // So that a search never has far to go.
-  static constexpr std::size_t kMost = 2048;
+  static constexpr std::size_t kMost = 256;
   void forget() {
     const auto middle = busy_.begin() + kMost / 2;
     middle->begin = busy_.front().begin;
@@ -350,6 +350,10 @@ class SharedLinks {
     for (const LinkId link : cluster_.route(src, dst)) {
       std::vector<Port>& lanes = of_link_[link.value];
       if (lanes.empty()) continue;
+      if (lanes.size() == 1) {
+        lanes.front().occupy(begin, end);
+        continue;
+      }
       // None is free: another flow of the same round has it, with which this one shares.
       const auto free = std::find_if(lanes.begin(), lanes.end(), [&](const Port& lane) {
         return lane.free_from(begin, end - begin) == begin;
