@@ -141,11 +141,8 @@ Result<NamedTasks> named_tasks(const Graph& graph, const Plan& plan, const Chang
   if (!out.tasks.empty())
     return usage_error("`{}`: {} is not done{}", to_text(change), out.name.label,
                        here_and_then(out.name));
-  if (labels.empty()) {
+  if (labels.empty())
     for (const OpNode& op : graph.ops()) labels.insert(op.name + " forward");
-    return usage_error("`{}`: no operator has a task called `{}`; {}", to_text(change),
-                       out.name.label, accepted(out.name.label, labels));
-  }
   return usage_error("`{}`: no task is called `{}`; {}", to_text(change), out.name.label,
                      accepted(out.name.label, labels));
 }
