@@ -1,7 +1,6 @@
 #include "simulator/simulate.hpp"
 
 #include <algorithm>
-#include <limits>
 #include <map>
 #include <numeric>
 #include <unordered_map>
@@ -307,17 +306,14 @@ class SharedLinks {
     for (std::uint32_t src = 0; src < cluster.size(); ++src)
       for (std::uint32_t dst = 0; dst < cluster.size(); ++dst) {
         if (src == dst) continue;
-        double narrowest = std::numeric_limits<double>::infinity();
-        const auto route = cluster.route(DeviceId(src), DeviceId(dst));
-        for (const LinkId id : route)
-          narrowest = std::min(narrowest, cluster.link(id).bandwidth.value);
-        for (const LinkId id : route) {
+        const double alone = cluster.path_bandwidth(DeviceId(src), DeviceId(dst)).value;
+        for (const LinkId id : cluster.route(DeviceId(src), DeviceId(dst))) {
           Use& use = uses[id.value];
           use.least_src = std::min(use.least_src, src);
           use.most_src = std::max(use.most_src, src);
           use.least_dst = std::min(use.least_dst, dst);
           use.most_dst = std::max(use.most_dst, dst);
-          use.fastest = std::max(use.fastest, narrowest);
+          use.fastest = std::max(use.fastest, alone);
         }
       }
     for (std::size_t i = 0; i < uses.size(); ++i) {

@@ -193,17 +193,14 @@ class Explainer {
   const Transfer* transfer_of(std::uint32_t group) const {
     const auto& spans = exposure_.groups[group].spans;
     if (spans.empty()) return nullptr;
-    const DeviceId device = in_.trace.lanes[s_.lane[spans[0]]].device;
-    for (const DeviceClass& program : in_.plan.classes) {
-      const auto member = std::find(program.members.begin(), program.members.end(), device);
-      if (member == program.members.end()) continue;
-      const std::uint32_t task = s_.task[spans[0]];
-      if (task >= program.tasks.size() || program.tasks[task].kind != TaskKind::kTransfer) break;
-      const std::uint32_t entry = in_.plan.entry(
-          program.tasks[task], static_cast<std::uint32_t>(member - program.members.begin()));
-      return entry < in_.plan.transfers.size() ? &in_.plan.transfers[entry] : nullptr;
-    }
-    return nullptr;
+    const PlanPlace place = place_of(in_.plan, in_.trace.lanes[s_.lane[spans[0]]].device);
+    if (place.class_index == kNoIndex) return nullptr;
+    const DeviceClass& program = in_.plan.classes[place.class_index];
+    const std::uint32_t task = s_.task[spans[0]];
+    if (task >= program.tasks.size() || program.tasks[task].kind != TaskKind::kTransfer)
+      return nullptr;
+    const std::uint32_t entry = in_.plan.entry(program.tasks[task], place.member);
+    return entry < in_.plan.transfers.size() ? &in_.plan.transfers[entry] : nullptr;
   }
 
   std::set<std::uint32_t> nodes_of(const Transfer& t) const {
