@@ -13,12 +13,9 @@
 
 namespace soapstone::explorer {
 
-namespace {
-
 using core::Result;
 using core::Status;
 
-// `write` on another thread; what it answers is said after "saved FILE".
 void write_by_job(Session& session, const std::filesystem::path& file,
                   std::function<Result<std::string>()> write) {
   session.jobs().start("writing " + file.string(),
@@ -32,6 +29,8 @@ void write_by_job(Session& session, const std::filesystem::path& file,
                          };
                        });
 }
+
+namespace {
 
 // What a report is made of, or why there is none. Large values are shared until a job copies them.
 struct Source {

@@ -3,12 +3,17 @@
 #pragma once
 
 #include <filesystem>
-#include <span>
+#include <functional>
+#include <string>
 
 #include "core/ranked_strategies.hpp"
 #include "explorer_gui/model/session.hpp"
 
 namespace soapstone::explorer {
+
+// Writes a file by a job: `write` on its thread; what it answers is said behind "saved FILE".
+void write_by_job(Session& session, const std::filesystem::path& file,
+                  std::function<core::Result<std::string>()> write);
 
 // A report as the verb `report` writes it (reports/report_folder.hpp) of the strategy that is
 // shown, with its measured trace where one is open that fits, and all strategies of the design.

@@ -8,6 +8,7 @@
 #include <fmt/core.h>
 
 #include "core/file.hpp"
+#include "explorer_gui/model/exports.hpp"
 #include "reports/dot.hpp"
 #include "reports/svg.hpp"
 
@@ -466,16 +467,13 @@ void GraphView::save(const std::string& file, const std::string& format) {
     }
     return write_file_atomically(file, text);
   };
-  session_.jobs().start(
-      "writing " + file, [this_session = &session_, write, file](JobContext&) -> Jobs::Finish {
-        const Status status = write();
-        return [this_session, file, error = status ? std::string() : status.error().message] {
-          if (error.empty())
-            this_session->say("saved " + file);
-          else
-            this_session->complain(file + ": " + error);
-        };
-      });
+  write_by_job(session_, file, [write, file]() -> core::Result<std::string> {
+    const Status status = write();
+    if (status) return std::string();
+    core::Error error = status.error();
+    error.message.insert(0, file + ": ");
+    return tl::unexpected(std::move(error));
+  });
 }
 
 }  // namespace soapstone::explorer
